@@ -1,0 +1,1 @@
+"""Derivatives of ordinary Python programs."""
