@@ -1,1 +1,1 @@
-
+"""Source text to Program."""

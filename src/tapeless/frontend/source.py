@@ -1,0 +1,114 @@
+"""From a code object to the syntax tree it was compiled from."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+from types import CodeType
+
+from tapeless.errors import SourceUnavailableError
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.GeneratorExp
+
+_COMPREHENSIONS = (ast.GeneratorExp,)
+_trees: dict[tuple[str, int], dict[tuple[str, int], list[FunctionNode]]] = {}
+
+
+def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> FunctionNode:
+    """The syntax tree of the function that `code` belongs to.
+
+    Raises `SourceUnavailableError` when the source cannot be read or no longer matches the code object.
+    """
+    index = _index(code.co_filename, module_globals)
+    if index is None:
+        raise SourceUnavailableError(
+            f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a file or a "
+            "notebook cell, give a rule with tapeless.jvp_rule, or declare it constant with tapeless.constant"
+        )
+    candidates = index.get((code.co_name, code.co_firstlineno), [])
+    if len(candidates) > 1:
+        spans = {(p[0], p[2], p[1], p[3]) for p in code.co_positions()}
+        exact = [n for n in candidates if _span(_last_value(n)) in spans]
+        candidates = exact[:1] if len({ast.dump(n) for n in exact}) == 1 else exact
+    if len(candidates) != 1:
+        raise SourceUnavailableError(
+            f"the source of {code.co_qualname!r} is not found at {code.co_filename}:{code.co_firstlineno}: "
+            "the file has changed since it was imported, or two functions cannot be told apart"
+        )
+    return candidates[0]
+
+
+def _index(filename: str, module_globals: dict[str, object] | None) -> dict[tuple[str, int], list[FunctionNode]] | None:
+    if not (filename.startswith("<") and filename.endswith(">")):
+        linecache.checkcache(filename)
+        if not os.path.isabs(filename) and not os.path.exists(filename):
+            for folder in sys.path:
+                if os.path.exists(os.path.join(folder, filename)):
+                    filename = os.path.join(folder, filename)
+                    break
+    lines = linecache.getlines(filename, module_globals)
+    if not lines:
+        return None
+    text = "".join(lines)
+    key = (filename, hash(text))
+    if key not in _trees:
+        try:
+            tree = ast.parse(text)
+        except SyntaxError:
+            return None
+        index: dict[tuple[str, int], list[FunctionNode]] = {}
+        for node in ast.walk(tree):
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                    index.setdefault((node.name, first), []).append(node)
+                case ast.Lambda():
+                    index.setdefault(("<lambda>", node.lineno), []).append(node)
+                case ast.GeneratorExp():
+                    index.setdefault(("<genexpr>", node.lineno), []).append(node)
+        _trees[key] = index
+    return _trees[key]
+
+
+def _last_value(node: FunctionNode) -> ast.AST:
+    match node:
+        case ast.Lambda(body=body):
+            return body
+        case ast.GeneratorExp(elt=elt):
+            return elt
+    return node.body[-1]
+
+
+def _span(node: ast.AST) -> tuple[int | None, int | None, int | None, int | None]:
+    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
+
+def child_codes(code: CodeType) -> list[CodeType]:
+    """Code objects of the functions, lambdas, generator expressions and classes written directly in `code`.
+
+    Those written inside a list, set or dict comprehension count as written in the function around it.
+    """
+    found = []
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            if const.co_name in ("<listcomp>", "<setcomp>", "<dictcomp>"):
+                found += child_codes(const)
+            else:
+                found.append(const)
+    return found
+
+
+def code_of_node(code: CodeType, node: ast.AST, name: str) -> CodeType:
+    """The code object, among the children of `code`, that `node` was compiled to."""
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(d.lineno for d in decorators)])  # type: ignore[attr-defined]
+    found = [c for c in child_codes(code) if c.co_name == name and c.co_firstlineno == first]
+    if len(found) > 1 and isinstance(node, ast.Lambda | ast.GeneratorExp):
+        span = _span(_last_value(node))
+        exact = [c for c in found if span in {(p[0], p[2], p[1], p[3]) for p in c.co_positions()}]
+        found = exact or found
+    if not found:
+        raise SourceUnavailableError(f"the code of {name!r} at line {first} does not match its source")
+    return found[0]
