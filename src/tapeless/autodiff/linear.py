@@ -1,0 +1,470 @@
+"""The linear record of one run, and the symbolic tangents that are its entries.
+
+While a program runs beside its tangent in reverse mode, every tangent is a `Lin`: an entry of the run's `Record`, which
+says how it depends linearly on earlier entries. The record is then applied forwards (`pushforward`) or transposed
+(`pullback`), any number of times and from several threads: it is only read, and each application has its own values.
+
+Both first do plain arithmetic; only if a NaN comes out (or an arithmetic error) they walk again with strong zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import lookup, tangent
+from tapeless.rules.operations import Apply, Gather, Operation, Overwrite, Scale
+from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable, Rule, bind
+from tapeless.rules.spaces import (
+    FLOAT,
+    Space,
+    Symbolic,
+    fit,
+    fold,
+    has_nan,
+    inner,
+    shadow,
+    space_of,
+    strong_product,
+    unbroadcast,
+    zeros,
+    zeros_like_space,
+)
+
+# an entry: the operation (a bare tuple of partials between Python floats, None for an input), its parents, its space
+Entry = tuple[Any, tuple[int | None, ...], Space]
+
+
+class Record:
+    """The linear operations of one run, in order."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def append(self, op: Any, parents: tuple[int | None, ...], space: Space) -> Lin:
+        """Add an entry whose parents are given by index."""
+        entries = self.entries
+        lin = Lin(self, len(entries), space)
+        entries.append((op, parents, space))
+        return lin
+
+    def input(self, like: Any) -> Lin:
+        """An entry for a free tangent, of the space of the value (or Space) `like`."""
+        space = space_of(like)
+        if space is None:
+            raise TypeError(
+                f"a {type(like).__name__} has no derivative, so it cannot be an input of a linear map"
+            )
+        return self.append(None, (), space)
+
+    def linear(self, op: Operation, parents: Iterable[Lin | None], like: Any) -> Lin:
+        """An entry for `op` applied to the parents (None is zero); its result lives in the space of `like`."""
+        space = space_of(like)
+        if space is None:
+            raise TypeError(
+                f"the result of a linear operation needs a space, and a {type(like).__name__} has none"
+            )
+        return self.append(op, tuple(None if p is None else p.index for p in parents), space)
+
+    def scale(self, partials: tuple[Any, ...], parents: Sequence[Lin], like: Any) -> Lin:
+        """The sum of the parents, each times its partial."""
+        return self.linear(Scale(partials), parents, like)
+
+    def add(self, parents: Sequence[Lin], like: Any) -> Lin:
+        """The sum of the parents."""
+        return self.linear(Scale((1,) * len(parents)), parents, like)
+
+    def gather(self, window: Any, parent: Lin, like: Any) -> Lin:
+        """The piece `parent[window]`, or `window(parent)`."""
+        return self.linear(Gather(window), (parent,), like)
+
+    def overwrite(self, window: Any, old: Lin | None, value: Lin | None, like: Any) -> Lin:
+        """The array `old` after the store `old[window] = value`."""
+        return self.linear(Overwrite(window), (old, value), like)
+
+    def pullback(self, outputs: Iterable[tuple[Any, Any]], inputs: Iterable[Any]) -> list[Any]:
+        """Transpose: from cotangents of outputs [(Lin, cotangent)] to cotangents of inputs; None is zero.
+
+        The results are fresh: they share no memory with the seeds or with one another.
+        """
+        seeds, wanted = list(outputs), [lin.index for lin in inputs]
+        with np.errstate(all="ignore"):
+            try:
+                results = self._walk_back(seeds, wanted, False)
+                again = any(has_nan(r) for r in results)
+            except (ArithmeticError, ValueError):
+                again = True
+            return self._walk_back(seeds, wanted, True) if again else results
+
+    def _walk_back(self, seeds: list[tuple[Any, Any]], wanted: list[int], careful: bool) -> list[Any]:
+        entries = self.entries
+        last = max((lin.index for lin, _ in seeds), default=-1)
+        slots = Slots(entries, max(last, max(wanted, default=-1)) + 1)
+        for lin, ct in seeds:
+            if ct is not None:
+                slots.add(lin.index, ct)
+        values, kept = slots.values, set(wanted)
+        for index in range(last, -1, -1):
+            ct = values[index]
+            if ct is None:
+                continue
+            op, parents, _ = entries[index]
+            if type(op) is tuple:
+                for p, parent in zip(op, parents):
+                    term = p * ct if not careful or (p != 0.0 and ct != 0.0) else 0.0
+                    old = values[parent]
+                    values[parent] = term if old is None else old + term
+            elif op is None:
+                continue
+            elif op.scatters:
+                op.accumulate(slots, index, parents)
+            else:
+                for parent, term in zip(parents, op.transpose(ct, careful)):
+                    if parent is not None and term is not None:
+                        slots.add(parent, term)
+            if index not in kept:
+                values[index] = None
+        return [slots.release(index) for index in wanted]
+
+    def pushforward(self, tangents: Iterable[tuple[Any, Any]], outputs: Iterable[Any]) -> list[Any]:
+        """Apply: from tangents of inputs [(Lin, tangent)] to tangents of outputs; None is zero."""
+        seeds, wanted = list(tangents), list(outputs)
+        with np.errstate(all="ignore"):
+            try:
+                results = self._walk_forward(seeds, wanted, False)
+                again = any(has_nan(r) for r in results)
+            except (ArithmeticError, ValueError):
+                again = True
+            return self._walk_forward(seeds, wanted, True) if again else results
+
+    def _walk_forward(self, seeds: list[tuple[Any, Any]], wanted: list[Any], careful: bool) -> list[Any]:
+        entries = self.entries
+        last = max((lin.index for lin in wanted), default=-1)
+        values: list[Any] = [None] * max(last + 1, max((lin.index for lin, _ in seeds), default=-1) + 1)
+        for lin, t in seeds:
+            if t is not None:
+                values[lin.index] = fit(t, lin.space)
+        for index in range(last + 1):
+            op, parents, space = entries[index]
+            if op is None or values[index] is not None:
+                continue
+            if type(op) is tuple:
+                total = None
+                for p, parent in zip(op, parents):
+                    t = values[parent]
+                    if t is not None:
+                        term = p * t if not careful or (p != 0.0 and t != 0.0) else 0.0
+                        total = term if total is None else total + term
+                values[index] = total
+                continue
+            moved = [None if parent is None else values[parent] for parent in parents]
+            if all(t is None for t in moved):
+                continue
+            if op.dense and moved[0] is None:
+                moved[0] = zeros(space)
+            t = op.apply(*moved, careful=careful)
+            values[index] = None if t is None else fit(t, space)
+        return [_fresh(values[lin.index]) for lin in wanted]
+
+
+class Slots:
+    """The cotangents of one application: a value for every entry, and whether the application owns its buffer."""
+
+    __slots__ = ("entries", "owned", "values")
+
+    def __init__(self, entries: list[Entry], count: int) -> None:
+        self.entries = entries
+        self.values: list[Any] = [None] * count
+        self.owned = [False] * count
+
+    def add(self, index: int, ct: Any, owned: bool = False) -> None:
+        """Add a cotangent: the first is borrowed, a later one goes out of place, or in place once a buffer is owned."""
+        space = self.entries[index][2]
+        if space is FLOAT:
+            if type(ct) is not float:
+                ct = fold(ct, space)
+            old = self.values[index]
+            self.values[index] = ct if old is None else old + ct
+            return
+        if (
+            type(ct) is not np.ndarray
+            or ct.shape != space.shape
+            or ct.dtype != space.dtype
+            or space.kind != "array"
+        ):
+            ct, owned = fold(ct, space), False
+        old = self.values[index]
+        if old is None:
+            self.values[index] = ct
+            self.owned[index] = owned
+        elif space.kind != "array":
+            self.values[index] = old + ct
+        elif self.owned[index]:
+            old += ct
+        elif owned:
+            ct += old
+            self.values[index] = ct
+            self.owned[index] = True
+        else:
+            self.values[index] = np.asarray(old + ct)
+            self.owned[index] = True
+
+    def own(self, index: int) -> Any:
+        """The buffer of an entry's cotangent, for adding into it; zeros if there was none."""
+        buffer = self.values[index]
+        if buffer is None:
+            buffer = zeros(self.entries[index][2])
+        elif not self.owned[index]:
+            buffer = np.array(buffer)
+        else:
+            return buffer
+        self.values[index] = buffer
+        self.owned[index] = True
+        return buffer
+
+    def release(self, index: int) -> Any:
+        """The cotangent of an input, in memory that nobody else has."""
+        ct = self.values[index]
+        if isinstance(ct, np.ndarray) and not self.owned[index]:
+            return np.array(ct)
+        self.owned[index] = False  # asked for twice, it is copied the second time
+        return ct
+
+
+def _fresh(t: Any) -> Any:
+    return np.array(t) if isinstance(t, np.ndarray) else t
+
+
+class Lin(Symbolic):
+    """A tangent that is not a number but an entry of a record: a linear function of the record's inputs.
+
+    Tangent rules are written with ordinary operators and NumPy functions, and run on it unchanged as long as they
+    are linear: sums, products with constants, and every function with a transpose rule.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __array_priority__ = 1000.0
+
+    def __init__(self, record: Record, index: int, space: Space) -> None:
+        self.record = record
+        self.index = index
+        self.space = space
+
+    def __repr__(self) -> str:
+        return f"Lin({self.index}, {self.space.kind}, {self.space.dtype}, {self.space.shape})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.space.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.space.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.space.shape, dtype=int))
+
+    def __len__(self) -> int:
+        return self.space.shape[0]
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a symbolic tangent was handed to a function without a linear rule")
+
+    # ---- operators
+
+    def __add__(self, other: Any) -> Any:
+        if other is None or (not isinstance(other, Symbolic) and not np.any(other)):
+            return self if other is None else self._combined(np.add, self, other)
+        return self._combined(np.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self if other is None else self._combined(np.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return self if other is None else self._combined(np.subtract, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self if other is None else self._combined(np.subtract, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._scaled(other, np.multiply)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._combined(np.true_divide, self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _call(np.matmul, (self, other), {})
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return _call(np.matmul, (other, self), {})
+
+    def __neg__(self) -> Any:
+        return self._scaled(-1.0, np.multiply)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __getitem__(self, index: Any) -> Lin:
+        piece = shadow(self.space)[index]
+        return self.record.gather(index, self, piece)
+
+    def _scaled(self, factor: Any, ufunc: Any) -> Lin:
+        if isinstance(factor, Symbolic):
+            raise TypeError("a product of two tangents is not linear: is this tangent rule right?")
+        space = self.space
+        if space is FLOAT and type(factor) is float:
+            return self.record.append((factor,), (self.index,), FLOAT)
+        return self.record.append(Scale((factor,)), (self.index,), _broadcast(space, factor))
+
+    def _combined(self, ufunc: Any, a: Any, b: Any) -> Lin:
+        return _ufunc(ufunc, a, b)
+
+    # ---- the methods that tangent rules use
+
+    @property
+    def T(self) -> Any:
+        return _call(np.transpose, (self,), {})
+
+    @property
+    def mT(self) -> Any:
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Any:
+        return _call(np.real, (self,), {})
+
+    @property
+    def imag(self) -> Any:
+        return _call(np.imag, (self,), {})
+
+    def conj(self) -> Any:
+        return _call(np.conjugate, (self,), {})
+
+    def conjugate(self) -> Any:
+        return self.conj()
+
+    def reshape(self, *shape: Any) -> Any:
+        return _call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), {})
+
+    def swapaxes(self, a: int, b: int) -> Any:
+        return _call(np.swapaxes, (self, a, b), {})
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return _call(np.sum, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def astype(self, dtype: Any) -> Any:
+        space = self.space
+        return self.record.append(Scale((1,)), (self.index,), Space("array", np.dtype(dtype), space.shape))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "reduce" and ufunc is np.add:
+            return _call(np.sum, inputs, {"axis": 0, **kwargs})
+        if method != "__call__" or kwargs.get("out") is not None:
+            return NotImplemented
+        return _ufunc(ufunc, *inputs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return _call(func, args, kwargs)
+
+
+def _broadcast(space: Space, factor: Any) -> Space:
+    """The space of a product: found by the types alone, without computing it."""
+    if type(factor) is float or type(factor) is int:
+        return space
+    other = np.asarray(factor)
+    if space.kind in ("float", "complex") and other.dtype.kind in "fc" and isinstance(factor, np.ndarray):
+        dtype = np.result_type(other.dtype, 1j if space.kind == "complex" else 1.0)
+    elif type(factor) is complex:
+        dtype = np.result_type(space.dtype, 1j)
+    else:
+        dtype = np.result_type(space.dtype, other.dtype)
+    return Space("array", dtype, np.broadcast_shapes(space.shape, other.shape))
+
+
+def _ufunc(ufunc: Any, *inputs: Any) -> Any:
+    rule = lookup(ufunc)
+    tangents = [x if isinstance(x, Symbolic) else None for x in inputs]
+    if ufunc is np.multiply:
+        a, b = inputs
+        return a._scaled(b, ufunc) if tangents[0] is not None else b._scaled(a, ufunc)
+    if ufunc is np.true_divide and tangents[1] is None:
+        return inputs[0]._scaled(np.true_divide(1.0, inputs[1]), ufunc)
+    if isinstance(rule, Elementwise) and rule.constant:
+        if any(t is None and np.any(x) for t, x in zip(tangents, inputs)):
+            raise TypeError("a tangent plus a constant is not linear: is this tangent rule right?")
+        return _on_shadows(rule, ufunc, inputs, {}, tangents)
+    if isinstance(rule, Linear):
+        return _call(ufunc, inputs, {})
+    raise TypeError(f"numpy.{ufunc.__name__} is not linear, so a tangent rule cannot apply it to a tangent")
+
+
+def _call(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A NumPy function on symbolic tangents: it must be linear in them."""
+    rule = lookup(func)
+    if isinstance(rule, (Linear, Elementwise)):
+        args, kwargs = bind(rule.names, args, kwargs)
+    if isinstance(rule, Nondifferentiable):
+        return func(*[_shadow_nest(a) for a in args], **kwargs)
+    if isinstance(rule, Linear) or (isinstance(rule, Elementwise) and rule.constant):
+        return _on_shadows(rule, func, args, kwargs, [_symbolic_nest(a) for a in args])
+    raise TypeError(
+        f"{getattr(func, '__name__', func)} has no linear rule, so it cannot take a symbolic tangent"
+    )
+
+
+def _on_shadows(rule: Rule, func: Any, args: Any, kwargs: dict[str, Any], tangents: Any) -> Any:
+    stand_ins = tuple(_shadow_nest(a) for a in args)
+    return tangent(rule, func(*stand_ins, **kwargs), stand_ins, kwargs, tuple(tangents), {})
+
+
+def _shadow_nest(a: Any) -> Any:
+    if isinstance(a, Symbolic):
+        return shadow(a.space)
+    return (
+        [_shadow_nest(e) for e in a] if isinstance(a, (list, tuple)) and _symbolic_nest(a) is not None else a
+    )
+
+
+def _symbolic_nest(a: Any) -> Any:
+    if isinstance(a, Symbolic):
+        return a
+    if isinstance(a, (list, tuple)):
+        found = [_symbolic_nest(e) for e in a]
+        return found if any(e is not None for e in found) else None
+    return None
+
+
+__all__ = [
+    "Apply",
+    "Gather",
+    "Lin",
+    "Operation",
+    "Overwrite",
+    "Record",
+    "Scale",
+    "Slots",
+    "Space",
+    "Symbolic",
+    "inner",
+    "shadow",
+    "space_of",
+    "strong_product",
+    "unbroadcast",
+    "zeros",
+    "zeros_like_space",
+]

@@ -1,0 +1,33 @@
+"""The one place that asks which functions this version of NumPy, SciPy or Python has."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+_OLD_NUMPY = np.__version__.startswith("1.")
+
+
+def find(path: str) -> Any:
+    """The object at a dotted path such as "numpy._core.multiarray.interp", or None where this version lacks it."""
+    if _OLD_NUMPY:
+        path = path.replace("numpy._core", "numpy.core")  # the name before NumPy 2
+    parts = path.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:cut]))
+        except ImportError:
+            continue
+        for name in parts[cut:]:
+            found = getattr(found, name, None)
+            if found is None:
+                return None
+        return found
+    return None
+
+
+def find_all(*paths: str) -> list[Any]:
+    """Those of the objects that exist."""
+    return [found for found in map(find, paths) if found is not None]

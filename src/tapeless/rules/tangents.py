@@ -1,0 +1,274 @@
+"""The tangent of a primitive's result: what both modes call, with numbers (forward) or entries of a record (reverse)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules.operations import Apply, Scale
+from tapeless.rules.registry import Elementwise, Jvp, Linear, Rule, bind, lookup
+from tapeless.rules.spaces import FLOAT, Space, Symbolic, fit, has_nan, space_of, strong_product
+
+# keywords of NumPy functions that say where a result goes or what an affine part is, and mean nothing for a tangent
+_DROPPED = ("out", "initial")
+_LIST = (list, tuple)
+
+
+def tangent(
+    rule: Rule,
+    y: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    targs: tuple[Any, ...],
+    tkwargs: dict[str, Any],
+) -> Any:
+    """The tangent of `y = primitive(*args, **kwargs)`, given the tangents of the arguments; None if it is zero."""
+    if type(rule) is Elementwise:
+        if not kwargs:
+            if type(y) is float:
+                return _scalar(rule, y, args, targs)
+            return _elementwise(rule, y, args, targs)
+        args, targs, kwargs, tkwargs = _bound(rule.names, args, kwargs, targs, tkwargs)
+        mask = kwargs.get("where", True)
+        if mask is True:
+            return _elementwise(rule, y, args, targs)
+        return _masked(rule, y, args, targs, mask, _only(tkwargs.get("out")))
+    if isinstance(rule, Linear):
+        if kwargs:
+            args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
+        return _linear(rule, y, args, kwargs, targs)
+    if isinstance(rule, Jvp):
+        if kwargs:
+            args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
+        return _jvp(rule, y, args, kwargs, targs)
+    return None
+
+
+def _bound(names: list[str], args: Any, kwargs: dict[str, Any], targs: Any, tkwargs: dict[str, Any]) -> Any:
+    args, rest = bind(names, args, kwargs)
+    moved = [k for k in kwargs if k not in rest]
+    targs = list(targs)
+    for name in names:
+        if name in moved:
+            targs.append(tkwargs.get(name))
+    return args, targs, rest, tkwargs
+
+
+def _only(out: Any) -> Any:
+    return out[0] if isinstance(out, tuple) and out else out
+
+
+# ---- elementwise ------------------------------------------------------------------------------------------------
+
+
+def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
+    """The quick road for Python floats: an entry of the record is a tuple of partials, without an object."""
+    try:
+        if rule.separate:
+            ps = tuple([p and p(y, *args) if t is not None else None for p, t in zip(rule.partials, targs)])
+        else:
+            ps = rule.partials(y, *args)
+    except (ArithmeticError, ValueError):
+        ps = _partials_anyway(rule, y, args, targs)
+    if type(ps) is not tuple:
+        ps = (ps,)
+    record, parents, factors, total = None, [], [], 0.0
+    for p, t in zip(ps, targs):
+        if t is None or p is None:
+            continue
+        if type(p) is not float and type(p) is not int:
+            if not isinstance(p, float):
+                return _elementwise(rule, y, args, targs)
+            p = float(p)
+        if isinstance(t, Symbolic):
+            if t.space is not FLOAT:
+                return _elementwise(rule, y, args, targs)
+            record = t.record
+            parents.append(t.index)
+            factors.append(p)
+        elif type(t) is float:
+            parents.append(-1)
+            total += p * t if t != 0.0 and p != 0.0 else 0.0
+        else:
+            return _elementwise(rule, y, args, targs)
+    if record is not None:
+        return record.append(tuple(factors), tuple(parents), FLOAT)
+    return total if parents else None
+
+
+def _partials_anyway(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
+    """The partials where Python scalars raise (a division by zero): NumPy's give infinity or NaN instead."""
+    return _evaluate(rule, _numpy(y), [_numpy(a) for a in args], [t is not None for t in targs])
+
+
+def _numpy(x: Any) -> Any:
+    if isinstance(x, (float, int)) and not isinstance(x, (bool, np.generic)):
+        return np.float64(x)
+    return np.complex128(x) if type(x) is complex else x
+
+
+def _evaluate(rule: Elementwise, y: Any, args: Any, wanted: list[bool]) -> tuple[Any, ...]:
+    if rule.separate:
+        return tuple(
+            p(y, *args) if want and p is not None else None for p, want in zip(rule.partials, wanted)
+        )
+    ps = rule.partials(y, *args)
+    return ps if type(ps) is tuple else (ps,)
+
+
+def _elementwise(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
+    args, targs = _dense(args, targs)
+    wanted = [t is not None for t in targs]
+    if True not in wanted:
+        return None
+    space = space_of(y)
+    if space is None:
+        return _without_derivative(y, rule)
+    try:
+        ps = _evaluate(rule, y, args, wanted)
+    except (ArithmeticError, ValueError):
+        ps = _partials_anyway(rule, y, args, targs)
+    active = [(p, t) for p, t in zip(ps, targs) if p is not None and t is not None]
+    if not active:
+        return None
+    if isinstance(active[0][1], Symbolic):
+        return _scaled(active, space)
+    total: Any = None
+    for p, t in active:
+        term = t if type(p) is int and p == 1 else p * t
+        if has_nan(term):
+            term = strong_product(p, t)
+        total = term if total is None else total + term
+    return own(fit(total, space), y)
+
+
+def _without_derivative(y: Any, rule: Rule) -> None:
+    """An integer or text has no derivative; of a container or an array of objects it would be unknown, never zero."""
+    if isinstance(y, (list, tuple, dict)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O"):
+        raise TypeError(
+            f"{rule.name} gave a {type(y).__name__} of objects, whose derivative its rule does not tell"
+        )
+
+
+def _scaled(active: list[tuple[Any, Any]], space: Space) -> Any:
+    record = active[0][1].record
+    if space is FLOAT and all(t.space is FLOAT and isinstance(p, (float, int)) for p, t in active):
+        return record.append(tuple(float(p) for p, _ in active), tuple(t.index for _, t in active), FLOAT)
+    return record.append(Scale(tuple(p for p, _ in active)), tuple(t.index for _, t in active), space)
+
+
+def _masked(rule: Elementwise, y: Any, args: Any, targs: Any, mask: Any, out: Any) -> Any:
+    """A ufunc with `where=`: elements that are masked out keep what `out` held, and its tangent."""
+    inside = _elementwise(rule, y, args, targs)
+    space = space_of(y)
+    if space is None or (inside is None and out is None):
+        return None
+    mask = np.broadcast_to(mask, space.shape)
+    terms = [(p, t) for p, t in ((mask * 1.0, inside), (~mask * 1.0, out)) if t is not None]
+    if isinstance(terms[0][1], Symbolic):
+        return _scaled(terms, space)
+    return fit(sum(strong_product(p, t) for p, t in terms), space)
+
+
+def _dense(args: Any, targs: Any) -> Any:
+    """Turn list arguments into arrays, where a function takes "anything like an array"."""
+    for t in targs:
+        if isinstance(t, _LIST):
+            break
+    else:
+        return args, targs
+    args, targs = list(args), list(targs)
+    make = lookup(np.array)
+    assert make is not None
+    for k, t in enumerate(targs):
+        if isinstance(t, _LIST):
+            whole = np.array(args[k])
+            targs[k] = tangent(make, whole, (args[k],), {}, (t,), {})
+            args[k] = whole
+    return args, targs
+
+
+# ---- linear functions -------------------------------------------------------------------------------------------
+
+
+def _linear(rule: Linear, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> Any:
+    if not rule.sequence:
+        args, targs = _dense(args, targs)
+    paths: list[tuple[int, ...]] = []
+    leaves: list[Any] = []
+    for k in rule.positions:
+        if k < len(targs) and targs[k] is not None:
+            _leaves(targs[k], (k,), paths, leaves)
+    if not leaves:
+        return None
+    space = space_of(y)
+    if space is None:
+        return _without_derivative(y, rule)
+    kept = {k: v for k, v in kwargs.items() if k not in _DROPPED} if kwargs else kwargs
+    if isinstance(leaves[0], Symbolic):
+        if rule.operation is not None:
+            op = rule.operation(*args, **kept)
+        else:
+            op = Apply(rule, tuple(args), kept, tuple(paths))
+        return leaves[0].record.append(op, tuple(t.index for t in leaves), space)
+    op = Apply(rule, tuple(args), kept, tuple(paths))
+    t = op.apply(*leaves)
+    if rule.form == "each" and has_nan(t):
+        t = op.apply(*leaves, careful=True)
+    return own(fit(t, space), y)
+
+
+def own(t: Any, y: Any) -> Any:
+    """The tangent array `t`, in storage of its own if the result `y` has storage of its own (a view stays a view)."""
+    if type(t) is np.ndarray and isinstance(y, np.ndarray) and y.base is None:
+        return t.copy()
+    return t
+
+
+def _leaves(t: Any, path: tuple[int, ...], paths: list[tuple[int, ...]], leaves: list[Any]) -> None:
+    if isinstance(t, _LIST):
+        for i, e in enumerate(t):
+            if e is not None:
+                _leaves(e, (*path, i), paths, leaves)
+    else:
+        paths.append(path)
+        leaves.append(t)
+
+
+# ---- functions with a tangent rule ------------------------------------------------------------------------------
+
+
+def _jvp(rule: Jvp, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> Any:
+    if not rule.sequence:
+        args, targs = _dense(args, targs)
+    n = rule.count
+    args = list(args)
+    targs = list(targs) + [None] * (len(args) - len(targs))
+    if len(args) < n:
+        missing = n - len(args)
+        args += [None] * missing
+        targs += [None] * missing
+    if all(t is None for t in targs[:n]):
+        return None
+    kept = {k: v for k, v in kwargs.items() if k != "out"}
+    if rule.wants_out:
+        kept["out"] = y
+    t = rule.tangent(*args[:n], *targs[:n], *args[n:], **kept)
+    return settle(t, y)
+
+
+def settle(t: Any, y: Any) -> Any:
+    """A rule's tangent in the space of the result `y`; by element for tuples."""
+    if t is None:
+        return None
+    if isinstance(y, _LIST):
+        return tuple(settle(a, b) for a, b in zip(t, y, strict=True))
+    space = space_of(y)
+    if space is None:
+        return None
+    if isinstance(t, Symbolic):
+        if t.space == space:
+            return t
+        return t.record.append(Scale((1,)), (t.index,), space)
+    return fit(t, space)
