@@ -194,7 +194,7 @@ class Rebuilder:
         return new
 
     def build_dict(self, x: dict) -> dict:
-        new = x.copy() if self.mode == "clone" else type(x)() if type(x).__init__ is dict.__init__ else {}
+        new = x.copy()
         self.memo[id(x)] = new
         for key, v in x.items():
             new[key] = self.build(v)
@@ -339,7 +339,8 @@ def fetch(tangent: Any, like: Any, path: str, seen: dict, shared: bool, out: lis
             assert hasattr(tangent, name), f"{path}: the derivative has no field {name}"
             fetch(getattr(tangent, name), getattr(like, name), f"{path}.{name}", seen, shared, out)
     else:
-        assert type(tangent) is type(like), f"{path}: {type(like).__name__} expected, got {tangent!r:.80}"
+        good = isinstance(tangent, dict) if k == "dict" else type(tangent) is type(like)
+        assert good, f"{path}: {type(like).__name__} expected, got {tangent!r:.80}"
         assert len(tangent) == len(like), f"{path}: length {len(like)} expected, got {len(tangent)}"
         keys = like if k == "dict" else range(len(like))
         for key in keys:

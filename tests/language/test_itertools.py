@@ -1,0 +1,100 @@
+"""itertools on active values."""
+
+import itertools as it
+import operator
+
+import pytest
+
+from checking import check
+
+
+def accumulates(x):
+    a = list(it.accumulate([x, 2.0, x]))
+    b = list(it.accumulate([x, 2.0, x], operator.mul, initial=3.0))
+    c = list(it.accumulate([1.0, x], lambda s, v: s * x + v))
+    return a[-1] * a[1] + sum(b) + c[-1]
+
+
+def chains(x):
+    total = 1.0
+    for v in it.chain([x], (2.0, x * x), it.chain.from_iterable([[x], [3.0]])):
+        total = total * 0.9 * v + v
+    return total
+
+
+def combines(x):
+    values = [x, 2.0, x * x]
+    a = sum(p * q for p, q in it.combinations(values, 2))
+    b = sum(p * q * q for p, q in it.permutations(values, 2))
+    c = sum(p * q + q for p, q in it.product(values, [x, 1.0]))
+    d = sum(p**2 * q for p, q in it.combinations_with_replacement(values, 2))
+    return a + b * c + d + sum(p * q for p, q in it.product([x, 0.5], repeat=2))
+
+
+def counts_and_cycles(x):
+    total = 0.0
+    for k, v in zip(it.count(1, 2), it.cycle([x, 2.0]), strict=False):
+        if k > 8:
+            break
+        total = total * x + v * k
+    for v in it.islice(it.count(x, 0.5), 1, 6, 2):
+        total += v * v
+    return total + sum(it.repeat(x, 3)) * next(it.repeat(x))
+
+
+def pairs(x):
+    values = [x, x * x, 2.0, x + 1.0]
+    return sum((b - a) ** 2 for a, b in it.pairwise(values)) + sum(it.compress(values, [1, 0, 1, 1]))
+
+
+def starmaps(x):
+    a = sum(it.starmap(pow, [(x, 2), (x, 3)]))
+    b = list(it.starmap(lambda p, q: p * q + x, [(x, 1.0), (2.0, x)]))
+    return a * b[0] + b[1]
+
+
+def takes_and_drops(x):
+    values = [x, 0.2, 1.5 * x, 2.0, x]
+    a = sum(it.takewhile(lambda v: v < 1.6, values))
+    b = sum(it.dropwhile(lambda v: v < 1.6, values))
+    c = sum(it.filterfalse(lambda v: v > 1.0, values))
+    return a * b + c
+
+
+def tees(x):
+    a, b = it.tee(v * v for v in [x, 2.0, x])
+    first = next(a)
+    total = sum(p * q for p, q in zip(a, b, strict=False))
+    return total + first
+
+
+def groups(x):
+    values = [(1, x), (1, 2.0), (2, x * x), (1, 3.0 * x)]
+    total = 0.0
+    for key, group in it.groupby(values, key=lambda kv: kv[0]):
+        total = total * 0.5 + key * sum(v for _, v in group) ** 2
+    return total
+
+
+def zip_longest(x):
+    return sum(a * b for a, b in it.zip_longest([x, 2.0, x], [x * x], fillvalue=x + 1.0))
+
+
+@pytest.mark.parametrize("x", [0.4, 1.3])
+@pytest.mark.parametrize(
+    "program",
+    [
+        accumulates,
+        chains,
+        combines,
+        counts_and_cycles,
+        pairs,
+        starmaps,
+        takes_and_drops,
+        tees,
+        groups,
+        zip_longest,
+    ],
+)
+def test_itertools(program, x):
+    check(program, x)
