@@ -222,26 +222,37 @@ def as_tangent(x: Any, values: np.ndarray, shared: bool = True) -> Any:
     return Rebuilder(values, "tangent", shared).build(x)
 
 
-def scramble(x: Any, seen: set[int] | None = None) -> None:
-    """Overwrite all that a user can reach through `x`: what a linear map owns must not notice."""
-    seen = set() if seen is None else seen
+@contextlib.contextmanager
+def scrambled(*structures: Any) -> Iterator[None]:
+    """Overwrite, for a while, all that a user can reach: what a linear map owns must not notice."""
+    with contextlib.ExitStack() as undo:
+        for x in structures:
+            scramble(x, undo, set())
+        yield
+
+
+def scramble(x: Any, undo: contextlib.ExitStack, seen: set[int]) -> None:
     if id(x) in seen:
         return
     seen.add(id(x))
     k = kind(x)
     if k == "array" and x.flags.writeable:
+        undo.callback(np.copyto, x, x.copy())
         x[...] = np.nan
     for _, part in entries(x):
-        scramble(part, seen)
+        scramble(part, undo, seen)
     if k in ("list", "dict"):
         for key in list(x) if k == "dict" else range(len(x)):
             if kind(x[key]) == "real":
+                undo.callback(x.__setitem__, key, x[key])
                 x[key] = float("nan")
     if k == "object":
         for name in field_names(x):
-            if kind(getattr(x, name)) == "real":
+            old = getattr(x, name)
+            if kind(old) == "real":
                 with contextlib.suppress(AttributeError):
                     setattr(x, name, float("nan"))
+                    undo.callback(setattr, x, name, old)
 
 
 # ---- comparisons -----------------------------------------------------------------------------------------
@@ -605,9 +616,8 @@ class Check:
         same_effects(name, got, self.plain)
         out, pullback = got.value
         self.same_value("vjp", out)
-        scramble(args)
-        scramble(out)
-        self.reverse = self.pull(name, pullback, args, twice=True)
+        with scrambled(args, out):
+            self.reverse = self.pull(name, pullback, args, twice=True)
 
     def pull(self, name: str, pullback: Callable[..., Any], args: tuple, twice: bool) -> np.ndarray:
         cotangent = as_tangent(self.value, self.weights, shared=False)
@@ -623,10 +633,9 @@ class Check:
         assert found is None, f"{name}: the cotangent that was passed in has changed: {found}"
         self.owns_its_memory(name, first.value, args, cotangent)
         if twice:
-            scramble(first.value)
-            scramble(cotangent)
-            second = pullback(as_tangent(self.value, self.weights, shared=False))
-            found = difference(tangent_vector(second, self.args, name), result, "gradient")
+            with scrambled(first.value, cotangent):
+                second = pullback(as_tangent(self.value, self.weights, shared=False))
+                found = difference(tangent_vector(second, self.args, name), result, "gradient")
             assert found is None, f"{name}: the pullback called again gave another result: {found}"
         left = float(self.weights @ self.forward)
         right = float(result @ self.direction)
@@ -661,15 +670,14 @@ class Check:
         same_effects(name, got, self.plain)
         out, linear = got.value
         self.same_value("linearize", out)
-        scramble(args)
-        scramble(out)
-        scale = self.slope_scale
-        for factor in (1.0, 2.0):
-            tangent = linear(*self.tangents(factor * self.direction))
-            pushed = tangent_vector(tangent, self.value, f"{name}: output tangent", shared=False)
-            scramble(tangent)
-            assert_close(pushed, factor * self.forward, scale, 1e-10, f"{name} against jvp", self.out_labels)
-        self.pull(f"{name}: transpose", self.api.transpose(linear), args, twice=False)
+        with scrambled(args, out), contextlib.ExitStack() as undo:
+            for factor in (1.0, 2.0):
+                tangent = linear(*self.tangents(factor * self.direction))
+                pushed = tangent_vector(tangent, self.value, f"{name}: output tangent", shared=False)
+                scramble(tangent, undo, set())
+                want, scale = factor * self.forward, self.slope_scale
+                assert_close(pushed, want, scale, 1e-10, f"{name} against jvp", self.out_labels)
+            self.pull(f"{name}: transpose", self.api.transpose(linear), args, twice=False)
 
     def check_gradient(self) -> None:
         name = f"{self.name}: grad"

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from checking import check
-
 import tapeless as tl
+from checking import check
 
 A = np.arange(12.0).reshape(3, 4) * 0.1 + 0.2
 X = np.array([0.4, -0.8, 1.1, 0.6])

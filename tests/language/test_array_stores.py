@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from checking import check
-
 import tapeless as tl
+from checking import check
 
 X = np.array([0.4, -0.8, 1.1, 0.6])
 Y = np.array([1.3, 0.2, -0.5, 0.9])
