@@ -277,25 +277,30 @@ def _derivative(
     if step is not None:
         values = np.array([g(k * step) for k in points])
         return central @ values / step, np.zeros(values.shape[1:])
-    rounding = float(np.abs(central).sum()) * eps
-    truncation = math.factorial(m) ** 2 / math.factorial(order + 1)
-    usual = max(abs(x), 1.0) * (rounding / (order * truncation)) ** (1.0 / (order + 1))
+    weight, truncation = float(np.abs(central).sum()), math.factorial(m) ** 2 / math.factorial(order + 1)
+    usual = max(abs(x), 1.0) * (weight * eps / (order * truncation)) ** (1.0 / (order + 1))
     h, smallest, largest = usual / 512.0, max(abs(x) * eps, 1e-290), 16.0 * usual
     halves = [j - (order + 1) / 2 for j in range(order + 2)]
     higher = np.array([(-1.0) ** j * math.comb(order + 1, j) for j in range(order + 1, -1, -1)])
-    curved = False
-    for _ in range(10):
+    own_noise, curved = np.zeros(1), False
+    shrunk: list[tuple[float, Vector]] = []
+    for _ in range(16):
         values, reached = _inside_the_domain(g, halves, h, smallest)
         largest = largest if reached == h else min(largest, 2.0 * reached)
         h = reached
-        size = np.max(np.abs(values), axis=0) + np.finfo(np.float64).tiny
+        noise = np.maximum(own_noise, eps * np.max(np.abs(values), axis=0) + np.finfo(np.float64).tiny)
         high = np.abs(higher @ values)
-        if (high <= 2.0**order * eps * size).all():
+        if (high <= 2.0**order * noise).all():
             best = h if curved else 8.0 * h  # nothing but noise: too near to see a curve
         else:
             curved = True
-            steeper = float(np.sum(high / size)) / h ** (order + 1)
-            best = (rounding * size.size / (order * truncation * steeper)) ** (1.0 / (order + 1))
+            steeper = float(np.sum(high / noise)) / h ** (order + 1)
+            best = (weight * noise.size / (order * truncation * steeper)) ** (1.0 / (order + 1))
+            if best < 0.25 * h:
+                shrunk.append((h, high))
+            if len(shrunk) > 4 and (high > 0.05 * shrunk[-4][1]).any():
+                # no smoother however near: the program's own noise, which is more than one rounding
+                own_noise, best, curved, shrunk = 4.0 * high / 2.0**order, shrunk[0][0], False, []
         best = max(min(best, largest), smallest)
         settled = not math.isfinite(best) or 0.25 < best / h < 4.0
         h = best if math.isfinite(best) else h
@@ -303,7 +308,7 @@ def _derivative(
             break
     values, h = _inside_the_domain(g, points, _power_of_two(h), smallest)
     estimate: Vector = central @ values / h
-    error = truncation * high / h + rounding * (size + abs(x) * np.abs(estimate)) / h
+    error = truncation * high / h + weight * (noise + eps * abs(x) * np.abs(estimate)) / h
     return estimate, error
 
 
