@@ -12,7 +12,7 @@ from tapeless.rules.registry import jvp_rule, row, transpose_rule
 
 _V = np.array([0.5, -1.5, 2.0])
 _A = np.array([[0.5, -1.5, 2.0], [1.25, 0.75, -0.25]])
-_B = np.linspace(-1.0, 1.3, 24).reshape(2, 3, 4)
+_B = np.cos(np.arange(24.0) ** 2).reshape(2, 3, 4)
 _S = np.array([[3.0, 0.5, -0.2], [0.4, 2.5, 0.3], [-0.6, 0.2, 1.5]])
 _STACK = np.stack((_S, _S.T + 0.7 * np.eye(3)))
 _Z = _S + 1j * np.array([[0.2, -0.4, 0.1], [0.3, 0.5, -0.2], [0.0, 0.6, -0.1]])
@@ -349,12 +349,25 @@ def gaps(w: Any) -> Any:
     return np.where(difference == 0, 0, 1 / np.where(difference == 0, 1, difference))
 
 
+def free_phase(v: Any, dv: Any) -> Any:
+    """i times the rates at which complex vectors turn. LAPACK fixes their phase by making one row real: it must stay so."""
+    if not np.iscomplexobj(v):
+        return None
+    rows = np.flatnonzero(np.all(np.abs(v.imag) < 1e-15, axis=(*range(v.ndim - 2), v.ndim - 1)))
+    if len(rows) == 0:
+        return None
+    pivot = v[..., rows[:1], :]
+    return (dv[..., rows[:1], :] / np.where(pivot == 0, np.inf, pivot)).imag * 1j
+
+
 @jvp_rule(np.linalg.eigh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_SPD, "U"), row(_HERMITE)])
 def _(a: Any, da: Any, UPLO: str = "L", *, out: Any) -> Any:
     w, v = out
     inside = hermitian(v) @ symmetric_part(da, UPLO) @ v
     dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
-    return dw.real, v @ (gaps(w) * inside)
+    dv = v @ (gaps(w) * inside)
+    phase = free_phase(v, dv)
+    return dw.real, dv if phase is None else dv - v * phase
 
 
 @jvp_rule(np.linalg.eigvalsh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_HERMITE)])
@@ -394,6 +407,8 @@ def _(a: Any, da: Any) -> Any:
         row(_A.T, full_matrices=False),
         row(_STACK),
         row(_A, compute_uv=False),
+        row(_Z),
+        row(_A[:2, :2] @ _Z[:2], False),
         row(_B, False),
     ],
 )
@@ -434,10 +449,13 @@ def _(
     if n > k:
         dah = hermitian(da)
         dv = dv + (dah @ u - v @ (vh @ (dah @ u))) / s[..., None, :]
+    phase = free_phase(v, dv) if m >= n else free_phase(u, du)
+    if phase is not None:
+        du, dv = du - u * phase, dv - v * phase
     return du, ds, hermitian(dv)
 
 
-@jvp_rule(np.linalg.qr, rows=[row(_S), row(_A.T), row(_STACK), row(_S, "r")])
+@jvp_rule(np.linalg.qr, rows=[row(_S), row(_A.T), row(_STACK), row(_S, "r"), row(_Z)])
 def _(a: Any, da: Any, mode: str = "reduced", *, out: Any) -> Any:
     q, r = (np.linalg.qr(a)) if mode == "r" else out
     m, n = a.shape[-2:]

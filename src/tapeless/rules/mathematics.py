@@ -34,7 +34,7 @@ def digamma(x: float) -> float:
     shift = 0.0
     while x < 10.0:
         shift -= 1.0 / x
-        x += 1.0
+        x = x + 1.0  # not in place: x may be an array of one element
     r = 1.0 / (x * x)
     tail = r * (
         1 / 12 - r * (1 / 120 - r * (1 / 252 - r * (1 / 240 - r * (1 / 132 - r * (691 / 32760 - r / 12)))))
@@ -49,7 +49,10 @@ elementwise(find("math.exp2"), partials=lambda y, x: _LN2 * y, rows=_ANY)
 elementwise(math.expm1, partials=lambda y, x: y + 1.0, rows=_ANY)
 elementwise(
     math.log,
-    partials=(lambda y, x, base=math.e: 1.0 / x, lambda y, x, base: -y / (base * math.log(base))),
+    partials=(
+        lambda y, x, base=None: 1.0 / x if base is None else 1.0 / (x * math.log(base)),
+        lambda y, x, base: -y / (base * math.log(base)),
+    ),
     rows=[*_POSITIVE, (0.3, 2.0), (3.0, 10)],
 )
 elementwise(math.log2, partials=lambda y, x: 1.0 / (x * _LN2), rows=_POSITIVE)
@@ -62,11 +65,9 @@ elementwise(
 elementwise(math.sin, partials=lambda y, x: math.cos(x), rows=_ANY)
 elementwise(math.cos, partials=lambda y, x: -math.sin(x), rows=_ANY)
 elementwise(math.tan, partials=lambda y, x: 1.0 + y * y, rows=_ANY)
+elementwise(math.asin, partials=lambda y, x: ((1.0 - x) * (1.0 + x)) ** -0.5, rows=[*_UNIT, singular(1.0)])
 elementwise(
-    math.asin, partials=lambda y, x: 1.0 / math.sqrt((1.0 - x) * (1.0 + x)), rows=[*_UNIT, singular(1.0)]
-)
-elementwise(
-    math.acos, partials=lambda y, x: -1.0 / math.sqrt((1.0 - x) * (1.0 + x)), rows=[*_UNIT, singular(-1.0)]
+    math.acos, partials=lambda y, x: -(((1.0 - x) * (1.0 + x)) ** -0.5), rows=[*_UNIT, singular(-1.0)]
 )
 elementwise(math.atan, partials=lambda y, x: 1.0 / (1.0 + x * x), rows=_ANY)
 elementwise(math.sinh, partials=lambda y, x: math.cosh(x), rows=_ANY)
@@ -74,7 +75,7 @@ elementwise(math.cosh, partials=lambda y, x: math.sinh(x), rows=_ANY)
 elementwise(math.tanh, partials=lambda y, x: 1.0 - y * y, rows=_ANY)
 elementwise(math.asinh, partials=lambda y, x: 1.0 / math.hypot(1.0, x), rows=_ANY)
 elementwise(
-    math.acosh, partials=lambda y, x: 1.0 / math.sqrt((x - 1.0) * (x + 1.0)), rows=[1.5, 20.0, singular(1.0)]
+    math.acosh, partials=lambda y, x: ((x - 1.0) * (x + 1.0)) ** -0.5, rows=[1.5, 20.0, singular(1.0)]
 )
 elementwise(math.atanh, partials=lambda y, x: 1.0 / ((1.0 - x) * (1.0 + x)), rows=_UNIT)
 elementwise(math.erf, partials=lambda y, x: _TWO_OVER_ROOT_PI * math.exp(-x * x), rows=_ANY)
@@ -99,9 +100,15 @@ elementwise(
     rows=[*_PAIRS, (1.0, -2.0, 0.5), singular(0.0, 0.0)],
 )
 elementwise(
-    math.fmod, partials=lambda y, a, b: (1.0, -math.trunc(a / b)), rows=[*_PAIRS, (-5.3, 2.0), (7.9, -2.0)]
+    math.fmod,
+    partials=lambda y, a, b: (1.0, -math.trunc(a / b)),
+    rows=[(2.0, 3.5), (0.7, -2.25), (-0.6, -1.7), (-5.3, 2.0), (7.9, -2.0)],
 )
-elementwise(math.remainder, partials=lambda y, a, b: (1.0, -round((a - y) / b)), rows=[*_PAIRS, (-5.3, 2.0)])
+elementwise(
+    math.remainder,
+    partials=lambda y, a, b: (1.0, -round((a - y) / b)),
+    rows=[(2.0, 3.5), (0.7, -2.25), (-0.6, -1.7), (-5.3, 2.0)],
+)
 elementwise(
     math.copysign,
     partials=lambda y, x, s: (sign(x) * math.copysign(1.0, s), None),
@@ -189,7 +196,10 @@ _COMPLEX = [0.3 + 0.4j, -0.7 + 0.2j, 1.5 - 2.0j]
 elementwise(cmath.exp, partials=lambda y, z: y, rows=_COMPLEX)
 elementwise(
     cmath.log,
-    partials=(lambda y, z, base=math.e: 1.0 / z, lambda y, z, base: -y / (base * cmath.log(base))),
+    partials=(
+        lambda y, z, base=None: 1.0 / z if base is None else 1.0 / (z * cmath.log(base)),
+        lambda y, z, base: -y / (base * cmath.log(base)),
+    ),
     rows=[*_COMPLEX, (0.3 + 0.4j, 2.0)],
 )
 elementwise(cmath.log10, partials=lambda y, z: 1.0 / (z * _LN10), rows=_COMPLEX)

@@ -13,6 +13,7 @@ import numpy as np
 from tapeless.rules.compat import find_all
 from tapeless.rules.registry import elementwise, jvp_rule, nondifferentiable, row, singular, transpose_rule
 
+_STEPS = [(2.0, 3.5), (-5.3, 2.0), (7.9, -2.25), (-0.6, -1.7)]  # away from multiples
 _PAIRS = [(2.0, 3.5), (-1.5, 0.5), (0.7, -2.25), (-0.6, -1.7)]
 
 
@@ -69,7 +70,7 @@ elementwise(
     ],
 )
 elementwise(
-    [operator.mod, np.remainder], partials=(lambda y, a, b: 1, lambda y, a, b: -(a // b)), rows=_PAIRS
+    [operator.mod, np.remainder], partials=(lambda y, a, b: 1, lambda y, a, b: -(a // b)), rows=_STEPS
 )
 elementwise([operator.neg, np.negative], partials=lambda y, x: -1, rows=[0.3, -1.5], constant=True)
 elementwise([operator.pos, np.positive], partials=lambda y, x: 1, rows=[0.3, -1.5], constant=True)
@@ -81,7 +82,7 @@ elementwise(
 nondifferentiable(operator.floordiv, np.floor_divide)
 
 
-@jvp_rule([builtins.divmod, np.divmod], rows=_PAIRS)
+@jvp_rule([builtins.divmod, np.divmod], rows=_STEPS)
 def _(a: Any, b: Any, da: Any, db: Any, *, out: Any) -> Any:
     quotient, _ = out
     if db is None:
@@ -100,12 +101,11 @@ elementwise(
 )
 elementwise(
     [
+        np.real,
         float.real,
         complex.real,
-        int.real,
         np.generic.real,
         np.ndarray.real,
-        np.real,
         float.conjugate,
         float.__float__,
         np.generic.item,
@@ -121,7 +121,7 @@ elementwise(
     constant=True,
 )
 elementwise(
-    [float.imag, complex.imag, np.generic.imag, np.ndarray.imag, np.imag],
+    [np.imag, float.imag, complex.imag, np.generic.imag, np.ndarray.imag],
     partials=lambda y, x: -1j,
     rows=[0.3, 0.3 - 2j],
     constant=True,

@@ -154,7 +154,8 @@ class Linear(Rule):
         self.sequence = sequence
         self.apply: Callable[..., Any] = self.function if apply is None else apply
         parameters = list(inspect.signature(transpose).parameters.values())[1:]
-        self.names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        operands = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.names = operands[: max(positions) + 1]
         # a rule may bring its own operation for the record, where a transpose by value would be too slow
         self.operation: Callable[..., Any] | None = None
 
@@ -280,8 +281,8 @@ def bind(
     args = list(args)
     if kwargs:
         kwargs = dict(kwargs)
-        while len(args) < len(names) and names[len(args)] in kwargs:
-            args.append(kwargs.pop(names[len(args)]))
+        while any(name in kwargs for name in names[len(args) :]):
+            args.append(kwargs.pop(names[len(args)], None))
     return args, kwargs
 
 

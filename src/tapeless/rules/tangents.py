@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,9 @@ def tangent(
 
 
 def _bound(names: list[str], args: Any, kwargs: dict[str, Any], targs: Any, tkwargs: dict[str, Any]) -> Any:
-    args, rest = bind(names, args, kwargs)
-    moved = [k for k in kwargs if k not in rest]
-    targs = list(targs)
-    for name in names:
-        if name in moved:
-            targs.append(tkwargs.get(name))
-    return args, targs, rest, tkwargs
+    bound, rest = bind(names, args, kwargs)
+    targs = list(targs) + [tkwargs.get(name) for name in names[len(args) : len(bound)]]
+    return bound, targs, rest, tkwargs
 
 
 def _only(out: Any) -> Any:
@@ -99,7 +96,11 @@ def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
 
 def _partials_anyway(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
     """The partials where Python scalars raise (a division by zero): NumPy's give infinity or NaN instead."""
-    return _evaluate(rule, _numpy(y), [_numpy(a) for a in args], [t is not None for t in targs])
+    wanted = [t is not None for t in targs]
+    try:
+        return _evaluate(rule, _numpy(y), [_numpy(a) for a in args], wanted)
+    except (ArithmeticError, ValueError):  # outside the domain of a function of `math`: not a number
+        return tuple([math.nan if want else None for want in wanted])
 
 
 def _numpy(x: Any) -> Any:
