@@ -1,0 +1,460 @@
+"""The dual program of an untyped Program: every value with its tangent beside it.
+
+Values stay what they are.  Beside a variable `x` travels `x_d`, its companion: None where there is no derivative, else a
+tangent: a number in forward mode, an entry of the linear record in reverse mode.  Companions belong to values that
+cannot change (numbers, tuples); what can change (lists, dicts, objects, arrays, cells) has its tangents in a mirror that the
+run finds by the identity of the object, so aliases need no bookkeeping.
+
+The dual program runs in the order of the program itself, hence loops, exceptions, generators and recursion are those of
+Python.  What is done beside each operation is the business of the run (`runtime.run`), here called `_tl`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+
+from tapeless.frontend.lower import lower
+from tapeless.program.ir import Block, Lit, Op, Operand, Program, Var
+
+_PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
+_INACTIVE = {
+    "compare", "function", "class", "import", "new_cell", "free_cell", "format", "matches", "slice", "list", "set", "dict",
+}  # fmt: skip
+ARGUMENTS = "_tl, _args, _ts, _fn, _k"
+
+
+class Dual:
+    """A dual program, compiled: `run(_tl, args, tangents, function, constants[, slot])`."""
+
+    __slots__ = ("call", "constants", "is_generator", "names", "program", "text")
+
+    def __init__(self, program: Program, text: str, call: Callable[..., Any], constants: tuple[Any, ...]) -> None:
+        self.program, self.text, self.call, self.constants = program, text, call, constants
+        self.is_generator = program.is_generator
+
+
+_duals: dict[tuple[CodeType, int], Dual] = {}
+
+
+def dual_of(function: FunctionType) -> Dual:
+    """The dual program of a Python function; cached by its code and its module's globals."""
+    code = function.__code__
+    key = (code, id(function.__globals__))
+    dual = _duals.get(key)
+    if dual is None:
+        program = lower(code, function.__globals__)
+        writer = Writer(program)
+        text = writer.function()
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if hasattr(node, "lineno"):
+                line = writer.origin[node.lineno - 1] if node.lineno <= len(writer.origin) else program.firstline
+                node.lineno = line
+                node.end_lineno = line
+                node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
+        made: dict[str, Any] = {}
+        exec(compile(tree, code.co_filename, "exec"), function.__globals__, made)
+        call = made[writer.name]
+        DUAL_CODES.add(call.__code__)
+        dual = _duals[key] = Dual(program, text, call, tuple(writer.constants))
+    return dual
+
+
+#: Code objects of dual programs: their frames stand for the user's own frames in tracebacks.
+DUAL_CODES: set[CodeType] = set()
+
+
+class Writer:
+    """Prints the dual program as Python; `origin` holds the source line of each printed line."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.lines: list[str] = []
+        self.origin: list[int] = []
+        self.depth = 0
+        self.line = program.firstline
+        self.constants: list[Any] = []
+        self.globals: set[str] = set()
+        self.name = program.name if program.name.isidentifier() else "lambda_"
+        self.active = _maybe_active(program)
+        self.flags = 0
+
+    # ---- printing
+
+    def put(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+        self.origin.append(self.line)
+
+    def function(self) -> str:
+        program = self.program
+        slot = ", _slot" if program.is_generator else ""
+        self.put(f"def {self.name}({ARGUMENTS}{slot}):")
+        self.depth += 1
+        names = [p.var.name for p in program.params]
+        if names:
+            comma = "," if len(names) == 1 else ""
+            self.put(f"{', '.join(names)}{comma} = _args")
+            self.put(f"{', '.join(n + '_d' for n in names)}{comma} = _ts")
+        self.block(program.body)
+        if program.is_generator:
+            self.put("if False: yield")
+        elif not program.body.ops or program.body.ops[-1].kind != "return":
+            self.put("return None, None")
+        return "\n".join(self.lines) + "\n"
+
+    def block(self, block: Block, last: str = "pass") -> None:
+        if not block.ops:
+            self.put(last)
+        for op in block.ops:
+            self.op(op)
+
+    def nested(self, block: Block, before: str | None = None) -> None:
+        self.depth += 1
+        if before is not None:
+            self.put(before)
+        self.block(block)
+        self.depth -= 1
+
+    # ---- operands
+
+    def value(self, x: Operand) -> str:
+        if isinstance(x, Var):
+            return x.name
+        value = x.value
+        if isinstance(value, _PRINTABLE) and value == value and value not in (float("inf"), float("-inf")):
+            text = repr(value)
+            return f"({text})" if text.startswith("-") else text
+        self.constants.append(value)
+        return f"_k[{len(self.constants) - 1}]"
+
+    def constant(self, value: Any) -> str:
+        self.constants.append(value)
+        return f"_k[{len(self.constants) - 1}]"
+
+    def tangent(self, x: Operand) -> str:
+        return f"{x.name}_d" if isinstance(x, Var) and x in self.active else "None"
+
+    def both(self, x: Operand) -> str:
+        return f"{self.value(x)}, {self.tangent(x)}"
+
+    def tuple(self, parts: list[str]) -> str:
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+    def tangents(self, args: tuple[Operand, ...]) -> str:
+        return self.tuple([self.tangent(a) for a in args])
+
+    def values(self, args: tuple[Operand, ...]) -> str:
+        return self.tuple([self.value(a) for a in args])
+
+    def results(self, op: Op) -> str:
+        return f"{op.outs[0].name}, {op.outs[0].name}_d"
+
+    # ---- operations
+
+    def op(self, op: Op) -> None:
+        self.line = op.line or self.line
+        getattr(self, f"op_{op.kind}")(op)
+        if op.kind in _INACTIVE:
+            for out in op.outs:
+                if out in self.active:
+                    self.put(f"{out.name}_d = None")
+
+    def give(self, op: Op, call: str) -> None:
+        self.put(f"{self.results(op)} = {call}")
+
+    def op_copy(self, op: Op) -> None:
+        source, out = op.args[0], op.outs[0]
+        self.put(f"{out.name} = {self.value(source)}")
+        if out in self.active:
+            self.put(f"{out.name}_d = {self.tangent(source)}")
+
+    def op_binary(self, op: Op) -> None:
+        self.give(op, f"_tl.{op.attrs['op']}({self.both(op.args[0])}, {self.both(op.args[1])})")
+
+    def op_inplace(self, op: Op) -> None:
+        self.give(op, f"_tl.inplace('{op.attrs['op']}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+
+    def op_unary(self, op: Op) -> None:
+        if op.attrs["op"] == "Not":
+            self.put(f"{op.outs[0].name} = not {self.value(op.args[0])}")
+            self.put(f"{op.outs[0].name}_d = None")
+        else:
+            self.give(op, f"_tl.unary('{op.attrs['op']}', {self.both(op.args[0])})")
+
+    def op_compare(self, op: Op) -> None:
+        a, b, out, how = self.value(op.args[0]), self.value(op.args[1]), op.outs[0].name, op.attrs["op"]
+        if how in ("is", "is not"):
+            self.put(f"{out} = {a} {how} {b}")
+        else:
+            self.put(f"{out} = _tl.compare('{how}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+
+    def op_matches(self, op: Op) -> None:
+        self.put(f"{op.outs[0].name} = _tl.matches({self.value(op.args[0])}, {self.value(op.args[1])})")
+
+    def op_format(self, op: Op) -> None:
+        template = self.constant(op.attrs["template"])
+        self.put(f"{op.outs[0].name} = _tl.format({template}, {self.values(op.args)})")
+
+    def op_slice(self, op: Op) -> None:
+        self.put(f"{op.outs[0].name} = _tl.slice({', '.join(self.value(a) for a in op.args)})")
+
+    def op_tuple(self, op: Op) -> None:
+        out = op.outs[0].name
+        if any(op.attrs["starred"]):
+            self.give(op, f"_tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})")
+            return
+        self.put(f"{out} = {self.values(op.args)}")
+        checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
+        if checks:
+            test = " is None and ".join(checks)
+            self.put(f"{out}_d = None if {test} is None else {self.tangents(op.args)}")
+        else:
+            self.put(f"{out}_d = None")
+
+    def _display(self, op: Op) -> None:
+        out, kind = op.outs[0].name, op.kind
+        if any(op.attrs["starred"]):
+            spread = f"_tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})"
+            self.put(f"{out} = _tl.{kind}_of(*{spread})")
+            return
+        inner = ", ".join(self.value(a) for a in op.args)
+        self.put(f"{out} = {f'[{inner}]' if kind == 'list' else f'{{{inner}}}' if inner else '{*()}'}")
+        checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
+        if checks:
+            test = " is not None or ".join(checks)
+            self.put(f"if {test} is not None: _tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})")
+
+    op_list = _display
+    op_set = _display
+
+    def op_dict(self, op: Op) -> None:
+        spread, out = op.attrs["spread"], op.outs[0].name
+        if not spread:
+            self.put(f"{out} = {{}}")
+            return
+        pairs, args = [], list(op.args)
+        for is_spread in spread:
+            key = None if is_spread else args.pop(0)
+            value = args.pop(0)
+            name = "None" if key is None else self.value(key)
+            pairs.append(f"({is_spread}, {name}, {self.value(value)}, {self.tangent(value)})")
+        self.put(f"{out} = _tl.dict_of({self.tuple(pairs)})")
+
+    def op_unpack(self, op: Op) -> None:
+        names = [o.name for o in op.outs]
+        comma = "," if len(names) == 1 else ""
+        left = f"{', '.join(names)}{comma}"
+        right = f"{', '.join(n + '_d' for n in names)}{comma}"
+        star = op.attrs["star"]
+        if not names:
+            left = right = "_"
+        self.put(f"({left}), ({right}) = _tl.unpack({self.both(op.args[0])}, {len(names)}, {star})")
+
+    # ---- storage
+
+    def op_getattr(self, op: Op) -> None:
+        self.give(op, f"_tl.getattr({self.both(op.args[0])}, {op.attrs['name']!r})")
+
+    def op_setattr(self, op: Op) -> None:
+        self.put(f"_tl.setattr({self.value(op.args[0])}, {op.attrs['name']!r}, {self.both(op.args[1])})")
+
+    def op_delattr(self, op: Op) -> None:
+        self.put(f"_tl.delattr({self.value(op.args[0])}, {op.attrs['name']!r})")
+
+    def op_getitem(self, op: Op) -> None:
+        self.give(op, f"_tl.getitem({self.both(op.args[0])}, {self.both(op.args[1])})")
+
+    def op_setitem(self, op: Op) -> None:
+        self.put(f"_tl.setitem({self.value(op.args[0])}, {self.both(op.args[1])}, {self.both(op.args[2])})")
+
+    def op_delitem(self, op: Op) -> None:
+        self.put(f"_tl.delitem({self.value(op.args[0])}, {self.value(op.args[1])})")
+
+    def op_new_cell(self, op: Op) -> None:
+        self.put(f"{op.outs[0].name} = _tl.new_cell()")
+
+    def op_free_cell(self, op: Op) -> None:
+        index = self.program.freevars.index(op.attrs["name"])
+        self.put(f"{op.outs[0].name} = _fn.__closure__[{index}]")
+
+    def op_load_cell(self, op: Op) -> None:
+        self.give(op, f"_tl.load_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
+
+    def op_store_cell(self, op: Op) -> None:
+        self.put(f"_tl.store_cell({self.value(op.args[0])}, {self.both(op.args[1])})")
+
+    def op_del_cell(self, op: Op) -> None:
+        self.put(f"_tl.del_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
+
+    def op_global(self, op: Op) -> None:
+        out, name = op.outs[0].name, op.attrs["name"]
+        self.put(f"{out} = {name}")
+        if op.outs[0] in self.active:
+            self.put(f"{out}_d = _tl.module_stores and _tl.global_tangent(_fn.__globals__, {name!r})")
+
+    def op_store_global(self, op: Op) -> None:
+        self.put(f"_tl.store_global(_fn.__globals__, {op.attrs['name']!r}, {self.both(op.args[0])})")
+
+    def op_del_global(self, op: Op) -> None:
+        self.put(f"_tl.del_global(_fn.__globals__, {op.attrs['name']!r})")
+
+    def op_del(self, op: Op) -> None:
+        self.put(f"del {self.value(op.args[0])}")
+
+    # ---- calls
+
+    def arguments(self, args: tuple[Operand, ...], op: Op) -> str:
+        starred, keywords = op.attrs["starred"], op.attrs["keywords"]
+        n = len(starred)
+        positional, named = args[:n], args[n:]
+        if any(starred):
+            text = f"*_tl.spread_call({starred}, {self.values(positional)}, {self.tangents(positional)})"
+        else:
+            text = f"{self.values(positional)}, {self.tangents(positional)}"
+        if None in keywords:
+            text += f", *_tl.spread_keywords({keywords}, {self.values(named)}, {self.tangents(named)})"
+        elif keywords:
+            values = ", ".join(f"{k!r}: {self.value(v)}" for k, v in zip(keywords, named, strict=True))
+            tangents = ", ".join(f"{k!r}: {self.tangent(v)}" for k, v in zip(keywords, named, strict=True))
+            text += f", {{{values}}}, {{{tangents}}}"
+        return text
+
+    def op_call(self, op: Op) -> None:
+        func = op.args[0]
+        if isinstance(func, Var) and func.name.startswith("_t"):
+            pass
+        self.give(op, f"_tl.call({self.value(func)}, {self.arguments(op.args[1:], op)})")
+
+    def op_call_method(self, op: Op) -> None:
+        name = op.attrs["name"]
+        self.give(op, f"_tl.call_method({self.both(op.args[0])}, {name!r}, {self.arguments(op.args[1:], op)})")
+
+    def op_function(self, op: Op) -> None:
+        a, out = op.attrs, op.outs[0].name
+        defaults = op.args[: a["defaults"]]
+        named = op.args[a["defaults"] : len(op.args) - a["cells"]]
+        cells = op.args[len(op.args) - a["cells"] :]
+        kwdefaults = ", ".join(f"{k!r}: {self.value(v)}" for k, v in zip(a["kwdefaults"], named, strict=True))
+        code = self.constant(a["code"])
+        self.put(
+            f"{out} = _tl.make_function({code}, _fn.__globals__, {self.values(defaults)}, {{{kwdefaults}}}, "
+            f"{self.values(cells)}, {self.tangents(defaults)}, {self.tangents(named)})"
+        )
+
+    def op_class(self, op: Op) -> None:
+        a, out = op.attrs, op.outs[0].name
+        n = len(op.args) - a["cells"]
+        args, cells = op.args[:n], op.args[n:]
+        bases = self.arguments(args, op)
+        self.put(f"{out} = _tl.make_class({self.constant(a['code'])}, {a['name']!r}, _fn, {self.values(cells)}, {bases})")
+
+    def op_import(self, op: Op) -> None:
+        a = op.attrs
+        names = ", ".join(o.name for o in op.outs)
+        comma = "," if len(op.outs) == 1 else ""
+        call = f"_tl.import_(_fn.__globals__, {a['module']!r}, {a['names']!r}, {a['level']}, {a['asname'] is not None})"
+        self.put(f"{names}{comma} = {call}")
+
+    def op_yield(self, op: Op) -> None:
+        out = op.outs[0].name
+        self.put(f"_slot.out = {self.tangent(op.args[0])}")
+        self.put(f"{out} = yield {self.value(op.args[0])}")
+        self.put(f"{out}_d = _slot.take()")
+
+    def op_yield_from(self, op: Op) -> None:
+        self.give(op, f"yield from _tl.yield_from({self.both(op.args[0])}, _slot)")
+
+    # ---- control
+
+    def op_if(self, op: Op) -> None:
+        self.put(f"if {self.value(op.args[0])}:")
+        self.nested(op.blocks[0])
+        if op.blocks[1].ops:
+            self.put("else:")
+            self.nested(op.blocks[1])
+
+    def op_while(self, op: Op) -> None:
+        cond, body, orelse = op.blocks
+        self.flags += 1
+        flag = f"_else{self.flags}"
+        if orelse.ops:
+            self.put(f"{flag} = False")
+        self.put("while True:")
+        self.depth += 1
+        if cond.ops:
+            self.block(cond)
+        self.put(f"if not {self.value(op.args[0])}:")
+        self.put(f"    {f'{flag} = True; ' if orelse.ops else ''}break")
+        self.block(body)
+        self.depth -= 1
+        if orelse.ops:
+            self.put(f"if {flag}:")
+            self.nested(orelse)
+
+    def op_for(self, op: Op) -> None:
+        self.put(f"for {self.results(op)} in _tl.iterate({self.both(op.args[0])}):")
+        self.nested(op.blocks[0])
+        if op.blocks[1].ops:
+            self.put("else:")
+            self.nested(op.blocks[1])
+
+    def op_try(self, op: Op) -> None:
+        body, handler, orelse, final = op.blocks
+        self.put("try:")
+        self.nested(body)
+        if op.attrs["handles"]:
+            caught = op.outs[0].name
+            self.put(f"except BaseException as {caught}_:")
+            self.depth += 1
+            self.put(f"if {caught}_ is _tl.failure: raise")
+            self.put(f"{caught} = {caught}_")
+            self.block(handler)
+            self.depth -= 1
+        if orelse.ops:
+            self.put("else:")
+            self.nested(orelse)
+        if op.attrs["finally_"]:
+            self.put("finally:")
+            self.nested(final)
+
+    def op_return(self, op: Op) -> None:
+        if self.program.is_generator:
+            self.put(f"_slot.returned = {self.tangent(op.args[0])}")
+            self.put(f"return {self.value(op.args[0])}")
+        else:
+            self.put(f"return {self.both(op.args[0])}")
+
+    def op_break(self, op: Op) -> None:
+        self.put("break")
+
+    def op_continue(self, op: Op) -> None:
+        self.put("continue")
+
+    def op_raise(self, op: Op) -> None:
+        args = [self.value(a) for a in op.args]
+        self.put(f"raise {' from '.join(args)}".rstrip())
+
+
+def _maybe_active(program: Program) -> set[Var]:
+    """Variables whose companion may be something else than None."""
+    active = {p.var for p in program.params}
+    ops = list(program.body.walk())
+    used_as_value = {a for op in ops for i, a in enumerate(op.args) if not (op.kind == "call" and i == 0)}
+    for op in ops:
+        if op.kind in _INACTIVE or op.kind == "try" or (op.kind == "unary" and op.attrs["op"] == "Not"):
+            continue
+        if op.kind == "global" and (op.outs[0] not in used_as_value):
+            continue
+        if op.kind != "copy":
+            active.update(op.outs)
+    changed = True
+    while changed:
+        changed = False
+        for op in ops:
+            if op.kind == "copy" and op.args[0] in active and op.outs[0] not in active:
+                active.add(op.outs[0])
+                changed = True
+    return active

@@ -1,0 +1,222 @@
+"""Attributes of untyped values: descriptors written in Python are opened, the rest is looked up with its companion."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import lookup
+from tapeless.runtime.mirrors import Mirror
+from tapeless.runtime.operators import Operators, is_python
+
+_NUMBERS = (float, complex, np.generic, np.ndarray)
+
+
+class Attributes(Operators):
+    """`getattr`, `setattr` and `delattr`."""
+
+    def getattr(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
+        kind = type(x)
+        if kind is ModuleType:
+            return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
+        if isinstance(x, _NUMBERS):
+            found = getattr(kind, name, None)
+            if type(found) is not property and type(found) is not FunctionType:
+                return self.number_attribute(x, dx, name, found)
+        if isinstance(x, type):
+            return self.class_attribute(x, name)
+        if kind is super:
+            return self.super_attribute(x, name)
+        if isinstance(x, tuple):
+            return self.tuple_attribute(x, dx, name)
+        hook = kind.__getattribute__
+        if type(hook) is FunctionType:
+            try:
+                return self.call(hook, (x, name), (None, None))
+            except AttributeError:
+                if is_python(getattr(kind, "__getattr__", None)):
+                    return self.call(kind.__getattr__, (x, name), (None, None))
+                raise
+        found = _on_class(kind, name)
+        how = type(found)
+        if how is property and found.fget is not None:
+            try:
+                return self.call(found.fget, (x,), (None,))
+            except AttributeError:
+                if is_python(getattr(kind, "__getattr__", None)):
+                    return self.call(kind.__getattr__, (x, name), (None, None))
+                raise
+        if how is functools.cached_property and name not in x.__dict__:
+            value, t = self.call(found.func, (x,), (None,))
+            x.__dict__[name] = value
+            self.put(x, name, t)
+            return value, t
+        get = getattr(how, "__get__", None)
+        if type(get) is FunctionType and not (
+            name in getattr(x, "__dict__", ()) and not hasattr(how, "__set__")
+        ):
+            return self.call(get, (found, x, kind), (None, None, None))
+        if hasattr(kind, "__getattr__"):
+            try:
+                value = object.__getattribute__(x, name)
+            except AttributeError:
+                return self.call(kind.__getattr__, (x, name), (None, None))
+        else:
+            value = getattr(x, name)
+        if name == "__dict__":
+            self.share_dict(x, value)
+        if self.slots and name == "gi_frame":
+            return value, None
+        m = self.mirrors.get(id(x))
+        if m is not None and type(m.data) is dict:
+            t = m.data.get(name)
+            if t is not None or not self.class_stores:
+                return value, t
+        if self.class_stores and name not in getattr(x, "__dict__", ()):
+            return value, self.class_tangent(kind, name)
+        return value, None
+
+    def share_dict(self, x: Any, attributes: dict[str, Any]) -> None:
+        """An object's `__dict__` and the object have one mirror."""
+        data = self.dict_mirror(x)
+        if id(attributes) not in self.mirrors:
+            self.mirrors[id(attributes)] = Mirror(attributes, data)
+
+    def number_attribute(self, x: Any, dx: Any, name: str, found: Any) -> tuple[Any, Any]:
+        value = getattr(x, name)
+        if callable(value) or isinstance(value, (int, tuple, np.dtype)) and not isinstance(value, np.generic):
+            if dx is not None and callable(value):
+                self.put(value, "__self__", dx)
+            return value, None
+        rule = lookup(found) if found is not None else None
+        tx = self.tangent_of(x, dx)
+        if tx is None:
+            return value, None
+        if isinstance(value, np.ndarray):
+            if self.find_array(value)[0] is self.find_array(x)[0]:
+                return value, None
+        if rule is None:
+            if isinstance(x, np.ndarray) and name in ("flat", "base", "data", "ctypes", "__array_interface__"):
+                return value, None
+            self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
+        return self.give(value, self.derive(rule, value, (x,), {}, (self.settled(tx),), {}), (x,))
+
+    def class_attribute(self, x: type, name: str) -> tuple[Any, Any]:
+        value = getattr(x, name)
+        return value, self.class_tangent(x, name) if self.class_stores else None
+
+    def class_tangent(self, kind: type, name: str) -> Any:
+        for cls in kind.__mro__:
+            if name in cls.__dict__:
+                return self.look(cls, name)
+        return None
+
+    def super_attribute(self, x: Any, name: str) -> tuple[Any, Any]:
+        obj, start, owner = x.__self__, x.__thisclass__, x.__self_class__
+        mro = owner.__mro__
+        for cls in mro[mro.index(start) + 1 :]:
+            if name in cls.__dict__:
+                found = cls.__dict__[name]
+                if type(found) is property:
+                    return self.call(found.fget, (obj,), (None,))
+                break
+        return getattr(x, name), None
+
+    def tuple_attribute(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
+        """A field of a named tuple, a property of a tuple's subclass, or an attribute of an instance."""
+        kind = type(x)
+        fields = getattr(kind, "_fields", None)
+        if fields is not None and name in fields and not isinstance(kind.__dict__.get(name), property):
+            value = getattr(x, name)
+            return value, None if dx is None else dx[fields.index(name)]
+        found = _on_class(kind, name)
+        if type(found) is property and type(found.fget) is FunctionType:
+            return self.call(found.fget, (x,), (dx,))
+        value = getattr(x, name)
+        if dx is not None and callable(value) and getattr(value, "__self__", None) is x:
+            if type(value) is MethodType:
+                self.put(value, "__self__", dx)
+            else:
+                self.put(value, "__self__", dx)
+            return value, None
+        return value, self.look(x, name)
+
+    # ---- stores
+
+    def setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
+        kind = type(x)
+        if isinstance(x, np.ndarray) and name in ("real", "imag", "flat", "T"):
+            self.setitem(getattr(x, name), Ellipsis, None, value, t)
+            return
+        hook = kind.__setattr__
+        if type(hook) is FunctionType:
+            self.call(hook, (x, name, value), (None, None, t))
+            return
+        self.plain_setattr(x, name, value, t)
+
+    def plain_setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
+        """What `object.__setattr__` does: descriptors of the class, then the instance's own attributes."""
+        kind = type(x)
+        found = _on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
+        if type(found) is property and found.fset is not None:
+            self.call(found.fset, (x, value), (None, t))
+            return
+        put = getattr(type(found), "__set__", None)
+        if type(put) is FunctionType:
+            self.call(put, (found, x, value), (None, None, t))
+            return
+        if isinstance(x, type):
+            setattr(x, name, value)
+            self.class_stores = self.class_stores or t is not None
+            self.put(x, name, t)
+            return
+        if isinstance(x, ModuleType):
+            setattr(x, name, value)
+            if t is not None:
+                self.module_stores = True
+            self.put(x.__dict__, name, t)
+            return
+        if kind.__setattr__ is object.__setattr__ or type(kind.__setattr__) is not FunctionType:
+            setattr(x, name, value)
+        else:
+            object.__setattr__(x, name, value)
+        if t is not None and type(found) is GetSetDescriptorType and name != "args":
+            self.untracked(f"attribute {name!r} of {kind.__name__}")
+        self.put(x, name, t)
+
+    def delattr(self, x: Any, name: str) -> None:
+        kind = type(x)
+        hook = kind.__delattr__
+        found = _on_class(kind, name)
+        if type(hook) is FunctionType:
+            self.call(hook, (x, name), (None, None))
+        elif type(found) is property and found.fdel is not None:
+            self.call(found.fdel, (x,), (None,))
+        else:
+            delattr(x, name)
+            self.put(x.__dict__ if isinstance(x, ModuleType) else x, name, None)
+
+    # given by other parts of a run
+    def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def setitem(self, x: Any, index: Any, di: Any, value: Any, t: Any) -> None:
+        raise NotImplementedError
+
+    def untracked(self, what: str) -> Any:
+        raise NotImplementedError
+
+
+def _on_class(kind: type, name: str) -> Any:
+    """What the class holds under `name`, not bound to anything."""
+    for cls in kind.__mro__:
+        if name in cls.__dict__:
+            return cls.__dict__[name]
+    return None
+
+
+__all__ = ["Attributes", "MemberDescriptorType", "inspect"]

@@ -1,0 +1,570 @@
+"""Calls of untyped values: what is opened through its source, what has a rule, and what may run as it is."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import functools
+import inspect
+import operator
+import sys
+import types
+import weakref
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tapeless.autodiff.dual import DUAL_CODES, dual_of
+from tapeless.errors import MissingRuleError, SourceUnavailableError, UntrackedMutationError
+from tapeless.rules import lookup, tangent
+from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
+from tapeless.runtime.items import Items, nones, tuple_tangent
+from tapeless.runtime.mirrors import ATOMS, Slot, owner
+
+#: callable -> handler(run, args, tangents, keywords, keyword tangents) -> (value, companion)
+HANDLERS: dict[Any, Any] = {}
+#: C function -> a Python function that does the same and is opened in its place
+TWINS: dict[Any, FunctionType] = {}
+#: type of a callable object -> handler(run, object, args, tangents, keywords, keyword tangents)
+CALLABLE_TYPES: dict[type, Any] = {}
+#: modules whose functions are run as they are: they make text, look at types, or talk to the system
+INERT_MODULES = frozenset(
+    "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref threading contextvars time "
+    "datetime locale string traceback linecache tokenize sys io tempfile shutil subprocess platform sysconfig importlib "
+    "importlib._bootstrap importlib._bootstrap_external textwrap pprint reprlib types _weakrefset codecs json.encoder "
+    "numpy._core.arrayprint numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
+    "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils numpy._utils._inspect "
+    "typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ scipy._lib.deprecation rich".split()
+)
+_DISPATCHER = type(np.mean)
+_LRU = type(functools.lru_cache(lambda: None))
+_MAKERS = (BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, np.ufunc)
+
+
+class Calls(Items):
+    """`call`, `call_method` and what they need."""
+
+    def call(self, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        kind = type(f)
+        if kind is FunctionType:
+            handler = HANDLERS.get(f)
+            if handler is not None:
+                return handler(self, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+            rule = lookup(f)
+            if rule is not None:
+                return self.primitive(rule, f, args, ts, kw, kts)
+            return self.enter(f, args, ts, kw, kts)
+        if kind is MethodType:
+            me = f.__self__
+            t = self.look(f, "__self__") if isinstance(me, (tuple, float, complex)) else None
+            return self.call(f.__func__, (me, *args), (t, *ts), kw, kts)
+        try:
+            handler = HANDLERS.get(f)
+            if handler is None:
+                twin = TWINS.get(f)
+                if twin is not None:
+                    return self.enter(twin, args, ts, kw, kts)
+                rule = lookup(f)
+                if rule is not None:
+                    return self.primitive(rule, f, args, ts, kw, kts)
+        except TypeError:
+            if handler_of_unhashable(f):
+                raise
+            handler = None
+        if handler is not None:
+            return handler(self, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        if isinstance(f, type):
+            return self.construct(f, args, ts, kw or {}, kts or {})
+        if kind is BuiltinFunctionType or kind is types.MethodWrapperType:
+            me = f.__self__
+            if me is not None and not isinstance(me, (ModuleType, type)):
+                found = getattr(type(me), f.__name__, None)
+                if found is not None and type(found) is not BuiltinFunctionType:
+                    t = self.look(f, "__self__") if isinstance(me, (tuple, float, complex)) else None
+                    return self.call_descriptor(found, f, (me, *args), (t, *ts), kw, kts)
+            return self.foreign(f, args, ts, kw, kts)
+        if kind is _DISPATCHER:
+            implementation = f._implementation
+            if type(implementation) is FunctionType:
+                return self.enter(implementation, args, ts, kw, kts)
+            return self.call(implementation, args, ts, kw, kts)
+        for cls in kind.__mro__:
+            by_type = CALLABLE_TYPES.get(cls)
+            if by_type is not None:
+                return by_type(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        if kind in _MAKERS:
+            return self.foreign(f, args, ts, kw, kts)
+        python = getattr(f, "py_func", None)
+        if type(python) is FunctionType and kind.__module__.startswith("numba"):
+            return self.call(python, args, ts, kw, kts)
+        method = getattr(kind, "__call__", None)
+        if type(method) is FunctionType:
+            return self.enter(method, (f, *args), (None, *ts), kw, kts)
+        if method is not None and type(method) not in (types.WrapperDescriptorType, types.MethodWrapperType):
+            return self.call(method, (f, *args), (None, *ts), kw, kts)
+        return self.foreign(f, args, ts, kw, kts)
+
+    def call_method(self, x: Any, dx: Any, name: str, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        kind = type(x)
+        if kind is ModuleType:
+            return self.call(getattr(x, name), args, ts, kw, kts)
+        if type(kind.__getattribute__) is not FunctionType and not isinstance(x, type) and kind is not super:
+            found = getattr(kind, name, None)
+            how = type(found)
+            if how is FunctionType:
+                attributes = getattr(x, "__dict__", None)
+                if attributes is None or name not in attributes:
+                    if type(inspect.getattr_static(kind, name)) is FunctionType:
+                        return self.call(found, (x, *args), (dx, *ts), kw, kts)
+            elif how is types.MethodDescriptorType:
+                return self.call_descriptor(found, None, (x, *args), (dx, *ts), kw, kts)
+        f, _ = self.getattr(x, dx, name)
+        return self.call(f, args, ts, kw, kts)
+
+    def call_descriptor(self, found: Any, bound: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """A method of a C type: `args[0]` is the object."""
+        handler = HANDLERS.get(found)
+        if handler is not None:
+            return handler(self, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        twin = TWINS.get(found)
+        if twin is not None:
+            return self.enter(twin, args, ts, kw, kts)
+        rule = lookup(found)
+        if rule is not None:
+            return self.primitive(rule, found, args, ts, kw, kts)
+        return self.foreign(found, args, ts, kw, kts)
+
+    # ---- opening Python functions
+
+    def enter(self, f: FunctionType, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        code = f.__code__
+        if code.co_filename.startswith("<") and f.__module__ != "__main__" or f.__module__ in INERT_MODULES:
+            special = self.enter_special(f, args, ts, kw or {}, kts or {})
+            if special is not None:
+                return special
+        try:
+            dual = dual_of(f)
+        except SourceUnavailableError as error:
+            special = self.enter_special(f, args, ts, kw or {}, kts or {})
+            if special is not None:
+                return special
+            if self.reaches((f, *args, *(kw or {}).values()), (*ts, *(kts or {}).values())):
+                self.fail(error)
+            return f(*args, **(kw or {})), None
+        if kw or code.co_flags & 12 or code.co_kwonlyargcount or len(args) != code.co_argcount:
+            args, ts = self.bind(f, args, ts, kw or {}, kts or {})
+        if dual.is_generator:
+            slot = Slot()
+            generator = dual.call(self, args, ts, f, dual.constants, slot)
+            slot.ref = weakref.ref(generator)
+            self.slots[id(generator)] = slot
+            return generator, None
+        return dual.call(self, args, ts, f, dual.constants)  # type: ignore[no-any-return]
+
+    def enter_special(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
+        """Functions that are run as they are, or whose source was made by a program."""
+        if f.__module__ in INERT_MODULES and f.__code__.co_filename != "<string>":
+            self.snapshots.clear()
+            return f(*args, **kw), None
+        if f.__name__ == "__init__" and args and dataclasses.is_dataclass(type(args[0])):
+            for cls in type(args[0]).__mro__:
+                if cls.__dict__.get("__init__") is f:
+                    return self.dataclass_init(cls, f, args, ts, kw, kts)
+        if f.__name__ in ("__eq__", "__repr__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__", "__delattr__"):
+            return f(*args, **kw), None
+        if f.__name__ == "__setattr__" and args and dataclasses.is_dataclass(type(args[0])):
+            return f(*args, **kw), None
+        return None
+
+    def bind(self, f: FunctionType, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        """Values and companions of all parameters, in order; Python's own message if they do not fit."""
+        code = f.__code__
+        n, m, posonly = code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount
+        names = code.co_varnames
+        flags = code.co_flags
+        values, tangents = list(args[:n]), list(ts[:n])
+        if len(args) > n and not flags & 4:
+            f(*args, **kw)
+        kw, kts = dict(kw), dict(kts)
+        defaults = f.__defaults__ or ()
+        default_ts = self.look(f, "__defaults__") or nones(len(defaults))
+        for i in range(len(values), n):
+            name = names[i]
+            if i >= posonly and name in kw:
+                values.append(kw.pop(name))
+                tangents.append(kts.pop(name, None))
+            elif i >= n - len(defaults):
+                values.append(defaults[i - n + len(defaults)])
+                tangents.append(default_ts[i - n + len(defaults)])
+            else:
+                f(*args, **kw)
+                raise TypeError(f"{f.__qualname__}() missing a required argument: {name!r}")
+        given = len(args)
+        for name in names[posonly : min(given, n)]:
+            if name in kw:
+                f(*args, **kw)
+        if flags & 4:
+            values.append(tuple(args[n:]))
+            tangents.append(tuple_tangent(ts[n:]))
+        kwdefaults = f.__kwdefaults__ or {}
+        for name in names[n : n + m]:
+            if name in kw:
+                values.append(kw.pop(name))
+                tangents.append(kts.pop(name, None))
+            elif name in kwdefaults:
+                values.append(kwdefaults[name])
+                tangents.append((self.look(f, "__kwdefaults__") or {}).get(name))
+            else:
+                f(*args, **kw)
+        if flags & 8:
+            rest = dict(kw)
+            for name, t in kts.items():
+                self.put(rest, name, t)
+            values.append(rest)
+            tangents.append(None)
+        elif kw:
+            f(*args, **kw)
+            raise TypeError(f"{f.__qualname__}() got an unexpected keyword argument {next(iter(kw))!r}")
+        return values, tangents
+
+    # ---- primitives
+
+    def tangent_of(self, x: Any, t: Any) -> Any:
+        """The tangent of an argument of a primitive: arrays through their mirror, containers by element."""
+        if isinstance(x, np.ndarray):
+            if not self.arrays or x.dtype.kind not in "fc":
+                return None
+            base = owner(x)
+            m = self.arrays.get(id(base))
+            if m is None or m.ref() is not base:
+                return None
+            return self.read(m, base, x)
+        if isinstance(x, (list, tuple)):
+            if type(x) is tuple or isinstance(x, tuple):
+                inner = t if t is not None else nones(len(x))
+            else:
+                m_list = self.mirrors.get(id(x))
+                inner = m_list.data if m_list is not None else None
+                if inner is None:
+                    if not x or (not self.arrays and not self.mirrors) or all(type(e) in ATOMS for e in x):
+                        return None
+                    inner = nones(len(x))
+            found = [self.tangent_of(e, et) for e, et in zip(x, inner, strict=True)]
+            return found if any(e is not None for e in found) else None
+        return t
+
+    def settled(self, t: Any) -> Any:
+        """A tangent as the rule book takes it."""
+        return t
+
+    def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
+        return tangent(rule, y, args, kw, ts, kts)
+
+    def primitive(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        """Call `f`, which has a rule, and derive the tangent of its result."""
+        custom = getattr(rule, "run", None)
+        if custom is not None:
+            return custom(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        kw = kw or {}
+        outs = _outputs(f, args, kw)
+        if type(rule) is Nondifferentiable:
+            value = f(*args, **kw)
+            for out in outs:
+                self.overwrite(out, (), None)
+            return value, None
+        targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
+        tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
+        for t in (*targs, *tkw.values()):
+            if t is not None:
+                break
+        else:
+            value = f(*args, **kw)
+            for out in outs:
+                self.overwrite(out, (), None)
+            return value, None
+        if outs:
+            return self.primitive_out(rule, f, args, kw, targs, tkw, outs)
+        y = f(*args, **kw)
+        if self.reverse and not (type(rule) is Linear and rule.form == "one") and not (
+            type(rule) is Elementwise and rule.constant
+        ):
+            t = self.derive(rule, self.frozen(y), tuple([self.frozen(a) for a in args]), kw, targs, tkw)
+        else:
+            t = self.derive(rule, y, args, kw, targs, tkw)
+        return self.give(y, t, args)
+
+    def primitive_out(self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any) -> tuple[Any, Any]:
+        """A primitive that writes its result into arrays that it was given."""
+        kept = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+        self.snapshots.clear()
+        value = f(*args, **kw)
+        n = getattr(f, "nin", None)
+        if n is not None:
+            kept, targs = kept[:n], targs[:n]
+        kw = {k: v for k, v in kw.items() if k != "out"} | ({"out": kw["out"]} if kw.get("where", True) is not True else {})
+        copies = tuple(o.copy() for o in outs)
+        t = self.derive(rule, copies[0] if len(copies) == 1 else copies, kept, kw, targs, tkw)
+        for out, one in zip(outs, t if isinstance(t, tuple) else (t,), strict=False):
+            self.overwrite(out, (), one)
+        return value, None
+
+    def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:
+        """The result of a primitive with its tangent: arrays get a mirror, containers element by element."""
+        if t is None:
+            return value, None
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind in "fc":
+                base, m = self.find_array(value)
+                if m is None:
+                    self.create(base, t, value)
+            return value, None
+        if type(value) is list:
+            ts = [self.give(v, e, args)[1] for v, e in zip(value, t, strict=True)]
+            return self.filled(value, ts), None
+        if isinstance(value, tuple):
+            return value, tuple_tangent([self.give(v, e, args)[1] for v, e in zip(value, t, strict=True)])
+        if isinstance(value, (float, complex, np.inexact)):
+            return value, t
+        return value, None
+
+    def foreign(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """A C function without a rule: it runs as it is if nothing active can be reached through its arguments."""
+        kw = kw or {}
+        me = getattr(f, "__self__", None)
+        hidden = () if me is None or isinstance(me, ModuleType) else (me,)
+        if self.reaches((*hidden, *args, *kw.values()), (*ts, *(kts or {}).values())):
+            self.missing_rule(f"{_name(f)}()")
+        self.snapshots.clear()
+        return f(*args, **kw), None
+
+    # ---- classes
+
+    def construct(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        meta_call = type(cls).__call__
+        if type(meta_call) is FunctionType and type(cls).__module__ not in INERT_MODULES:
+            return self.call(meta_call, (cls, *args), (None, *ts), kw, kts)
+        new, init = cls.__new__, cls.__init__
+        python_init = type(init) is FunctionType
+        if type(cls) is not type and type(meta_call) is FunctionType:
+            self.snapshots.clear()
+            return cls(*args, **kw), None
+        if new is object.__new__:
+            if not python_init:
+                return cls(*args, **kw), None
+            if inspect.isabstract(cls):
+                cls()
+            obj = object.__new__(cls)
+            self.call(init, (obj, *args), (None, *ts), kw, kts)
+            return obj, None
+        if type(new) is FunctionType:
+            if issubclass(cls, tuple) and hasattr(cls, "_fields") and new.__code__.co_filename.startswith("<"):
+                return self.named_tuple(cls, args, ts, kw, kts)
+            obj, t = self.call(new, (cls, *args), (None, *ts), kw, kts)
+            if isinstance(obj, cls) and type(type(obj).__init__) is FunctionType:
+                self.call(type(obj).__init__, (obj, *args), (t, *ts), kw, kts)
+            return obj, t
+        if issubclass(cls, BaseException):
+            obj = cls.__new__(cls, *args, **kw)
+            self.put(obj, "args", tuple_tangent(ts))
+            if python_init:
+                self.call(init, (obj, *args), (None, *ts), kw, kts)
+            else:
+                init(obj, *args, **kw)
+                if issubclass(cls, StopIteration) and ts:
+                    self.put(obj, "value", ts[0])
+            return obj, None
+        for base in cls.__mro__:
+            handler = HANDLERS.get(base)
+            if handler is not None and base is not object:
+                return self.construct_builtin(cls, base, handler, args, ts, kw, kts)
+            if base in (float, complex) or base.__module__ == "numpy" and issubclass(base, np.generic):
+                rule = lookup(base)
+                if rule is not None:
+                    return self.primitive(rule, cls, args, ts, kw, kts)
+        if python_init and not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
+            obj = cls.__new__(cls, *args, **kw)
+            self.call(init, (obj, *args), (None, *ts), kw, kts)
+            return obj, None
+        return self.foreign(cls, args, ts, kw, kts)
+
+    def construct_builtin(self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """An instance of a subclass of a builtin container."""
+        if issubclass(base, (tuple, frozenset)):
+            made, t = handler(self, args, ts, kw, kts)
+            obj = base.__new__(cls, made)
+            if isinstance(obj, cls) and type(cls.__init__) is FunctionType:
+                self.call(cls.__init__, (obj, *args), (t, *ts), kw, kts)
+            return obj, t
+        obj = base.__new__(cls)
+        if type(cls.__init__) is FunctionType:
+            self.call(cls.__init__, (obj, *args), (None, *ts), kw, kts)
+        else:
+            self.call(base.__init__, (obj, *args), (None, *ts), kw, kts)
+        return obj, None
+
+    def named_tuple(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        value = cls(*args, **kw)
+        found = list(ts) + [None] * (len(cls._fields) - len(ts))
+        for name, t in kts.items():
+            found[cls._fields.index(name)] = t
+        return value, tuple_tangent(found)
+
+    def dataclass_init(self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        """What the `__init__` that `dataclasses` has written does."""
+        obj = args[0]
+        bound = inspect.signature(init).bind(*args, **kw)
+        companions = inspect.signature(init).bind(*ts, **kts).arguments
+        frozen = cls.__dataclass_params__.frozen
+        extra: list[tuple[Any, Any]] = []
+        for name, spec in cls.__dataclass_fields__.items():
+            is_initvar = spec._field_type is dataclasses._FIELD_INITVAR  # type: ignore[attr-defined]
+            if spec._field_type is dataclasses._FIELD_CLASSVAR:  # type: ignore[attr-defined]
+                continue
+            if spec.init and name in bound.arguments:
+                value, t = bound.arguments[name], companions.get(name)
+            elif spec.default_factory is not dataclasses.MISSING:
+                value, t = self.call(spec.default_factory, (), ())
+            elif spec.default is not dataclasses.MISSING:
+                if not spec.init:
+                    continue
+                value, t = spec.default, None
+            else:
+                continue
+            if is_initvar:
+                extra.append((value, t))
+            elif frozen:
+                object.__setattr__(obj, name, value)
+                self.put(obj, name, t)
+            else:
+                self.setattr(obj, name, value, t)
+        if hasattr(obj, "__post_init__"):
+            self.call_method(obj, None, "__post_init__", tuple(v for v, _ in extra), tuple(t for _, t in extra))
+        return None, None
+
+    # ---- functions and classes written inside functions
+
+    def make_function(self, code: Any, module: Any, defaults: Any, kwdefaults: Any, cells: Any, ts: Any, kts: Any) -> Any:
+        f = FunctionType(code, module, code.co_name, defaults or None, cells)
+        if kwdefaults:
+            f.__kwdefaults__ = kwdefaults
+            if any(t is not None for t in kts):
+                self.put(f, "__kwdefaults__", dict(zip(kwdefaults, kts, strict=True)))
+        if tuple_tangent(ts) is not None:
+            self.put(f, "__defaults__", tuple(ts))
+        return f
+
+    def make_class(self, code: Any, name: str, around: Any, cells: Any, bases: Any, ts: Any, kw: Any = None, kts: Any = None) -> Any:
+        body = FunctionType(code, around.__globals__, name, None, cells)
+        for cell in cells:
+            if has_cell_tangent(self, cell) and code.co_name and cell_read_by(code, cell, body):
+                self.untracked(f"an attribute of class {name}, computed in the class body,")
+        return builtins.__build_class__(body, name, *bases, **(kw or {}))
+
+    def import_(self, module: Any, name: str, names: Any, level: int, leaf: bool) -> Any:
+        found = __import__(name, module, None, names or None, level)
+        if not names:
+            if leaf:
+                for part in name.split(".")[1:]:
+                    found = getattr(found, part)
+            return (found,)
+        values = []
+        for n in names:
+            try:
+                values.append(getattr(found, n))
+            except AttributeError:
+                submodule = sys.modules.get(f"{found.__name__}.{n}")
+                if submodule is None:
+                    raise ImportError(f"cannot import name {n!r} from {found.__name__!r}", name=found.__name__) from None
+                values.append(submodule)
+        return tuple(values)
+
+    # ---- errors
+
+    def where(self) -> tuple[str, int]:
+        """File and line of the user's program that is being run."""
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code not in DUAL_CODES:
+            frame = frame.f_back  # type: ignore[assignment]
+        return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("<unknown>", 0)
+
+    def fail(self, error: BaseException) -> Any:
+        self.failure = error
+        raise error
+
+    def missing_rule(self, what: str) -> Any:
+        filename, line = self.where()
+        return self.fail(
+            MissingRuleError(
+                f"cannot differentiate {what}: it is not Python underneath, no derivative rule is known for it, and a "
+                "value that depends on the differentiated arguments reaches it.\n"
+                f"    Give a rule:  @tapeless.jvp_rule(f)  def _(x, dx): ...   (its tangent, linear in dx)\n"
+                f"    or, if its result is not to be differentiated:  tapeless.constant(f)",
+                filename=filename,
+                line=line,
+            )
+        )
+
+    def untracked(self, what: str) -> Any:
+        filename, line = self.where()
+        return self.fail(
+            UntrackedMutationError(
+                f"cannot differentiate the store into {what}: an active value would be kept where its derivative cannot "
+                "follow.\n    Store it in a list, a dict, an array of floats or an attribute of an ordinary object, or pass "
+                "tapeless.stop_gradient(value) if it is a constant there",
+                filename=filename,
+                line=line,
+            )
+        )
+
+    # given by the modes
+    reverse = False
+
+    def read(self, m: Any, base: Any, a: Any) -> Any:
+        raise NotImplementedError
+
+    def create(self, base: Any, t: Any, a: Any) -> None:
+        raise NotImplementedError
+
+
+def has_cell_tangent(run: Calls, cell: Any) -> bool:
+    return run.look(cell, 0) is not None
+
+
+def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:
+    """Whether a class body itself (not only its methods) reads the cell."""
+    import dis
+
+    name = code.co_freevars[(body.__closure__ or ()).index(cell)]
+    return any(i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name for i in dis.get_instructions(code))
+
+
+def handler_of_unhashable(f: Any) -> bool:
+    """Whether a TypeError came from the call rather than from hashing the callable."""
+    try:
+        hash(f)
+    except TypeError:
+        return False
+    return True
+
+
+def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:
+    """Arrays that a call writes its result into."""
+    out = kw.get("out") if kw else None
+    if out is not None:
+        return tuple(o for o in out if o is not None) if isinstance(out, tuple) else (out,)
+    if type(f) is np.ufunc and len(args) > f.nin:
+        return tuple(a for a in args[f.nin :] if a is not None)
+    return ()
+
+
+def _name(f: Any) -> str:
+    owner_type = getattr(f, "__objclass__", None)
+    module = getattr(f, "__module__", None)
+    name = getattr(f, "__qualname__", None) or getattr(f, "__name__", None) or type(f).__name__
+    if owner_type is not None:
+        return f"{owner_type.__name__}.{getattr(f, '__name__', name)}"
+    return f"{module}.{name}" if module and module != "builtins" else str(name)
+
+
+__all__ = ["CALLABLE_TYPES", "HANDLERS", "TWINS", "Calls", "operator"]

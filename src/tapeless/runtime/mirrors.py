@@ -1,0 +1,149 @@
+"""Mirrors: where the tangents of mutable things live, and how a run finds them.
+
+A mirror is found by the identity of the object it belongs to.  A list's mirror holds a list of companions, those of dicts,
+objects, cells and sets hold a dict; an array's mirror belongs to the owner of the memory, the end of its `.base` chain, so
+that every view is a window on one storage.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import types
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+ATOMS = frozenset(
+    {int, float, bool, complex, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType, range, slice,
+     types.CodeType, np.dtype, np.float64, np.float32, np.int64, np.bool_, np.int32, np.complex128, np.ufunc,
+     types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, type(Ellipsis),
+     types.NotImplementedType, type(weakref.ref(type)), types.GenericAlias}
+)  # fmt: skip
+
+
+class Mirror:
+    """The tangents of one mutable object, which it keeps alive for the run."""
+
+    __slots__ = ("data", "obj")
+
+    def __init__(self, obj: Any, data: Any) -> None:
+        self.obj = obj
+        self.data = data
+
+
+class ArrayMirror:
+    """The tangent storage of the memory that `ref()` owns; `value` belongs to the mode of the run.
+
+    `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather than in the owner's shape.
+    """
+
+    __slots__ = ("flat", "ref", "value")
+
+    def __init__(self, ref: Any, value: Any, flat: bool = False) -> None:
+        self.ref = ref
+        self.value = value
+        self.flat = flat
+
+
+class Slot:
+    """The side channel of a generator: companions of what it yields, is sent, and returns."""
+
+    __slots__ = ("out", "ref", "returned", "sent")
+
+    def __init__(self) -> None:
+        self.out: Any = None
+        self.sent: Any = None
+        self.returned: Any = None
+        self.ref: Any = None
+
+    def take(self) -> Any:
+        """The companion of the value just sent."""
+        t, self.sent = self.sent, None
+        return t
+
+
+def owner(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array that owns the memory of `a`: the end of its `.base` chain."""
+    base = a.base
+    while base is not None and isinstance(base, np.ndarray):
+        a = base
+        base = a.base
+    return a
+
+
+def address(a: np.ndarray[Any, Any]) -> int:
+    """Where the first element of `a` is."""
+    where: int = a.__array_interface__["data"][0]
+    return where
+
+
+def memory(buffer: np.ndarray[Any, Any], like: np.ndarray[Any, Any], base: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The window of `buffer`, one axis in the memory order of `base`, that corresponds to the view `like` of `base`."""
+    offset = address(like) - low_address(base)
+    return np.ndarray(like.shape, like.dtype, buffer, offset, like.strides)
+
+
+def low_address(a: np.ndarray[Any, Any]) -> int:
+    """The lowest address of the memory of `a`."""
+    low = address(a)
+    for n, stride in zip(a.shape, a.strides, strict=True):
+        if stride < 0 and n > 0:
+            low += stride * (n - 1)
+    return low
+
+
+def dense_size(a: np.ndarray[Any, Any]) -> int:
+    """How many items the memory between the first and the last element of `a` holds."""
+    if a.size == 0:
+        return 0
+    span = sum(abs(s) * (n - 1) for n, s in zip(a.shape, a.strides, strict=True))
+    return int(span // a.itemsize + 1)
+
+
+def has_tangent(t: Any) -> bool:
+    """Whether a companion holds anything."""
+    if t is None:
+        return False
+    if isinstance(t, (tuple, list)):
+        return any(has_tangent(e) for e in t)
+    if isinstance(t, dict):
+        return any(has_tangent(e) for e in t.values())
+    return True
+
+
+def references(x: Any) -> Iterable[Any]:
+    """What can be reached in one step from `x`, as far as a derivative may hide there."""
+    kind = type(x)
+    if kind in ATOMS or isinstance(x, type):
+        return ()
+    if isinstance(x, (list, tuple, set, frozenset, deque)):
+        return list(x)
+    if isinstance(x, dict):
+        return list(x.values())
+    if kind is types.FunctionType:
+        return [*(x.__closure__ or ()), *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
+    if kind is types.MethodType:
+        return (x.__self__, x.__func__)
+    if kind is types.CellType:
+        try:
+            return (x.cell_contents,)
+        except ValueError:
+            return ()
+    if kind is functools.partial:
+        return (x.func, *x.args, *x.keywords.values())
+    if isinstance(x, np.ndarray):
+        return x.tolist() if x.dtype == object else ()
+    attributes = getattr(x, "__dict__", None)
+    if isinstance(attributes, dict):
+        found = list(attributes.values())
+        if isinstance(x, BaseException):
+            found += x.args
+        for cls in kind.__mro__:
+            for name in getattr(cls, "__slots__", ()) if isinstance(getattr(cls, "__slots__", ()), (tuple, list)) else ():
+                found.append(getattr(x, name, None))
+        return found
+    return [r for r in gc.get_referents(x) if not isinstance(r, (type, types.ModuleType))]

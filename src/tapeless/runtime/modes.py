@@ -1,0 +1,178 @@
+"""The two modes of a run: numbers (forward) and entries of a linear record (reverse)."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tapeless.autodiff.linear import Lin, Record
+from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, memory
+from tapeless.runtime.run import Run
+
+
+class Forward(Run):
+    """Tangents are numbers; an array's mirror is an array of the same memory layout."""
+
+    reverse = False
+
+    def read(self, m: ArrayMirror, base: Any, a: Any) -> Any:
+        return memory(m.value, a, base)
+
+    def create(self, base: Any, t: Any, a: Any) -> None:
+        m = self.new_array(base, np.zeros(dense_size(base), base.dtype))
+        memory(m.value, a, base)[...] = t
+
+    def overwrite(self, a: Any, index: Any, t: Any) -> None:
+        base, m = self.find_array(a)
+        if m is None:
+            if t is None:
+                return
+            m = self.new_array(base, np.zeros(dense_size(base), base.dtype))
+        window = memory(m.value, a, base)
+        if t is not None and not np.iscomplexobj(window):
+            t = np.real(t)
+        window[index] = 0 if t is None else t
+
+    def element(self, m: ArrayMirror, base: Any, a: Any, index: Any, value: Any) -> Any:
+        t = memory(m.value, a, base)[index]
+        return t.copy() if isinstance(t, np.ndarray) else t
+
+    def input(self, value: Any, tangent: Any) -> Any:
+        return tangent
+
+
+class Window:
+    """A callable window on a buffer in the memory order of `base`: the place of a view, maybe indexed further."""
+
+    __slots__ = ("dtype", "index", "offset", "shape", "strides")
+
+    def __init__(self, base: Any, a: Any) -> None:
+        low = address(base)
+        for n, stride in zip(base.shape, base.strides, strict=True):
+            if stride < 0 and n > 0:
+                low += stride * (n - 1)
+        self.offset = address(a) - low
+        self.shape, self.strides, self.dtype = a.shape, a.strides, a.dtype
+
+    def __call__(self, buffer: Any) -> Any:
+        if not buffer.flags.c_contiguous:
+            buffer = np.ascontiguousarray(buffer)
+        return np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
+
+
+def is_basic(index: Any) -> bool:
+    """Whether NumPy answers this index with a view (or one element), never with a copy."""
+    parts = index if type(index) is tuple else (index,)
+    return all(
+        p is None or p is Ellipsis or type(p) is slice or (isinstance(p, (int, np.integer)) and not isinstance(p, (bool, np.bool_)))
+        for p in parts
+    )
+
+
+class Reverse(Run):
+    """Tangents are entries of a record, which is applied or transposed after the run."""
+
+    reverse = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.record = Record()
+
+    def flatten(self, m: ArrayMirror, base: Any) -> None:
+        """Bring a mirror into the memory order of its owner, so that any view can be a window on it."""
+        if not m.flat:
+            m.flat = True
+            if m.value is not None:
+                whole = Window(base, base)
+                flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
+                m.value = self.record.overwrite(whole, None, m.value, flat)
+
+    def read(self, m: ArrayMirror, base: Any, a: Any) -> Any:
+        same = a is base or (
+            not m.flat and a.shape == base.shape and a.strides == base.strides and a.dtype == base.dtype
+            and address(a) == address(base)
+        )
+        if same and not m.flat:
+            return m.value
+        self.flatten(m, base)
+        return None if m.value is None else self.record.gather(Window(base, a), m.value, a)
+
+    def create(self, base: Any, t: Any, a: Any) -> None:
+        m = self.new_array(base, None)
+        if a is base or (a.shape == base.shape and a.strides == base.strides):
+            m.value = t
+        else:
+            self.flatten(m, base)
+            flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
+            m.value = self.record.overwrite(Window(base, a), None, t, flat)
+
+    def overwrite(self, a: Any, index: Any, t: Any) -> None:
+        self.snapshots.clear()
+        base, m = self.find_array(a)
+        if m is None:
+            if t is None:
+                return
+            m = self.new_array(base, None)
+        if m.value is None and t is None:
+            return
+        if a is base and not m.flat:
+            whole = type(index) is tuple and index == () or index is Ellipsis
+            if whole and t is not None and t.space.kind == "array" and t.shape == a.shape and t.dtype == a.dtype:
+                m.value = t
+            else:
+                m.value = self.record.overwrite(index, m.value, t, a)
+            return
+        self.flatten(m, base)
+        flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
+        window = Window(base, a)
+        if (type(index) is tuple and index == ()) or index is Ellipsis:
+            m.value = self.record.overwrite(window, m.value, t, flat)
+        else:
+            piece = None if m.value is None else self.record.gather(window, m.value, a)
+            piece = self.record.overwrite(index, piece, t, a)
+            m.value = self.record.overwrite(window, m.value, piece, flat)
+
+    def element(self, m: ArrayMirror, base: Any, a: Any, index: Any, value: Any) -> Any:
+        if a is base and not m.flat:
+            return None if m.value is None else self.record.gather(index, m.value, value)
+        self.flatten(m, base)
+        if m.value is None:
+            return None
+        window = Window(base, a)
+        if is_basic(index):
+            return self.record.gather(_Then(window, index), m.value, value)
+        return self.record.gather(index, self.record.gather(window, m.value, a), value)
+
+    def frozen(self, x: Any) -> Any:
+        """A copy of an array that the record may keep: one copy for each state of the array."""
+        if type(x) is not np.ndarray:
+            if type(x) in (list, tuple) and any(isinstance(e, (np.ndarray, list, tuple)) for e in x):
+                return type(x)(self.frozen(e) for e in x) if type(x) in (list, tuple) else x
+            return list(x) if type(x) is list else x
+        found = self.snapshots.get(id(x))
+        if found is not None and found[0]() is x:
+            return found[1]
+        copy = x.copy()
+        self.snapshots[id(x)] = (weakref.ref(x), copy)
+        return copy
+
+    def input(self, value: Any, tangent: Any) -> Any:
+        return self.record.input(value)
+
+
+class _Then:
+    """A window, indexed: `window(buffer)[index]` as a view or, for one element, as an array without axes."""
+
+    __slots__ = ("index", "window")
+
+    def __init__(self, window: Window, index: Any) -> None:
+        self.window = window
+        self.index = index if type(index) is tuple else (index,)
+
+    def __call__(self, buffer: Any) -> Any:
+        return self.window(buffer)[(*self.index, ...)]
+
+
+__all__ = ["Forward", "Lin", "Reverse"]

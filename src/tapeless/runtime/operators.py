@@ -1,0 +1,292 @@
+"""Operators on untyped values: the rule book for numbers and arrays, the protocol of Python for everything else."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import lookup
+from tapeless.runtime.state import State
+
+PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), np.float64, np.int64, np.bool_, np.float32, np.complex128})
+SCALARS = frozenset({int, float, bool, complex})
+_ARRAYS = (np.ndarray, np.generic)
+
+BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], str, str, str]] = {
+    "Add": (operator.add, operator.iadd, "__add__", "__radd__", "__iadd__"),
+    "Sub": (operator.sub, operator.isub, "__sub__", "__rsub__", "__isub__"),
+    "Mult": (operator.mul, operator.imul, "__mul__", "__rmul__", "__imul__"),
+    "Div": (operator.truediv, operator.itruediv, "__truediv__", "__rtruediv__", "__itruediv__"),
+    "FloorDiv": (operator.floordiv, operator.ifloordiv, "__floordiv__", "__rfloordiv__", "__ifloordiv__"),
+    "Mod": (operator.mod, operator.imod, "__mod__", "__rmod__", "__imod__"),
+    "Pow": (operator.pow, operator.ipow, "__pow__", "__rpow__", "__ipow__"),
+    "MatMult": (operator.matmul, operator.imatmul, "__matmul__", "__rmatmul__", "__imatmul__"),
+    "BitAnd": (operator.and_, operator.iand, "__and__", "__rand__", "__iand__"),
+    "BitOr": (operator.or_, operator.ior, "__or__", "__ror__", "__ior__"),
+    "BitXor": (operator.xor, operator.ixor, "__xor__", "__rxor__", "__ixor__"),
+    "LShift": (operator.lshift, operator.ilshift, "__lshift__", "__rlshift__", "__ilshift__"),
+    "RShift": (operator.rshift, operator.irshift, "__rshift__", "__rrshift__", "__irshift__"),
+}
+UNARY: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "USub": (operator.neg, "__neg__"),
+    "UAdd": (operator.pos, "__pos__"),
+    "Invert": (operator.invert, "__invert__"),
+}
+COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
+    "<": (operator.lt, "__lt__", "__gt__"),
+    "<=": (operator.le, "__le__", "__ge__"),
+    ">": (operator.gt, "__gt__", "__lt__"),
+    ">=": (operator.ge, "__ge__", "__le__"),
+    "==": (operator.eq, "__eq__", "__eq__"),
+    "!=": (operator.ne, "__ne__", "__ne__"),
+}
+
+
+def is_python(f: Any) -> bool:
+    """Whether a special method is written in Python, so that its source can be opened."""
+    return type(f) is FunctionType or (f is not None and not isinstance(f, type) and hasattr(f, "__wrapped__"))
+
+
+class Operators(State):
+    """Binary, unary and comparison operators."""
+
+    def binary(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        op = BINARY[name][0]
+        kx, ky = type(x), type(y)
+        if kx in PLAIN and ky in PLAIN:
+            if dx is None and dy is None:
+                return op(x, y), None
+            if kx is not str and ky is not str:
+                return self.primitive(_RULES[name], op, (x, y), (dx, dy))
+        if isinstance(x, _ARRAYS) or isinstance(y, _ARRAYS):
+            if (isinstance(x, _ARRAYS) or kx in SCALARS or kx in (list, tuple)) and (
+                isinstance(y, _ARRAYS) or ky in SCALARS or ky in (list, tuple)
+            ):
+                if _own_arrays(kx) and _own_arrays(ky):
+                    return self.primitive(_RULES[name], op, (x, y), (dx, dy))
+        found = self.dispatch(x, dx, y, dy, BINARY[name][2], BINARY[name][3])
+        if found is not None:
+            return found
+        return self.foreign_operator(name, op, x, dx, y, dy)
+
+    def foreign_operator(self, name: str, op: Any, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        """An operator that C code answers: containers, and types that no rule knows."""
+        handler = self.container_operator(name, x, dx, y, dy)
+        if handler is not None:
+            return handler
+        if self.reaches((x, y), (dx, dy)) and not isinstance(x, str):
+            self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
+        return op(x, y), None
+
+    def dispatch(self, x: Any, dx: Any, y: Any, dy: Any, forward: str, reflected: str) -> tuple[Any, Any] | None:
+        """Python's own protocol, where one of the two methods is written in Python; None if neither is."""
+        kx, ky = type(x), type(y)
+        fx, fy = getattr(kx, forward, None), getattr(ky, reflected, None)
+        if not (is_python(fx) or is_python(fy)):
+            return None
+        first = [(fx, x, dx, y, dy)] if fx is not None else []
+        second = [(fy, y, dy, x, dx)] if fy is not None and (kx is not ky or forward == reflected) else []
+        right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
+        for f, a, da, b, db in second + first if right_first else first + second:
+            if is_python(f):
+                value, t = self.call(f, (a, b), (da, db))
+            elif isinstance(a, (np.ndarray, np.generic)):
+                continue  # NumPy would call the other operand's Python method element by element
+            else:
+                value, t = f(a, b), None
+            if value is not NotImplemented:
+                return value, t
+        if forward in ("__eq__", "__ne__"):
+            return ((x is y) if forward == "__eq__" else (x is not y)), None
+        symbol = {v[2]: k for k, v in BINARY.items()}.get(forward)
+        if symbol is not None:
+            return BINARY[symbol][0](_Refuse(kx), _Refuse(ky)), None
+        compare = {v[1]: k for k, v in COMPARE.items()}[forward]
+        raise TypeError(
+            f"'{compare}' not supported between instances of '{kx.__name__}' and '{ky.__name__}'"
+        )
+
+    def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
+            return x + y, None
+        return self.binary("Add", x, dx, y, dy)
+
+    def Sub(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
+            return x - y, None
+        return self.binary("Sub", x, dx, y, dy)
+
+    def Mult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
+            return x * y, None
+        return self.binary("Mult", x, dx, y, dy)
+
+    def Div(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
+            return x / y, None
+        return self.binary("Div", x, dx, y, dy)
+
+    def FloorDiv(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("FloorDiv", x, dx, y, dy)
+
+    def Mod(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("Mod", x, dx, y, dy)
+
+    def Pow(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("Pow", x, dx, y, dy)
+
+    def MatMult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("MatMult", x, dx, y, dy)
+
+    def BitAnd(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("BitAnd", x, dx, y, dy)
+
+    def BitOr(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("BitOr", x, dx, y, dy)
+
+    def BitXor(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("BitXor", x, dx, y, dy)
+
+    def LShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("LShift", x, dx, y, dy)
+
+    def RShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        return self.binary("RShift", x, dx, y, dy)
+
+    # ---- in place
+
+    def inplace(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        kind = type(x)
+        if kind in PLAIN:
+            return self.binary(name, x, dx, y, dy)
+        if isinstance(x, np.ndarray) and _own_arrays(kind):
+            return self.array_inplace(name, x, y, dy), None
+        method = getattr(kind, BINARY[name][4], None)
+        if is_python(method):
+            value, t = self.call(method, (x, y), (dx, dy))
+            if value is not NotImplemented:
+                return value, t
+        elif method is not None:
+            found = self.container_inplace(name, x, y, dy)
+            if found is not None:
+                return found
+            if self.reaches((x, y), (dx, dy)):
+                self.missing_rule(f"in-place operator {BINARY[name][4]} of {kind.__name__}")
+            return BINARY[name][1](x, y), None
+        return self.binary(name, x, dx, y, dy)
+
+    def array_inplace(self, name: str, x: Any, y: Any, dy: Any) -> Any:
+        """`x op= y` for an array: the tangent of the operator, stored over the tangent of `x`."""
+        self.snapshots.clear()
+        tx, ty = self.tangent_of(x, None), self.tangent_of(y, dy)
+        if tx is None and ty is None:
+            return BINARY[name][1](x, y)
+        rule = _RULES[name]
+        if name in ("Add", "Sub"):  # linear: the old value is not needed
+            old, other = x, y
+        else:
+            old, other = x.copy(), self.frozen(y) if y is not x else x.copy()
+        tx = None if tx is None else self.settled(tx)
+        ty = None if ty is None else self.settled(ty)
+        x = BINARY[name][1](x, y)
+        t = self.derive(rule, x if name in ("Add", "Sub") else x.copy(), (old, other), {}, (tx, ty), {})
+        self.overwrite(x, (), t)
+        return x
+
+    def unary(self, name: str, x: Any, dx: Any) -> tuple[Any, Any]:
+        op, method = UNARY[name]
+        kind = type(x)
+        if kind in PLAIN or (isinstance(x, _ARRAYS) and _own_arrays(kind)):
+            return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
+        f = getattr(kind, method, None)
+        if is_python(f):
+            return self.call(f, (x,), (dx,))
+        if self.reaches((x,), (dx,)):
+            self.missing_rule(f"operator {method} of {kind.__name__}")
+        return op(x), None
+
+    def compare(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Any:
+        if name == "in" or name == "not in":
+            found = self.contains(y, x, dx)
+            return not found if name == "not in" else found
+        op, forward, reflected = COMPARE[name]
+        kx, ky = type(x), type(y)
+        if kx in PLAIN and ky in PLAIN:
+            return op(x, y)
+        if is_python(getattr(kx, forward, None)) or is_python(getattr(ky, reflected, None)):
+            found = self.dispatch(x, dx, y, dy, forward, reflected)
+            if found is not None:
+                return found[0]
+        return op(x, y)
+
+    def contains(self, container: Any, x: Any, dx: Any) -> Any:
+        f = getattr(type(container), "__contains__", None)
+        if is_python(f):
+            return bool(self.call(f, (container, x), (None, dx))[0])
+        if f is None and is_python(getattr(type(container), "__iter__", None)):
+            return any(x is v or self.compare("==", v, t, x, dx) for v, t in self.iterate(container, None))
+        return operator.contains(container, x)
+
+    def matches(self, error: BaseException, kind: Any) -> bool:
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        for k in kinds:
+            if isinstance(k, tuple):
+                if self.matches(error, k):
+                    return True
+            elif not (isinstance(k, type) and issubclass(k, BaseException)):
+                raise TypeError("catching classes that do not inherit from BaseException is not allowed")
+        return issubclass(type(error), tuple(k for k in kinds if not isinstance(k, tuple)))
+
+    # given by other parts of a run
+    def call(self, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def primitive(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def iterate(self, x: Any, dx: Any) -> Any:
+        raise NotImplementedError
+
+    def tangent_of(self, x: Any, t: Any) -> Any:
+        raise NotImplementedError
+
+    def settled(self, t: Any) -> Any:
+        raise NotImplementedError
+
+    def frozen(self, x: Any) -> Any:
+        raise NotImplementedError
+
+    def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
+        raise NotImplementedError
+
+    def overwrite(self, a: Any, index: Any, t: Any) -> None:
+        raise NotImplementedError
+
+    def missing_rule(self, what: str) -> Any:
+        raise NotImplementedError
+
+    def container_operator(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+        raise NotImplementedError
+
+    def container_inplace(self, name: str, x: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+        raise NotImplementedError
+
+
+def _own_arrays(kind: type) -> bool:
+    """Whether NumPy's own operators answer for this type (not a subclass with methods of its own)."""
+    return kind is np.ndarray or not issubclass(kind, np.ndarray) or kind.__module__ == "numpy"
+
+
+class _Refuse:
+    """Stands for an operand of the type it is named after, in Python's own message about unsupported operands."""
+
+    def __new__(cls, kind: type) -> Any:
+        return type(kind.__name__, (), {})()
+
+
+_RULES = {name: lookup(spec[0]) for name, spec in BINARY.items()}
+_UNARY_RULES = {name: lookup(spec[0]) for name, spec in UNARY.items()}

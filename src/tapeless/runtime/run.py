@@ -1,0 +1,41 @@
+"""One derivative run of an untyped program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapeless.runtime.calls import Calls
+
+
+class Run(Calls):
+    """What a dual program calls, under the name `_tl`; `Forward` and `Reverse` say what a tangent is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: dict[int, Any] = {}
+
+    def container_operator(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+        from tapeless.runtime.containers import operator_of
+
+        return operator_of(self, name, x, dx, y, dy)
+
+    def container_inplace(self, name: str, x: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+        from tapeless.runtime.containers import inplace_of
+
+        return inplace_of(self, name, x, y, dy)
+
+    def frozen(self, x: Any) -> Any:
+        return x
+
+    def finish(self) -> None:
+        """What every run does at its end: an error of ours that the program swallowed is raised all the same."""
+        if self.failure is not None:
+            raise self.failure
+
+    def add_tangents(self, ts: Any, value: Any) -> Any:
+        """The sum of companions of numbers."""
+        total = None
+        for t in ts:
+            if t is not None:
+                total = t if total is None else total + t
+        return total
