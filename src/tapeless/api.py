@@ -14,6 +14,7 @@ from tapeless.rules.spaces import space_of
 from tapeless.runtime import containers as _containers
 from tapeless.runtime import twins as _twins
 from tapeless.runtime.modes import Forward, Reverse
+from tapeless.runtime.nesting import deep_recursion
 from tapeless.runtime.structure import (
     check_tangent,
     fill_in,
@@ -33,11 +34,8 @@ class Transformed:
     """A derivative function: called like the function it was made from, whose name and signature it carries."""
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
+        functools.update_wrapper(self, fun, updated=())
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
-        try:
-            functools.update_wrapper(self, fun)
-        except AttributeError:
-            pass
 
     def __reduce__(self) -> Any:
         return type(self), (self.fun, self.argnums, self.has_aux)
@@ -151,7 +149,7 @@ class Linearized:
                 ts[w] = t
             else:
                 kts[w] = t
-        with np.errstate(**np.geterr()):
+        with deep_recursion():
             self.value, self.tangent = run.call(fun, args, tuple(ts), kwargs, kts)
         run.finish()
         self.lins = [input_lins(p) for p in self.plans]
@@ -242,7 +240,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
             _check_differentiable(fun, i, x, plan, "jvp")
             check_tangent(plan, dx, f"the tangent of {_argument_name(fun, i)!r}", set())
         ts.append(fill_in(run, plan, _cast_leaf(x, dx), False, {}))
-    with np.errstate(**np.geterr()):
+    with deep_recursion():
         value, t = run.call(fun, tuple(primals), tuple(ts))
     run.finish()
     if has_aux:

@@ -17,13 +17,13 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from tapeless.frontend.lower import lower
+from tapeless.frontend.source import GENERATED
 from tapeless.program.ir import Block, Lit, Op, Operand, Program, Var
 
 _PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
 _INACTIVE = {
     "compare", "function", "class", "import", "new_cell", "free_cell", "format", "matches", "slice", "list", "set", "dict",
 }  # fmt: skip
-ARGUMENTS = "_tl, _args, _ts, _fn, _k"
 
 
 class Dual:
@@ -59,6 +59,9 @@ def dual_of(function: FunctionType) -> Dual:
         exec(compile(tree, code.co_filename, "exec"), function.__globals__, made)
         call = made[writer.name]
         DUAL_CODES.add(call.__code__)
+        made_node = tree.body[0]
+        assert isinstance(made_node, ast.FunctionDef)
+        GENERATED[call.__code__] = made_node
         dual = _duals[key] = Dual(program, text, call, tuple(writer.constants))
     return dual
 
@@ -80,24 +83,31 @@ class Writer:
         self.globals: set[str] = set()
         self.name = program.name if program.name.isidentifier() else "lambda_"
         self.active = _maybe_active(program)
+        names = {v.name for v in program.variables()} | set(program.code.co_names if program.code else ())
+        self.d = "_d"
+        while any(name.endswith(self.d) for name in names):
+            self.d += "d"
+        self.prefix = "_"
+        while f"{self.prefix}tl" in names:
+            self.prefix += "2"
         self.flags = 0
 
     # ---- printing
 
     def put(self, text: str) -> None:
-        self.lines.append("    " * self.depth + text)
+        self.lines.append("    " * self.depth + text.replace("\x01", self.prefix))
         self.origin.append(self.line)
 
     def function(self) -> str:
         program = self.program
-        slot = ", _slot" if program.is_generator else ""
-        self.put(f"def {self.name}({ARGUMENTS}{slot}):")
+        slot = ", \x01slot" if program.is_generator else ""
+        self.put(f"def {self.name}(\x01tl, \x01args, \x01ts, \x01fn, \x01k{slot}):")
         self.depth += 1
         names = [p.var.name for p in program.params]
         if names:
             comma = "," if len(names) == 1 else ""
-            self.put(f"{', '.join(names)}{comma} = _args")
-            self.put(f"{', '.join(n + '_d' for n in names)}{comma} = _ts")
+            self.put(f"{', '.join(names)}{comma} = \x01args")
+            self.put(f"{', '.join(n + self.d for n in names)}{comma} = \x01ts")
         self.block(program.body)
         if program.is_generator:
             self.put("if False: yield")
@@ -128,14 +138,14 @@ class Writer:
             text = repr(value)
             return f"({text})" if text.startswith("-") else text
         self.constants.append(value)
-        return f"_k[{len(self.constants) - 1}]"
+        return f"\x01k[{len(self.constants) - 1}]"
 
     def constant(self, value: Any) -> str:
         self.constants.append(value)
-        return f"_k[{len(self.constants) - 1}]"
+        return f"\x01k[{len(self.constants) - 1}]"
 
     def tangent(self, x: Operand) -> str:
-        return f"{x.name}_d" if isinstance(x, Var) and x in self.active else "None"
+        return f"{x.name}{self.d}" if isinstance(x, Var) and x in self.active else "None"
 
     def both(self, x: Operand) -> str:
         return f"{self.value(x)}, {self.tangent(x)}"
@@ -150,7 +160,7 @@ class Writer:
         return self.tuple([self.value(a) for a in args])
 
     def results(self, op: Op) -> str:
-        return f"{op.outs[0].name}, {op.outs[0].name}_d"
+        return f"{op.outs[0].name}, {op.outs[0].name}{self.d}"
 
     # ---- operations
 
@@ -160,7 +170,7 @@ class Writer:
         if op.kind in _INACTIVE:
             for out in op.outs:
                 if out in self.active:
-                    self.put(f"{out.name}_d = None")
+                    self.put(f"{out.name}{self.d} = None")
 
     def give(self, op: Op, call: str) -> None:
         self.put(f"{self.results(op)} = {call}")
@@ -169,63 +179,63 @@ class Writer:
         source, out = op.args[0], op.outs[0]
         self.put(f"{out.name} = {self.value(source)}")
         if out in self.active:
-            self.put(f"{out.name}_d = {self.tangent(source)}")
+            self.put(f"{out.name}{self.d} = {self.tangent(source)}")
 
     def op_binary(self, op: Op) -> None:
-        self.give(op, f"_tl.{op.attrs['op']}({self.both(op.args[0])}, {self.both(op.args[1])})")
+        self.give(op, f"\x01tl.{op.attrs['op']}({self.both(op.args[0])}, {self.both(op.args[1])})")
 
     def op_inplace(self, op: Op) -> None:
-        self.give(op, f"_tl.inplace('{op.attrs['op']}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+        self.give(op, f"\x01tl.inplace('{op.attrs['op']}', {self.both(op.args[0])}, {self.both(op.args[1])})")
 
     def op_unary(self, op: Op) -> None:
         if op.attrs["op"] == "Not":
             self.put(f"{op.outs[0].name} = not {self.value(op.args[0])}")
-            self.put(f"{op.outs[0].name}_d = None")
+            self.put(f"{op.outs[0].name}{self.d} = None")
         else:
-            self.give(op, f"_tl.unary('{op.attrs['op']}', {self.both(op.args[0])})")
+            self.give(op, f"\x01tl.unary('{op.attrs['op']}', {self.both(op.args[0])})")
 
     def op_compare(self, op: Op) -> None:
         a, b, out, how = self.value(op.args[0]), self.value(op.args[1]), op.outs[0].name, op.attrs["op"]
         if how in ("is", "is not"):
             self.put(f"{out} = {a} {how} {b}")
         else:
-            self.put(f"{out} = _tl.compare('{how}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+            self.put(f"{out} = \x01tl.compare('{how}', {self.both(op.args[0])}, {self.both(op.args[1])})")
 
     def op_matches(self, op: Op) -> None:
-        self.put(f"{op.outs[0].name} = _tl.matches({self.value(op.args[0])}, {self.value(op.args[1])})")
+        self.put(f"{op.outs[0].name} = \x01tl.matches({self.value(op.args[0])}, {self.value(op.args[1])})")
 
     def op_format(self, op: Op) -> None:
         template = self.constant(op.attrs["template"])
-        self.put(f"{op.outs[0].name} = _tl.format({template}, {self.values(op.args)})")
+        self.put(f"{op.outs[0].name} = \x01tl.format({template}, {self.values(op.args)})")
 
     def op_slice(self, op: Op) -> None:
-        self.put(f"{op.outs[0].name} = _tl.slice({', '.join(self.value(a) for a in op.args)})")
+        self.put(f"{op.outs[0].name} = \x01tl.slice({', '.join(self.value(a) for a in op.args)})")
 
     def op_tuple(self, op: Op) -> None:
         out = op.outs[0].name
         if any(op.attrs["starred"]):
-            self.give(op, f"_tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})")
+            self.give(op, f"\x01tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})")
             return
         self.put(f"{out} = {self.values(op.args)}")
         checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
         if checks:
             test = " is None and ".join(checks)
-            self.put(f"{out}_d = None if {test} is None else {self.tangents(op.args)}")
+            self.put(f"{out}{self.d} = None if {test} is None else {self.tangents(op.args)}")
         else:
-            self.put(f"{out}_d = None")
+            self.put(f"{out}{self.d} = None")
 
     def _display(self, op: Op) -> None:
         out, kind = op.outs[0].name, op.kind
         if any(op.attrs["starred"]):
-            spread = f"_tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})"
-            self.put(f"{out} = _tl.{kind}_of(*{spread})")
+            spread = f"\x01tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})"
+            self.put(f"{out} = \x01tl.{kind}_of(*{spread})")
             return
         inner = ", ".join(self.value(a) for a in op.args)
         self.put(f"{out} = {f'[{inner}]' if kind == 'list' else f'{{{inner}}}' if inner else '{*()}'}")
         checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
         if checks:
             test = " is not None or ".join(checks)
-            self.put(f"if {test} is not None: _tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})")
+            self.put(f"if {test} is not None: \x01tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})")
 
     op_list = _display
     op_set = _display
@@ -241,65 +251,65 @@ class Writer:
             value = args.pop(0)
             name = "None" if key is None else self.value(key)
             pairs.append(f"({is_spread}, {name}, {self.value(value)}, {self.tangent(value)})")
-        self.put(f"{out} = _tl.dict_of({self.tuple(pairs)})")
+        self.put(f"{out} = \x01tl.dict_of({self.tuple(pairs)})")
 
     def op_unpack(self, op: Op) -> None:
         names = [o.name for o in op.outs]
         comma = "," if len(names) == 1 else ""
         left = f"{', '.join(names)}{comma}"
-        right = f"{', '.join(n + '_d' for n in names)}{comma}"
+        right = f"{', '.join(n + self.d for n in names)}{comma}"
         star = op.attrs["star"]
         if not names:
             left = right = "_"
-        self.put(f"({left}), ({right}) = _tl.unpack({self.both(op.args[0])}, {len(names)}, {star})")
+        self.put(f"({left}), ({right}) = \x01tl.unpack({self.both(op.args[0])}, {len(names)}, {star})")
 
     # ---- storage
 
     def op_getattr(self, op: Op) -> None:
-        self.give(op, f"_tl.getattr({self.both(op.args[0])}, {op.attrs['name']!r})")
+        self.give(op, f"\x01tl.getattr({self.both(op.args[0])}, {op.attrs['name']!r})")
 
     def op_setattr(self, op: Op) -> None:
-        self.put(f"_tl.setattr({self.value(op.args[0])}, {op.attrs['name']!r}, {self.both(op.args[1])})")
+        self.put(f"\x01tl.setattr({self.value(op.args[0])}, {op.attrs['name']!r}, {self.both(op.args[1])})")
 
     def op_delattr(self, op: Op) -> None:
-        self.put(f"_tl.delattr({self.value(op.args[0])}, {op.attrs['name']!r})")
+        self.put(f"\x01tl.delattr({self.value(op.args[0])}, {op.attrs['name']!r})")
 
     def op_getitem(self, op: Op) -> None:
-        self.give(op, f"_tl.getitem({self.both(op.args[0])}, {self.both(op.args[1])})")
+        self.give(op, f"\x01tl.getitem({self.both(op.args[0])}, {self.both(op.args[1])})")
 
     def op_setitem(self, op: Op) -> None:
-        self.put(f"_tl.setitem({self.value(op.args[0])}, {self.both(op.args[1])}, {self.both(op.args[2])})")
+        self.put(f"\x01tl.setitem({self.value(op.args[0])}, {self.both(op.args[1])}, {self.both(op.args[2])})")
 
     def op_delitem(self, op: Op) -> None:
-        self.put(f"_tl.delitem({self.value(op.args[0])}, {self.value(op.args[1])})")
+        self.put(f"\x01tl.delitem({self.value(op.args[0])}, {self.value(op.args[1])})")
 
     def op_new_cell(self, op: Op) -> None:
-        self.put(f"{op.outs[0].name} = _tl.new_cell()")
+        self.put(f"{op.outs[0].name} = \x01tl.new_cell()")
 
     def op_free_cell(self, op: Op) -> None:
         index = self.program.freevars.index(op.attrs["name"])
-        self.put(f"{op.outs[0].name} = _fn.__closure__[{index}]")
+        self.put(f"{op.outs[0].name} = \x01fn.__closure__[{index}]")
 
     def op_load_cell(self, op: Op) -> None:
-        self.give(op, f"_tl.load_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
+        self.give(op, f"\x01tl.load_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
 
     def op_store_cell(self, op: Op) -> None:
-        self.put(f"_tl.store_cell({self.value(op.args[0])}, {self.both(op.args[1])})")
+        self.put(f"\x01tl.store_cell({self.value(op.args[0])}, {self.both(op.args[1])})")
 
     def op_del_cell(self, op: Op) -> None:
-        self.put(f"_tl.del_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
+        self.put(f"\x01tl.del_cell({self.value(op.args[0])}, {op.attrs['name']!r})")
 
     def op_global(self, op: Op) -> None:
         out, name = op.outs[0].name, op.attrs["name"]
         self.put(f"{out} = {name}")
         if op.outs[0] in self.active:
-            self.put(f"{out}_d = _tl.module_stores and _tl.global_tangent(_fn.__globals__, {name!r})")
+            self.put(f"{out}{self.d} = \x01tl.module_stores and \x01tl.global_tangent(\x01fn.__globals__, {name!r})")
 
     def op_store_global(self, op: Op) -> None:
-        self.put(f"_tl.store_global(_fn.__globals__, {op.attrs['name']!r}, {self.both(op.args[0])})")
+        self.put(f"\x01tl.store_global(\x01fn.__globals__, {op.attrs['name']!r}, {self.both(op.args[0])})")
 
     def op_del_global(self, op: Op) -> None:
-        self.put(f"_tl.del_global(_fn.__globals__, {op.attrs['name']!r})")
+        self.put(f"\x01tl.del_global(\x01fn.__globals__, {op.attrs['name']!r})")
 
     def op_del(self, op: Op) -> None:
         self.put(f"del {self.value(op.args[0])}")
@@ -311,11 +321,11 @@ class Writer:
         n = len(starred)
         positional, named = args[:n], args[n:]
         if any(starred):
-            text = f"*_tl.spread_call({starred}, {self.values(positional)}, {self.tangents(positional)})"
+            text = f"*\x01tl.spread_call({starred}, {self.values(positional)}, {self.tangents(positional)})"
         else:
             text = f"{self.values(positional)}, {self.tangents(positional)}"
         if None in keywords:
-            text += f", *_tl.spread_keywords({keywords}, {self.values(named)}, {self.tangents(named)})"
+            text += f", *\x01tl.spread_keywords({keywords}, {self.values(named)}, {self.tangents(named)})"
         elif keywords:
             values = ", ".join(f"{k!r}: {self.value(v)}" for k, v in zip(keywords, named, strict=True))
             tangents = ", ".join(f"{k!r}: {self.tangent(v)}" for k, v in zip(keywords, named, strict=True))
@@ -326,11 +336,11 @@ class Writer:
         func = op.args[0]
         if isinstance(func, Var) and func.name.startswith("_t"):
             pass
-        self.give(op, f"_tl.call({self.value(func)}, {self.arguments(op.args[1:], op)})")
+        self.give(op, f"\x01tl.call({self.value(func)}, {self.arguments(op.args[1:], op)})")
 
     def op_call_method(self, op: Op) -> None:
         name = op.attrs["name"]
-        self.give(op, f"_tl.call_method({self.both(op.args[0])}, {name!r}, {self.arguments(op.args[1:], op)})")
+        self.give(op, f"\x01tl.call_method({self.both(op.args[0])}, {name!r}, {self.arguments(op.args[1:], op)})")
 
     def op_function(self, op: Op) -> None:
         a, out = op.attrs, op.outs[0].name
@@ -340,7 +350,7 @@ class Writer:
         kwdefaults = ", ".join(f"{k!r}: {self.value(v)}" for k, v in zip(a["kwdefaults"], named, strict=True))
         code = self.constant(a["code"])
         self.put(
-            f"{out} = _tl.make_function({code}, _fn.__globals__, {self.values(defaults)}, {{{kwdefaults}}}, "
+            f"{out} = \x01tl.make_function({code}, \x01fn.__globals__, {self.values(defaults)}, {{{kwdefaults}}}, "
             f"{self.values(cells)}, {self.tangents(defaults)}, {self.tangents(named)})"
         )
 
@@ -349,23 +359,23 @@ class Writer:
         n = len(op.args) - a["cells"]
         args, cells = op.args[:n], op.args[n:]
         bases = self.arguments(args, op)
-        self.put(f"{out} = _tl.make_class({self.constant(a['code'])}, {a['name']!r}, _fn, {self.values(cells)}, {bases})")
+        self.put(f"{out} = \x01tl.make_class({self.constant(a['code'])}, {a['name']!r}, \x01fn, {self.values(cells)}, {bases})")
 
     def op_import(self, op: Op) -> None:
         a = op.attrs
         names = ", ".join(o.name for o in op.outs)
         comma = "," if len(op.outs) == 1 else ""
-        call = f"_tl.import_(_fn.__globals__, {a['module']!r}, {a['names']!r}, {a['level']}, {a['asname'] is not None})"
+        call = f"\x01tl.import_(\x01fn.__globals__, {a['module']!r}, {a['names']!r}, {a['level']}, {a['asname'] is not None})"
         self.put(f"{names}{comma} = {call}")
 
     def op_yield(self, op: Op) -> None:
         out = op.outs[0].name
-        self.put(f"_slot.out = {self.tangent(op.args[0])}")
+        self.put(f"\x01slot.out = {self.tangent(op.args[0])}")
         self.put(f"{out} = yield {self.value(op.args[0])}")
-        self.put(f"{out}_d = _slot.take()")
+        self.put(f"{out}{self.d} = \x01slot.take()")
 
     def op_yield_from(self, op: Op) -> None:
-        self.give(op, f"yield from _tl.yield_from({self.both(op.args[0])}, _slot)")
+        self.give(op, f"yield from \x01tl.yield_from({self.both(op.args[0])}, \x01slot)")
 
     # ---- control
 
@@ -379,7 +389,7 @@ class Writer:
     def op_while(self, op: Op) -> None:
         cond, body, orelse = op.blocks
         self.flags += 1
-        flag = f"_else{self.flags}"
+        flag = f"\x01else{self.flags}"
         if orelse.ops:
             self.put(f"{flag} = False")
         self.put("while True:")
@@ -395,7 +405,7 @@ class Writer:
             self.nested(orelse)
 
     def op_for(self, op: Op) -> None:
-        self.put(f"for {self.results(op)} in _tl.iterate({self.both(op.args[0])}):")
+        self.put(f"for {self.results(op)} in \x01tl.iterate({self.both(op.args[0])}):")
         self.nested(op.blocks[0])
         if op.blocks[1].ops:
             self.put("else:")
@@ -409,7 +419,7 @@ class Writer:
             caught = op.outs[0].name
             self.put(f"except BaseException as {caught}_:")
             self.depth += 1
-            self.put(f"if {caught}_ is _tl.failure: raise")
+            self.put(f"if {caught}_ is \x01tl.failure: raise")
             self.put(f"{caught} = {caught}_")
             self.block(handler)
             self.depth -= 1
@@ -422,7 +432,7 @@ class Writer:
 
     def op_return(self, op: Op) -> None:
         if self.program.is_generator:
-            self.put(f"_slot.returned = {self.tangent(op.args[0])}")
+            self.put(f"\x01slot.returned = {self.tangent(op.args[0])}")
             self.put(f"return {self.value(op.args[0])}")
         else:
             self.put(f"return {self.both(op.args[0])}")

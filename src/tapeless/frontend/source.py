@@ -13,6 +13,8 @@ from tapeless.errors import SourceUnavailableError
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.GeneratorExp
 
 _COMPREHENSIONS = (ast.GeneratorExp,)
+#: Syntax trees of functions that tapeless itself has generated, by their code.
+GENERATED: dict[CodeType, ast.FunctionDef] = {}
 _trees: dict[tuple[str, int], dict[tuple[str, int], list[FunctionNode]]] = {}
 
 
@@ -21,6 +23,9 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
 
     Raises `SourceUnavailableError` when the source cannot be read or no longer matches the code object.
     """
+    generated = GENERATED.get(code)
+    if generated is not None:
+        return generated
     index = _index(code.co_filename, module_globals)
     if index is None:
         raise SourceUnavailableError(
@@ -40,7 +45,9 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     return candidates[0]
 
 
-def _index(filename: str, module_globals: dict[str, object] | None) -> dict[tuple[str, int], list[FunctionNode]] | None:
+def _index(
+    filename: str, module_globals: dict[str, object] | None
+) -> dict[tuple[str, int], list[FunctionNode]] | None:
     if not (filename.startswith("<") and filename.endswith(">")):
         linecache.checkcache(filename)
         if not os.path.isabs(filename) and not os.path.exists(filename):

@@ -1,0 +1,59 @@
+"""A derivative inside a derivative: the runtime is ordinary Python, so an outer run opens it like any other package.
+
+Only what the runtime asks about code and memory is run as it is: it carries no derivative.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tapeless.autodiff.dual import dual_of
+from tapeless.frontend.lower import lower
+from tapeless.rules import lookup
+from tapeless.rules.spaces import space_of
+from tapeless.runtime.calls import HANDLERS, Calls
+from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_address, owner
+from tapeless.runtime.operators import is_python
+from tapeless.runtime.state import State
+
+
+def _plainly(f: Any) -> Any:
+    return lambda run, args, ts, kw, kts: (f(*args, **kw), None)
+
+
+for _f in (dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
+           weakref.ref, weakref.proxy, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
+    HANDLERS[_f] = _plainly(_f)
+
+
+def _ndarray(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """`np.ndarray(shape, dtype, buffer, …)` is a view of its buffer, so it needs no tangent of its own."""
+    run.snapshots.clear()
+    return np.ndarray(*args, **kw), None
+
+
+HANDLERS[np.ndarray] = _ndarray
+
+
+class deep_recursion:
+    """While derivatives run, Python may recurse deeper: a frame of the program becomes a few."""
+
+    depth = 0
+    factor = 12
+
+    def __enter__(self) -> None:
+        cls = deep_recursion
+        if cls.depth == 0:
+            cls.limit = sys.getrecursionlimit()  # type: ignore[attr-defined]
+            sys.setrecursionlimit(min(cls.limit * cls.factor, 60_000))  # type: ignore[attr-defined]
+        cls.depth += 1
+
+    def __exit__(self, *error: Any) -> None:
+        cls = deep_recursion
+        cls.depth -= 1
+        if cls.depth == 0:
+            sys.setrecursionlimit(cls.limit)  # type: ignore[attr-defined]
