@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 
+import tapeless.rules.scipy
+import tapeless.rules.scipy_linalg  # noqa: F401
 from tapeless.rules import Elementwise, Nondifferentiable, all_rules, elementwise, lookup, tangent, unregister
 from tapeless.rules.spaces import space_of
 
@@ -67,6 +69,13 @@ def takes(function: Any, args: Any) -> bool:
         return False
 
 
+def attempt(rule: Any, args: Any) -> None:
+    try:
+        check(rule, rule.function, args, {})
+    except NotImplementedError as refusal:  # said by name, never zero
+        assert "no derivative rule" in str(refusal)
+
+
 def scalar(x: Any) -> bool:
     return type(x) in (float, int, complex)
 
@@ -100,7 +109,7 @@ def test_elementwise_variants(case: Any) -> None:
     ):
         args = made(make)
         if takes(rule.function, args):
-            check(rule, rule.function, args, {})
+            attempt(rule, args)
     args = made(lambda a, k: np.full(2, a, np.complex64 if isinstance(a, complex) else np.float32))
     if takes(rule.function, args):
         y = call(rule.function, args, {})
@@ -121,7 +130,7 @@ def test_elementwise_variants(case: Any) -> None:
             if takes(rule.function, args) and takes(
                 rule.function, made(lambda a, k, turn=turn: a + 0.999 * turn * (k + 1))
             ):
-                check(rule, rule.function, args, {})
+                attempt(rule, args)
 
 
 @pytest.mark.parametrize("case", [c for c in ROWS if not c[1].note], ids=label)

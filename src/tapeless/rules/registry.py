@@ -21,6 +21,7 @@ complex numbers are elementwise too. Several names of one primitive share one ru
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -286,16 +287,28 @@ def bind(
     return args, kwargs
 
 
-def _load_scipy(function: Any) -> bool:
-    """SciPy's rules are read when a function of SciPy is first asked for, so that nothing imports SciPy in vain."""
-    if "scipy.special" not in sys.modules or "tapeless.rules.scipy" in sys.modules:
-        return False
-    module = getattr(function, "__module__", None) or type(function).__module__
-    if not (module.startswith("scipy") or isinstance(function, np.ufunc)):
-        return False
-    import tapeless.rules.scipy  # noqa: F401  (lazy on purpose: importing tapeless must not import SciPy)
+def unknown(function: str, argument: str) -> Any:
+    """For a partial that nobody has written down: unknown is never zero."""
+    raise NotImplementedError(
+        f"{function} has no derivative rule for its argument {argument}: give one with tapeless.rules.elementwise, "
+        f"or pass {argument} as a constant"
+    )
 
-    return True
+
+# the rules of these are read when one of their functions is first asked for: importing tapeless imports no SciPy
+_LAZY = {"scipy.special": "tapeless.rules.scipy", "scipy.linalg": "tapeless.rules.scipy_linalg"}
+
+
+def _load_scipy(function: Any) -> bool:
+    module = getattr(function, "__module__", None) or type(function).__module__
+    if not isinstance(module, str) or not (module.startswith("scipy.") or isinstance(function, np.ufunc)):
+        return False
+    loaded = False
+    for library, rules in _LAZY.items():
+        if library in sys.modules and rules not in sys.modules:
+            importlib.import_module(rules)
+            loaded = True
+    return loaded
 
 
 on_missing(_load_scipy)

@@ -38,7 +38,7 @@ elementwise(
 )
 
 
-def _order(a: Any, order: Any) -> str:
+def _order(a: Any, order: Any) -> Any:
     """The order in which elements are read: "A" and "K" ask the layout of the array itself."""
     if order in ("A", "K"):
         return "F" if isinstance(a, np.ndarray) and a.flags.fnc else "C"

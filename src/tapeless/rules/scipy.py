@@ -1,0 +1,230 @@
+"""SciPy's compiled functions. Read only when one of them is first looked up (see `registry.lookup`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.special as sc  # type: ignore[import-untyped]
+
+from tapeless.rules.compat import find_all
+from tapeless.rules.registry import elementwise, row, singular, unknown
+
+_ANY = [0.3, -0.3, 0.0, 2.5, -1.75]
+_POSITIVE = [0.3, 1.0, 20.0]
+_UNIT = [0.3, 0.9, 0.05]
+_PAIRS = [(2.0, 3.5), (0.3, 0.7), (4.5, 0.25)]
+_TWO_OVER_ROOT_PI = 2.0 / float(np.sqrt(np.pi))
+_PHI = 1.0 / float(np.sqrt(2.0 * np.pi))
+
+# ---- error functions ------------------------------------------------------------------------------------------------
+
+elementwise(sc.erf, partials=lambda y, x: _TWO_OVER_ROOT_PI * np.exp(-x * x), rows=_ANY)
+elementwise(sc.erfc, partials=lambda y, x: -_TWO_OVER_ROOT_PI * np.exp(-x * x), rows=_ANY)
+elementwise(sc.erfcx, partials=lambda y, x: 2 * x * y - _TWO_OVER_ROOT_PI, rows=_ANY)
+elementwise(sc.erfi, partials=lambda y, x: _TWO_OVER_ROOT_PI * np.exp(x * x), rows=_ANY)
+elementwise(sc.erfinv, partials=lambda y, x: np.exp(y * y) / _TWO_OVER_ROOT_PI, rows=[*_UNIT, -0.4])
+elementwise(sc.erfcinv, partials=lambda y, x: -np.exp(y * y) / _TWO_OVER_ROOT_PI, rows=[*_UNIT, 1.6])
+elementwise(sc.dawsn, partials=lambda y, x: 1 - 2 * x * y, rows=_ANY)
+elementwise(sc.ndtr, partials=lambda y, x: _PHI * np.exp(-x * x / 2), rows=_ANY)
+elementwise(sc.log_ndtr, partials=lambda y, x: _PHI * np.exp(-x * x / 2 - y), rows=[*_ANY, -20.0])
+elementwise(sc.ndtri, partials=lambda y, p: np.exp(y * y / 2) / _PHI, rows=_UNIT)
+
+
+def trigamma(x: Any) -> Any:
+    """The derivative of digamma, which SciPy has for real numbers."""
+    return unknown("scipy.special.digamma", "x (complex)") if np.iscomplexobj(x) else sc.zeta(2.0, x)
+
+
+# ---- gamma and beta -------------------------------------------------------------------------------------------------
+
+elementwise(sc.gamma, partials=lambda y, x: y * sc.digamma(x), rows=[0.3, -0.3, 2.5, -1.75])
+elementwise(sc.gammaln, partials=lambda y, x: sc.digamma(x), rows=[0.3, -0.3, 2.5, 20.0])
+elementwise(sc.loggamma, partials=lambda y, x: sc.digamma(x), rows=[0.3, 2.5, 20.0])
+elementwise(sc.rgamma, partials=lambda y, x: -y * sc.digamma(x), rows=[0.3, -0.3, 2.5])
+elementwise([sc.digamma, sc.psi], partials=lambda y, x: trigamma(x), rows=_POSITIVE)
+elementwise(
+    find_all("scipy.special._ufuncs._zeta"),  # Hurwitz; `scipy.special.zeta` is Python above it
+    partials=(lambda y, x, q: unknown("scipy.special.zeta", "x"), lambda y, x, q: -x * sc.zeta(x + 1.0, q)),
+    rows=[row(np.array(2), 1.5)],
+)
+elementwise(
+    sc.beta,
+    partials=(
+        lambda y, a, b: y * (sc.digamma(a) - sc.digamma(a + b)),
+        lambda y, a, b: y * (sc.digamma(b) - sc.digamma(a + b)),
+    ),
+    rows=_PAIRS,
+)
+elementwise(
+    sc.betaln,
+    partials=(
+        lambda y, a, b: sc.digamma(a) - sc.digamma(a + b),
+        lambda y, a, b: sc.digamma(b) - sc.digamma(a + b),
+    ),
+    rows=_PAIRS,
+)
+elementwise(
+    sc.gammainc,
+    partials=(
+        lambda y, a, x: unknown("scipy.special.gammainc", "a"),
+        lambda y, a, x: np.exp(-x + sc.xlogy(a - 1, x) - sc.gammaln(a)),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.gammaincc,
+    partials=(
+        lambda y, a, x: unknown("scipy.special.gammaincc", "a"),
+        lambda y, a, x: -np.exp(-x + sc.xlogy(a - 1, x) - sc.gammaln(a)),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.betainc,
+    partials=(
+        lambda y, a, b, x: unknown("scipy.special.betainc", "a"),
+        lambda y, a, b, x: unknown("scipy.special.betainc", "b"),
+        lambda y, a, b, x: np.exp(sc.xlogy(a - 1, x) + sc.xlog1py(b - 1, -x) - sc.betaln(a, b)),
+    ),
+    rows=[row(np.array(2), np.array(3), 0.7)],
+)
+elementwise(
+    sc.poch,
+    partials=(
+        lambda y, z, m: y * (sc.digamma(z + m) - sc.digamma(z)),
+        lambda y, z, m: y * sc.digamma(z + m),
+    ),
+    rows=_PAIRS,
+)
+elementwise(
+    sc.binom,
+    partials=(
+        lambda y, n, k: y * (sc.digamma(n + 1) - sc.digamma(n - k + 1)),
+        lambda y, n, k: y * (sc.digamma(n - k + 1) - sc.digamma(k + 1)),
+    ),
+    rows=[(5.3, 2.2), (4.5, 0.25)],
+)
+
+# ---- logistic and logarithms ----------------------------------------------------------------------------------------
+
+elementwise(sc.expit, partials=lambda y, x: y * (1 - y), rows=_ANY)
+elementwise(sc.log_expit, partials=lambda y, x: sc.expit(-x), rows=_ANY)
+elementwise(sc.logit, partials=lambda y, p: 1 / (p * (1 - p)), rows=_UNIT)
+elementwise(sc.exprel, partials=lambda y, x: exprel_slope(y, x), rows=[0.3, -0.3, 2.5])
+elementwise(sc.exp2, partials=lambda y, x: float(np.log(2.0)) * y, rows=_ANY)
+elementwise(sc.exp10, partials=lambda y, x: float(np.log(10.0)) * y, rows=_ANY)
+elementwise(sc.expm1, partials=lambda y, x: y + 1, rows=_ANY)
+elementwise(sc.log1p, partials=lambda y, x: 1 / (1 + x), rows=[0.3, -0.3, 0.0])
+elementwise(sc.cbrt, partials=lambda y, x: 1 / (3 * y * y), rows=[0.3, -0.3, singular(0.0)])
+elementwise(sc.cosm1, partials=lambda y, x: -np.sin(x), rows=_ANY)
+elementwise(
+    sc.xlogy,
+    partials=(lambda y, x, b: np.log(b), lambda y, x, b: x / b),
+    rows=[*_PAIRS, (0.0, 2.0), singular(0.0, 0.0)],
+)
+elementwise(
+    sc.xlog1py,
+    partials=(lambda y, x, b: np.log1p(b), lambda y, x, b: x / (1 + b)),
+    rows=[*_PAIRS, (0.0, 2.0), singular(0.0, -1.0)],
+)
+elementwise(sc.entr, partials=lambda y, x: -np.log(x) - 1, rows=[0.3, 2.5, singular(0.0)])
+elementwise(
+    sc.rel_entr,
+    partials=(lambda y, a, b: np.log(a / b) + 1, lambda y, a, b: -a / b),
+    rows=[*_PAIRS, singular(0.0, 0.5)],
+)
+elementwise(
+    sc.kl_div,
+    partials=(lambda y, a, b: np.log(a / b), lambda y, a, b: 1 - a / b),
+    rows=[*_PAIRS, singular(0.0, 0.5)],
+)
+elementwise(
+    sc.huber,
+    partials=(
+        lambda y, delta, r: np.where(np.abs(r) <= delta, 0, np.abs(r) - delta),
+        lambda y, delta, r: np.clip(r, -delta, delta),
+    ),
+    rows=[(1.0, 0.4), (1.0, -2.5)],
+)
+
+
+def exprel_slope(y: Any, x: Any) -> Any:
+    """The derivative of (exp(x) - 1) / x, by its series near 0."""
+    near = np.abs(x) < 1e-3
+    safe = np.where(near, 1, x)
+    far = (np.exp(safe) - y) / safe
+    return np.where(near, 0.5 + x / 3 + x * x / 8 + x * x * x / 30, far)
+
+
+# ---- Bessel functions and integrals ---------------------------------------------------------------------------------
+
+elementwise(sc.j0, partials=lambda y, x: -sc.j1(x), rows=_ANY)
+elementwise(sc.j1, partials=lambda y, x: 0.5 * (sc.j0(x) - sc.jn(2, x)), rows=_ANY)
+elementwise(sc.y0, partials=lambda y, x: -sc.y1(x), rows=_POSITIVE)
+elementwise(sc.y1, partials=lambda y, x: sc.y0(x) - y / x, rows=_POSITIVE)
+elementwise(sc.i0, partials=lambda y, x: sc.i1(x), rows=_ANY)
+elementwise(sc.i1, partials=lambda y, x: 0.5 * (sc.i0(x) + sc.iv(2, x)), rows=_ANY)
+elementwise(sc.i0e, partials=lambda y, x: sc.i1e(x) - np.sign(x) * y, rows=[0.3, -0.3, 2.5, -1.75])
+elementwise(
+    sc.i1e,
+    partials=lambda y, x: 0.5 * (sc.i0e(x) + sc.ive(2, x)) - np.sign(x) * y,
+    rows=[0.3, -0.3, 2.5, -1.75],
+)
+elementwise(sc.k0, partials=lambda y, x: -sc.k1(x), rows=_POSITIVE)
+elementwise(sc.k1, partials=lambda y, x: -sc.k0(x) - y / x, rows=_POSITIVE)
+elementwise(
+    [sc.jv],  # and sc.jn, which is another name of it
+    partials=(
+        lambda y, v, x: unknown("scipy.special.jv", "v"),
+        lambda y, v, x: 0.5 * (sc.jv(v - 1, x) - sc.jv(v + 1, x)),
+    ),
+    rows=[row(np.array(2), 0.7), row(np.array(0), 3.5)],
+)
+elementwise(
+    sc.yv,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.yv", "v"),
+        lambda y, v, x: 0.5 * (sc.yv(v - 1, x) - sc.yv(v + 1, x)),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.iv,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.iv", "v"),
+        lambda y, v, x: 0.5 * (sc.iv(v - 1, x) + sc.iv(v + 1, x)),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.ive,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.ive", "v"),
+        lambda y, v, x: 0.5 * (sc.ive(v - 1, x) + sc.ive(v + 1, x)) - np.sign(x) * y,
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.kv,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.kv", "v"),
+        lambda y, v, x: -0.5 * (sc.kv(v - 1, x) + sc.kv(v + 1, x)),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(sc.expi, partials=lambda y, x: np.exp(x) / x, rows=[0.3, -0.3, 2.5])
+elementwise(sc.exp1, partials=lambda y, x: -np.exp(-x) / x, rows=_POSITIVE)
+elementwise(
+    sc.spence,
+    partials=lambda y, z: np.where(np.equal(z, 1), -1, np.log(z) / np.where(np.equal(z, 1), np.inf, 1 - z)),
+    rows=[0.3, 2.5],
+)
+elementwise(sc.wrightomega, partials=lambda y, z: y / (1 + y), rows=_ANY)
+elementwise(
+    find_all("scipy.special._ufuncs._lambertw"),
+    partials=(lambda y, z, k, tol: 1 / (z + np.exp(y)),),
+    rows=[row(0.3 + 0.4j, 0, 1e-14), row(2.5 + 0j, 0, 1e-14)],
+)
+elementwise(sc.ellipk, partials=lambda y, m: (sc.ellipe(m) / (1 - m) - y) / (2 * m), rows=_UNIT)
+elementwise(sc.ellipe, partials=lambda y, m: (y - sc.ellipk(m)) / (2 * m), rows=_UNIT)
