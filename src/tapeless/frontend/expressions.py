@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any
 
-from tapeless.errors import UnsupportedSyntaxError, locate
-from tapeless.frontend.source import FunctionNode, code_of_node
-from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.frontend.builder import Builder
+from tapeless.frontend.source import code_of_node
+from tapeless.program.ir import Block, Lit, Operand, Var
 
 COMPARE = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -17,135 +17,71 @@ COMPARE = {
 }  # fmt: skip
 
 
+#: What nothing written beside it can observe being evaluated earlier or later.
+_SIMPLE = (ast.Name, ast.Constant, ast.Attribute, ast.Lambda, ast.expr_context, ast.arguments, ast.arg)
+
+
+def simple(node: ast.AST) -> bool:
+    """Whether it cannot matter when `node` is evaluated: a name, a constant, an attribute of such."""
+    return isinstance(node, ast.Lambda) or all(isinstance(n, _SIMPLE) for n in ast.walk(node))
+
+
+def rebinds(node: ast.AST) -> bool:
+    """Whether evaluating `node` may assign a local variable."""
+    return any(isinstance(n, ast.NamedExpr) for n in ast.walk(node))
+
+
+def gives_bool(node: ast.expr) -> bool:
+    """Whether `node` is (nearly always) a bool, whose truth can be asked twice."""
+    match node:
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()) | ast.Constant():
+            return True
+    return False
+
+
+def plain_spec(part: ast.FormattedValue) -> bool:
+    """Whether the format after the colon is text, with no values of its own."""
+    return not any(isinstance(n, ast.FormattedValue) for n in ast.walk(part) if n is not part)
+
+
 def compound(node: ast.expr) -> bool:
-    """Whether `node` lowers to an operation that gives a fresh result (rather than to a name or a literal)."""
-    return isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Attribute | ast.Subscript | ast.Tuple | ast.List)
+    """Whether `node` lowers to an operation with a fresh result, rather than to a name or a literal."""
+    return isinstance(
+        node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Attribute | ast.Subscript | ast.Tuple | ast.List
+    )
 
 
-class Expressions:
-    """Names, cells, temporaries, and the lowering of expressions."""
-
-    def __init__(self, code: CodeType, node: FunctionNode) -> None:
-        self.code, self.node = code, node
-        self.block = Block()
-        self.line = code.co_firstlineno
-        self.locals: set[str] = set()
-        self.captured: set[str] = set()
-        self.declared_global: set[str] = set()
-        self.cells: dict[str, Var] = {}
-        self.vars: dict[str, Var] = {}
-        self.taken: set[str] = {*code.co_names, *code.co_varnames, *code.co_cellvars, *code.co_freevars}
-        self.scopes: list[dict[str, tuple[str, Var]]] = []
-        self.count = 0
-        parts = code.co_qualname.split(".")
-        pairs = [a for a, b in zip(parts, parts[1:], strict=False) if "<" not in a and "<" not in b]
-        self.class_name = pairs[-1].lstrip("_") if pairs else ""
-
-    # ---- building blocks
-
-    def unsupported(self, what: str, way_out: str) -> NoReturn:
-        message = f"{what} is not differentiated; {way_out}"
-        raise UnsupportedSyntaxError(locate(message, self.code.co_filename, self.line))
-
-    def mangle(self, name: str) -> str:
-        private = self.class_name and name.startswith("__") and not name.endswith("__")
-        return f"_{self.class_name}{name}" if private else name
-
-    def emit(
-        self, kind: str, args: tuple[Operand, ...] = (), outs: tuple[Var, ...] = (), blocks: tuple[Block, ...] = (), **attrs: Any
-    ) -> None:
-        self.block.ops.append(Op(kind, args, outs, attrs, blocks, self.line))
-
-    def op(self, kind: str, args: tuple[Operand, ...] = (), into: Var | None = None, **attrs: Any) -> Var:
-        out = into if into is not None else self.temp()
-        self.emit(kind, args, (out,), **attrs)
-        return out
-
-    def in_block(self, build: Callable[[], Any]) -> Block:
-        outer, line = self.block, self.line
-        self.block = block = Block()
-        build()
-        self.block, self.line = outer, line
-        return block
-
-    def new_var(self, name: str) -> Var:
-        base, n = name, 1
-        while name in self.taken:
-            n += 1
-            name = f"{base}_{n}"
-        self.taken.add(name)
-        return Var(name)
-
-    def temp(self, hint: str = "t") -> Var:
-        self.count += 1
-        return self.new_var(f"_{hint}{self.count}")
-
-    def local(self, name: str) -> Var:
-        if name not in self.vars:
-            self.vars[name] = Var(name) if name in self.taken else self.new_var(name)
-        return self.vars[name]
-
-    # ---- names
-
-    def place(self, name: str) -> tuple[str, Var | None]:
-        """Where a name lives: `local`, `cell` or `global`."""
-        name = self.mangle(name)
-        for scope in reversed(self.scopes):
-            if name in scope:
-                return scope[name]
-        if name in self.declared_global:
-            return "global", None
-        if name in self.cells:
-            return "cell", self.cells[name]
-        if name in self.locals:
-            return "local", self.local(name)
-        return "global", None
-
-    def load_name(self, name: str, into: Var | None = None) -> Operand:
-        kind, var = self.place(name)
-        if kind == "local" and var is not None:
-            return var
-        if kind == "cell" and var is not None:
-            return self.op("load_cell", (var,), into, name=name)
-        return self.op("global", (), into, name=self.mangle(name))
-
-    def store_name(self, name: str, value: Operand) -> None:
-        kind, var = self.place(name)
-        if kind == "local" and var is not None:
-            self.emit("copy", (value,), (var,))
-        elif kind == "cell" and var is not None:
-            self.emit("store_cell", (var, value))
-        else:
-            self.emit("store_global", (value,), name=self.mangle(name))
-
-    def delete_name(self, name: str) -> None:
-        kind, var = self.place(name)
-        if kind == "local" and var is not None:
-            self.emit("del", (var,))
-        elif kind == "cell" and var is not None:
-            self.emit("del_cell", (var,), name=name)
-        else:
-            self.emit("del_global", name=self.mangle(name))
-
-    def plain_local(self, name: str) -> Var | None:
-        kind, var = self.place(name)
-        return var if kind == "local" else None
-
-    def stable(self, value: Operand) -> Operand:
-        """`value`, in a temporary if it is a variable that later code may rebind."""
-        if isinstance(value, Var) and not value.name.startswith("_t"):
-            return self.op("copy", (value,))
-        return value
-
-    # ---- expressions
+class Expressions(Builder):
+    """The lowering of expressions."""
 
     def expressions(self, nodes: Sequence[ast.expr]) -> list[Operand]:
-        """Operands of several expressions, in order; a name that a later one rebinds is read in time."""
+        """Operands of several expressions, in order; a name that a later one rebinds is read in time.
+
+        Of a starred one the operand is what has the star, unpacked in time where later ones could tell.
+        """
         values: list[Operand] = []
-        rebinds = [any(isinstance(n, ast.NamedExpr) for n in ast.walk(node)) for node in nodes]
         for i, node in enumerate(nodes):
+            later = nodes[i + 1 :]
+            starred = isinstance(node, ast.Starred)
+            value = self.expression(node.value if isinstance(node, ast.Starred) else node)
+            if starred and not all(simple(n.value if isinstance(n, ast.Starred) else n) for n in later):
+                value = self.op("tuple", (value,), starred=(True,))
+            values.append(self.stable(value) if any(map(rebinds, later)) else value)
+        return values
+
+    def mapped(self, keys: Sequence[ast.expr | None], nodes: Sequence[ast.expr]) -> list[Operand]:
+        """Operands of `key: value` and `**mapping` items; a mapping is unpacked in time as above."""
+        values: list[Operand] = []
+        for i, (key, node) in enumerate(zip(keys, nodes, strict=True)):
+            later = [n for n in (*keys[i + 1 :], *nodes[i + 1 :]) if n is not None]
+            if key is not None:
+                pair = self.expressions([key, node])
+                values += map(self.stable, pair) if any(map(rebinds, later)) else pair
+                continue
             value = self.expression(node)
-            values.append(self.stable(value) if any(rebinds[i + 1 :]) else value)
+            if not all(map(simple, later)):
+                value = self.op("dict", (value,), spread=(True,))
+            values.append(value)
         return values
 
     def expression(self, node: ast.expr, into: Var | None = None) -> Operand:
@@ -185,26 +121,60 @@ class Expressions:
 
     def expr_BoolOp(self, node: ast.BoolOp, into: Var | None) -> Operand:
         out = self.temp()
-
-        def rest(nodes: list[ast.expr]) -> None:
-            self.expression_into(nodes[0], out)
-            if len(nodes) > 1:
-                more = self.in_block(lambda: rest(nodes[1:]))
-                both = isinstance(node.op, ast.And)
-                self.emit("if", (out,), blocks=(more, Block()) if both else (Block(), more))
-
-        rest(node.values)
+        self.any_or_all(node, out)
         return out
 
-    def expression_into(self, node: ast.expr, out: Var) -> None:
-        self.expression(node, out)
+    def any_or_all(self, node: ast.BoolOp, out: Var) -> None:
+        """The value of `and` or `or` in `out`."""
+        both = isinstance(node.op, ast.And)
+
+        def rest(nodes: list[ast.expr]) -> None:
+            if len(nodes) == 1:
+                self.expression(nodes[0], out)
+                return
+            test = self.truth(nodes[0], out)
+            more = self.in_block(lambda: rest(nodes[1:]))
+            self.emit("if", (test,), blocks=(more, Block()) if both else (Block(), more))
+
+        rest(node.values)
+
+    def truth(self, node: ast.expr, into: Var | None = None) -> Operand:
+        """An operand that is true when `node` is (`into` gets the value of `node`).
+
+        The truth of each part of `node` is asked once, as in the plain program: what decided `a and b` is
+        not asked again by the `if` around it.
+        """
+        match node:
+            case ast.BoolOp(op=op, values=values) if not all(map(gives_bool, values[:-1])):
+                hit, both = self.temp("hit"), isinstance(op, ast.And)
+                self.emit("copy", (Lit(not both),), (hit,))
+
+                def rest(nodes: list[ast.expr]) -> None:
+                    if not nodes:
+                        self.emit("copy", (Lit(both),), (hit,))
+                        return
+                    test = self.truth(nodes[0], into)
+                    more = self.in_block(lambda: rest(nodes[1:]))
+                    self.emit("if", (test,), blocks=(more, Block()) if both else (Block(), more))
+
+                rest(values)
+                return hit
+            case ast.UnaryOp(op=ast.Not(), operand=operand) if into is None:
+                return self.op("unary", (self.truth(operand),), op="Not")
+            case ast.IfExp() if into is None:
+                out = self.temp()
+                self.choose(node, lambda part: self.emit("copy", (self.truth(part),), (out,)))
+                return out
+        return self.expression(node, into)
+
+    def choose(self, node: ast.IfExp, build: Callable[[ast.expr], Any]) -> None:
+        test = self.truth(node.test)
+        blocks = (self.in_block(lambda: build(node.body)), self.in_block(lambda: build(node.orelse)))
+        self.emit("if", (test,), blocks=blocks)
 
     def expr_IfExp(self, node: ast.IfExp, into: Var | None) -> Operand:
         out = self.temp()
-        test = self.expression(node.test)
-        then = self.in_block(lambda: self.expression_into(node.body, out))
-        orelse = self.in_block(lambda: self.expression_into(node.orelse, out))
-        self.emit("if", (test,), blocks=(then, orelse))
+        self.choose(node, lambda part: self.expression(part, out))
         return out
 
     def expr_Compare(self, node: ast.Compare, into: Var | None) -> Operand:
@@ -212,22 +182,24 @@ class Expressions:
             left, right = self.expressions([node.left, node.comparators[0]])
             return self.op("compare", (left, right), into, op=COMPARE[type(node.ops[0])])
         out = self.temp()
-        left = self.stable(self.expression(node.left))
+
+        def part(index: int) -> Operand:
+            value = self.expression([node.left, *node.comparators][index])
+            return self.stable(value) if any(map(rebinds, node.comparators[index:])) else value
 
         def link(left: Operand, index: int) -> None:
-            right = self.expression(node.comparators[index])
+            right = part(index + 1)
             last = index == len(node.ops) - 1
-            right = right if last else self.stable(right)
             self.emit("compare", (left, right), (out,), op=COMPARE[type(node.ops[index])])
             if not last:
                 self.emit("if", (out,), blocks=(self.in_block(lambda: link(right, index + 1)), Block()))
 
-        link(left, 0)
+        link(part(0), 0)
         return out
 
     def _display(self, kind: str, elements: Sequence[ast.expr], into: Var | None) -> Operand:
         starred = tuple(isinstance(e, ast.Starred) for e in elements)
-        values = self.expressions([e.value if isinstance(e, ast.Starred) else e for e in elements])
+        values = self.expressions(elements)
         return self.op(kind, tuple(values), into, starred=starred)
 
     def expr_Tuple(self, node: ast.Tuple, into: Var | None) -> Operand:
@@ -240,8 +212,7 @@ class Expressions:
         return self._display("set", node.elts, into)
 
     def expr_Dict(self, node: ast.Dict, into: Var | None) -> Operand:
-        parts = [p for k, v in zip(node.keys, node.values, strict=True) for p in ((v,) if k is None else (k, v))]
-        values = self.expressions(parts)
+        values = self.mapped(node.keys, node.values)
         return self.op("dict", tuple(values), into, spread=tuple(k is None for k in node.keys))
 
     def expr_Attribute(self, node: ast.Attribute, into: Var | None) -> Operand:
@@ -251,41 +222,70 @@ class Expressions:
         return self.op("getitem", tuple(self.expressions([node.value, node.slice])), into)
 
     def expr_Slice(self, node: ast.Slice, into: Var | None) -> Operand:
-        parts = [Lit(None) if p is None else self.expression(p) for p in (node.lower, node.upper, node.step)]
+        nothing = ast.Constant(None)
+        parts = self.expressions([p or nothing for p in (node.lower, node.upper, node.step)])
         return self.op("slice", tuple(parts), into)
 
     def expr_JoinedStr(self, node: ast.JoinedStr, into: Var | None) -> Operand:
+        if all(isinstance(part, ast.Constant) for part in node.values):
+            return Lit("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)))
         template: list[Any] = []
         args: list[Operand] = []
-        for part in node.values:
+        for i, part in enumerate(node.values):
             if isinstance(part, ast.Constant):
                 template.append(part.value)
             elif isinstance(part, ast.FormattedValue):
-                args.append(self.expression(part.value))
-                if part.format_spec is not None:
-                    args.append(self.expression(part.format_spec))
-                template.append((part.conversion, part.format_spec is not None))
+                spec = [] if part.format_spec is None else [part.format_spec]
+                values = tuple(self.expressions([part.value, *spec]))
+                shape = (part.conversion, bool(spec))
+                later = [p for p in node.values[i + 1 :] if isinstance(p, ast.FormattedValue)]
+                if not all(simple(p.value) and plain_spec(p) for p in later):
+                    values, shape = (self.op("format", values, template=(shape,)),), (-1, False)
+                args += values
+                template.append(shape)
         return self.op("format", tuple(args), into, template=tuple(template))
 
     def expr_Call(self, node: ast.Call, into: Var | None) -> Operand:
         func = node.func
         is_global = isinstance(func, ast.Name) and self.place(func.id)[0] == "global"
         name = func.id if isinstance(func, ast.Name) and is_global else ""
-        if name == "super" and not node.args and not node.keywords:
+        in_class = "__class__" in self.code.co_freevars and self.code.co_argcount
+        if name == "super" and in_class and not node.args and not node.keywords:
             first = self.load_name(self.code.co_varnames[0])
-            return self.op("call", (Lit(super), self.load_name("__class__"), first), into, keywords=(), starred=(False, False))
+            return self.op(
+                "call",
+                (Lit(super), self.load_name("__class__"), first),
+                into,
+                keywords=(),
+                starred=(False, False),
+            )
         if name in ("locals", "vars", "dir") and not node.args:
             self.unsupported(f"`{name}()`, which looks at the frame,", "name the variables")
-        positional = [a.value if isinstance(a, ast.Starred) else a for a in node.args]
-        starred = tuple(isinstance(a, ast.Starred) for a in node.args)
-        keywords = tuple(k.arg for k in node.keywords)
-        values = [k.value for k in node.keywords]
-        attrs: dict[str, Any] = {"keywords": keywords, "starred": starred}
         if isinstance(func, ast.Attribute):
-            operands = self.expressions([func.value, *positional, *values])
-            return self.op("call_method", tuple(operands), into, name=self.mangle(func.attr), **attrs)
-        operands = self.expressions([func, *positional, *values])
-        return self.op("call", tuple(operands), into, **attrs)
+            operands, attrs = self.arguments([func.value], node)
+            return self.op("call_method", operands, into, name=self.mangle(func.attr), **attrs)
+        operands, attrs = self.arguments([func], node)
+        return self.op("call", operands, into, **attrs)
+
+    def arguments(
+        self, first: list[ast.expr], node: ast.Call | ast.ClassDef
+    ) -> tuple[tuple[Operand, ...], dict[str, Any]]:
+        """Operands of `first` and of the arguments of a call or class, with the attributes saying which."""
+        args = node.args if isinstance(node, ast.Call) else node.bases
+        starred = tuple(isinstance(a, ast.Starred) for a in args)
+        keywords = tuple(k.arg for k in node.keywords)
+        nodes = [*first, *args, *(k.value for k in node.keywords)]
+        values: list[Operand] = []
+        for i, part in enumerate(nodes):
+            later = [n.value if isinstance(n, ast.Starred) else n for n in nodes[i + 1 :]]
+            value = self.expression(part.value if isinstance(part, ast.Starred) else part)
+            if isinstance(part, ast.Starred) and not all(map(simple, later)):
+                value = self.op("tuple", (value,), starred=(True,))
+            spread = i >= len(first) + len(args) and keywords[i - len(first) - len(args)] is None
+            if spread and not all(map(simple, later)):
+                value = self.op("dict", (value,), spread=(True,))
+            values.append(self.stable(value) if any(map(rebinds, later)) else value)
+        return tuple(values), {"keywords": keywords, "starred": starred}
 
     def expr_Yield(self, node: ast.Yield, into: Var | None) -> Operand:
         value = Lit(None) if node.value is None else self.expression(node.value)
@@ -309,9 +309,15 @@ class Expressions:
             cells.append(var)
         return code, tuple(cells)
 
-    def function(self, node: ast.FunctionDef | ast.Lambda, name: str, into: Var | None = None) -> Var:
+    def function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, into: Var | None = None
+    ) -> Var:
         defaults = self.expressions(node.args.defaults)
-        named = [(a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None]
+        named = [
+            (a.arg, d)
+            for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            if d is not None
+        ]
         kwdefaults = self.expressions([d for _, d in named])
         code, cells = self.inner_code(node, name)
         return self.op(
@@ -329,28 +335,35 @@ class Expressions:
         iterable = self.expression(node.generators[0].iter)
         iterator = self.op("call", (Lit(iter), iterable), keywords=(), starred=(False,))
         code, cells = self.inner_code(node, "<genexpr>")
-        make = self.op("function", cells, code=code, name="<genexpr>", defaults=0, kwdefaults=(), cells=len(cells))
+        make = self.op(
+            "function", cells, code=code, name="<genexpr>", defaults=0, kwdefaults=(), cells=len(cells)
+        )
         return self.op("call", (make, iterator), into, keywords=(), starred=(False,))
 
     def generator_expression(self, node: ast.GeneratorExp, iterator: Var) -> None:
         """The body of a generator expression's own function."""
         self.scopes.append(self.comprehension_scope(node.generators))
-        self.comprehension_loops(node.generators, lambda: self.op("yield", (self.expression(node.elt),)), iterator)
+        self.comprehension_loops(
+            node.generators, lambda: self.op("yield", (self.expression(node.elt),)), iterator
+        )
         self.scopes.pop()
 
     def comprehension_scope(self, generators: list[ast.comprehension]) -> dict[str, tuple[str, Var]]:
         scope: dict[str, tuple[str, Var]] = {}
         for generator in generators:
             for n in ast.walk(generator.target):
-                if isinstance(n, ast.Name) and n.id not in scope:
-                    if n.id in self.captured:
-                        scope[n.id] = ("cell", self.new_var(f"{n.id}_cell"))
-                        self.emit("new_cell", outs=(scope[n.id][1],), name=n.id)
-                    else:
-                        free = n.id not in self.locals and not any(n.id in s for s in self.scopes)
-                        known = n.id in self.vars
-                        var = Var(n.id) if free and not known and n.id not in self.code.co_names else self.new_var(n.id)
-                        scope[n.id] = ("local", var)
+                if (
+                    not isinstance(n, ast.Name)
+                    or not isinstance(n.ctx, ast.Store)
+                    or self.mangle(n.id) in scope
+                ):
+                    continue
+                name = self.mangle(n.id)
+                if name in self.captured:
+                    scope[name] = ("cell", self.new_var(f"{name}_cell"))
+                    self.emit("new_cell", outs=(scope[name][1],), name=name)
+                else:
+                    scope[name] = ("local", self.new_var(name))
         return scope
 
     def comprehension_loops(
@@ -365,7 +378,7 @@ class Expressions:
 
         def inner(tests: list[ast.expr]) -> None:
             if tests:
-                test = self.expression(tests[0])
+                test = self.truth(tests[0])
                 self.emit("if", (test,), blocks=(self.in_block(lambda: inner(tests[1:])), Block()))
             else:
                 self.comprehension_loops(rest, body)
@@ -394,7 +407,7 @@ class Expressions:
 
         def add() -> None:
             if isinstance(node, ast.DictComp):
-                key, value = self.expressions([node.key, node.value])
+                key, value = self.mapped([node.key], [node.value])
                 self.emit("setitem", (result, key, value))
             else:
                 method = "append" if isinstance(node, ast.ListComp) else "add"

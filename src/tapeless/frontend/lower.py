@@ -1,14 +1,16 @@
 """Statements of a function, lowered to a Program."""
 
 from __future__ import annotations
+import __future__
 
 import ast
+import sys
 from types import CodeType
 from typing import Any
 
-from tapeless.errors import UnsupportedSyntaxError, locate
-from tapeless.frontend.expressions import Expressions, compound
-from tapeless.frontend.scope import Names, captured_names, parameters
+from tapeless.frontend.expressions import compound, rebinds
+from tapeless.frontend.matching import Matching
+from tapeless.frontend.scope import Names, captured_names, parameters, target_names
 from tapeless.frontend.source import node_of
 from tapeless.program.ir import Block, Lit, Op, Operand, Param, Program, Var
 
@@ -20,15 +22,12 @@ def lower(code: CodeType, module_globals: dict[str, object] | None = None) -> Pr
     program = _programs.get(code)
     if program is None:
         node = node_of(code, module_globals)
-        try:
-            program = Lowering(code, node).program()
-        except UnsupportedSyntaxError:
-            raise
+        program = Lowering(code, node).program()
         _programs[code] = program
     return program
 
 
-class Lowering(Expressions):
+class Lowering(Matching):
     """Lowers one function."""
 
     def program(self) -> Program:
@@ -41,23 +40,22 @@ class Lowering(Expressions):
         if isinstance(node, ast.AsyncFunctionDef):
             self.unsupported("an async function", "differentiate the synchronous part of it")
         if isinstance(node, ast.GeneratorExp):
-            names.read([node])
-            inner = Names().read([*(i for g in node.generators for i in g.ifs), node.elt])
-            inner.read([g.iter for g in node.generators[1:]])
-            self.captured = captured_names(inner)
-            self.locals = set()
+            names.read([*(i for g in node.generators for i in g.ifs), node.elt])
+            names.read([g.iter for g in node.generators[1:]])
             param_names: list[tuple[str, str]] = [(".0", "positional")]
         else:
             names.read([node.body] if isinstance(node, ast.Lambda) else node.body)
-            self.captured = captured_names(names)
-            self.locals = (names.bound | set(parameters(node.args))) - names.globals - names.nonlocals
-            self.declared_global = names.globals
+            bound = (names.bound | set(parameters(node.args))) - names.globals - names.nonlocals
+            self.locals = {self.mangle(name) for name in bound}
+            self.declared_global = {self.mangle(name) for name in names.globals}
+            self.taken |= self.locals
             a = node.args
             param_names = [(p.arg, "positional") for p in a.posonlyargs]
             param_names += [(p.arg, "standard") for p in a.args]
             param_names += [(a.vararg.arg, "vararg")] if a.vararg else []
             param_names += [(p.arg, "keyword") for p in a.kwonlyargs]
             param_names += [(a.kwarg.arg, "kwarg")] if a.kwarg else []
+        self.captured = {self.mangle(name) for name in captured_names(names)} | set(self.code.co_cellvars)
         for name in self.code.co_freevars:
             self.cells[name] = self.new_var(f"{name}_cell")
             self.emit("free_cell", outs=(self.cells[name],), name=name)
@@ -65,6 +63,7 @@ class Lowering(Expressions):
             self.cells[name] = self.new_var(f"{name}_cell")
             self.emit("new_cell", outs=(self.cells[name],), name=name)
         for name, kind in param_names:
+            name = self.mangle(name)
             if name in self.cells:
                 var = self.new_var(f"{name}_arg")
                 self.emit("store_cell", (self.cells[name], var))
@@ -94,6 +93,8 @@ class Lowering(Expressions):
 
     def statements(self, nodes: list[ast.stmt]) -> None:
         for node in nodes:
+            if ends(self.block):
+                break  # never reached
             self.statement(node)
 
     def statement(self, node: ast.stmt) -> None:
@@ -107,8 +108,11 @@ class Lowering(Expressions):
         return self.in_block(lambda: self.statements(nodes))
 
     def stmt_Expr(self, node: ast.Expr) -> None:
-        if not isinstance(node.value, ast.Constant):
-            self.expression(node.value)
+        if isinstance(node.value, ast.Constant):
+            return
+        value = self.expression(node.value)
+        if isinstance(value, Var) and value not in self.temps:
+            self.op("copy", (value,))  # the name is read, and may be undefined
 
     def stmt_Pass(self, node: ast.Pass) -> None:
         pass
@@ -128,7 +132,10 @@ class Lowering(Expressions):
             and len(target.elts) == len(node.value.elts)
             and not any(isinstance(e, ast.Starred) for e in (*target.elts, *node.value.elts))
         ):
-            values = [self.stable(v) for v in self.expressions(node.value.elts)]
+            values = self.expressions(node.value.elts)
+            for i, value in enumerate(values):
+                if self.bound_by(target.elts[:i], value):
+                    values[i] = self.stable(value)
             for one, value in zip(target.elts, values, strict=True):
                 self.assign(one, value)
             return
@@ -138,18 +145,31 @@ class Lowering(Expressions):
                 self.expression(node.value, into=plain)
                 return
         value = self.expression(node.value)
+        if self.bound_by(node.targets[:-1], value) or any(map(rebinds, node.targets)):
+            value = self.stable(value)
         for target in node.targets:
             self.assign(target, value)
 
+    def bound_by(self, targets: list[ast.expr], value: Operand) -> bool:
+        """Whether assigning to `targets` rebinds the variable `value`."""
+        names = [self.plain_local(name) for target in targets for name in target_names(target)]
+        return isinstance(value, Var) and value in names
+
     def stmt_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
-            self.assign(node.target, self.expression(node.value))
+            value = self.expression(node.value)
+            self.assign(node.target, self.stable(value) if rebinds(node.target) else value)
+        elif isinstance(node.target, ast.Attribute):
+            self.expression(node.target.value)
+        elif isinstance(node.target, ast.Subscript):
+            self.expressions([node.target.value, node.target.slice])
 
     def stmt_AugAssign(self, node: ast.AugAssign) -> None:
         target, name = node.target, type(node.op).__name__
         match target:
             case ast.Name():
                 old = self.load_name(target.id)
+                old = self.stable(old) if rebinds(node.value) else old
                 value = self.expression(node.value)
                 plain = self.plain_local(target.id)
                 if plain is not None:
@@ -157,12 +177,15 @@ class Lowering(Expressions):
                 else:
                     self.assign(target, self.op("inplace", (old, value), op=name))
             case ast.Attribute():
-                base, attr = self.stable(self.expression(target.value)), self.mangle(target.attr)
+                base, attr = self.expression(target.value), self.mangle(target.attr)
+                base = self.stable(base) if rebinds(node.value) else base
                 old = self.op("getattr", (base,), name=attr)
                 new = self.op("inplace", (old, self.expression(node.value)), op=name)
                 self.emit("setattr", (base, new), name=attr)
             case ast.Subscript():
-                base, index = map(self.stable, self.expressions([target.value, target.slice]))
+                base, index = self.expressions([target.value, target.slice])
+                if rebinds(node.value):
+                    base, index = self.stable(base), self.stable(index)
                 old = self.op("getitem", (base, index))
                 new = self.op("inplace", (old, self.expression(node.value)), op=name)
                 self.emit("setitem", (base, index, new))
@@ -211,14 +234,21 @@ class Lowering(Expressions):
         self.emit("continue")
 
     def stmt_If(self, node: ast.If) -> None:
-        test = self.expression(node.test)
+        known = constant_truth(node.test)
+        if known is not None:
+            self.statements(node.body if known else node.orelse)
+            return
+        test = self.truth(node.test)
         self.emit("if", (test,), blocks=(self.body_block(node.body), self.body_block(node.orelse)))
 
     def stmt_While(self, node: ast.While) -> None:
+        if constant_truth(node.test) is False:
+            self.statements(node.orelse)
+            return
         test = self.temp()
-        cond = self.in_block(lambda: self.emit("copy", (self.expression(node.test),), (test,)))
+        cond = self.in_block(lambda: self.emit("copy", (self.truth(node.test),), (test,)))
         last = cond.ops[-1]
-        if len(cond.ops) > 1 and cond.ops[-2].outs == last.args:
+        if len(cond.ops) > 1 and cond.ops[-2].outs == last.args and last.args[0] in self.temps:
             # the condition's last operation gives the test itself
             cond.ops[-2].outs = (test,)
             cond.ops.pop()
@@ -233,7 +263,9 @@ class Lowering(Expressions):
         self.emit("raise", tuple(self.expressions(parts)), cause=node.cause is not None)
 
     def stmt_Assert(self, node: ast.Assert) -> None:
-        test = self.expression(node.test)
+        if not __debug__:
+            return
+        test = self.truth(node.test)
 
         def fail() -> None:
             args = () if node.msg is None else (self.expression(node.msg),)
@@ -248,7 +280,7 @@ class Lowering(Expressions):
         handler = self.in_block(lambda: self.handlers(node.handlers, caught)) if node.handlers else Block()
         orelse = self.body_block(node.orelse)
         final = self.body_block(node.finalbody)
-        attrs = {"handles": bool(node.handlers), "finally_": bool(node.finalbody)}
+        attrs: dict[str, Any] = {"handles": bool(node.handlers), "finally_": bool(node.finalbody)}
         self.emit("try", outs=(caught,), blocks=(body, handler, orelse, final), **attrs)
 
     def handlers(self, handlers: list[ast.ExceptHandler], caught: Var) -> None:
@@ -259,18 +291,42 @@ class Lowering(Expressions):
         self.line = first.lineno
 
         def handle() -> None:
-            if first.name:
-                self.store_name(first.name, caught)
-            self.statements(first.body)
-            if first.name and not _ends(self.block):
-                self.store_name(first.name, Lit(None))
-                self.delete_name(first.name)
+            name = first.name
+            if name is None:
+                self.statements(first.body)
+                return
+            self.store_name(name, caught)
+            if self.plain_local(name) is not None and not self.used_outside(name):
+                self.statements(first.body)
+                return
+
+            def forget() -> None:
+                self.store_name(name, Lit(None))
+                self.delete_name(name)
+
+            body, final = self.body_block(first.body), self.in_block(forget)
+            blocks = (body, Block(), Block(), final)
+            self.emit("try", outs=(self.temp("caught"),), blocks=blocks, handles=False, finally_=True)
 
         if first.type is None:
             handle()
             return
         test = self.op("matches", (caught, self.expression(first.type)))
-        self.emit("if", (test,), blocks=(self.in_block(handle), self.in_block(lambda: self.handlers(rest, caught))))
+        self.emit(
+            "if", (test,), blocks=(self.in_block(handle), self.in_block(lambda: self.handlers(rest, caught)))
+        )
+
+    def used_outside(self, name: str) -> bool:
+        """Whether `name`, which an `except` clause binds, means something outside such clauses."""
+
+        def names(node: ast.AST) -> bool:
+            if isinstance(node, ast.ExceptHandler) and node.name == name:
+                return False
+            if isinstance(node, ast.Name) and node.id == name:
+                return True
+            return any(map(names, ast.iter_child_nodes(node)))
+
+        return names(self.node)
 
     def stmt_With(self, node: ast.With) -> None:
         self.with_items(node.items, node.body)
@@ -309,26 +365,41 @@ class Lowering(Expressions):
         blocks = (self.in_block(run), self.in_block(failed), Block(), self.in_block(finish))
         self.emit("try", outs=(caught,), blocks=blocks, handles=True, finally_=True)
 
-    def stmt_FunctionDef(self, node: ast.FunctionDef) -> None:
+    def stmt_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         decorators = self.expressions(node.decorator_list)
         value: Operand = self.function(node, node.name)
+        if decorators:
+            self.annotations(node, value)
         for decorator in reversed(decorators):
             value = self.op("call", (decorator, value), keywords=(), starred=(False,))
         self.store_name(node.name, value)
 
+    def annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef, function: Operand) -> None:
+        """`__annotations__` of a decorated function: a decorator may look at them."""
+        if sys.version_info >= (3, 14):
+            return
+        a = node.args
+        every = [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg]
+        notes = [(p.arg, p.annotation) for p in every if p is not None and p.annotation is not None]
+        notes += [("return", node.returns)] if node.returns is not None else []
+        if not notes:
+            return
+        as_text = self.code.co_flags & __future__.annotations.compiler_flag
+        items: list[Operand] = []
+        for name, note in notes:
+            items += [Lit(self.mangle(name)), Lit(ast.unparse(note)) if as_text else self.expression(note)]
+        table = self.op("dict", tuple(items), spread=(False,) * len(notes))
+        self.emit("setattr", (function, table), name="__annotations__")
+
+    def stmt_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.stmt_FunctionDef(node)
+
     def stmt_ClassDef(self, node: ast.ClassDef) -> None:
         decorators = self.expressions(node.decorator_list)
         code, cells = self.inner_code(node, node.name)
-        bases = [b.value if isinstance(b, ast.Starred) else b for b in node.bases]
-        args = self.expressions([*bases, *(k.value for k in node.keywords)])
+        args, attrs = self.arguments([], node)
         value: Operand = self.op(
-            "class",
-            (*args, *cells),
-            code=code,
-            name=node.name,
-            keywords=tuple(k.arg for k in node.keywords),
-            starred=tuple(isinstance(b, ast.Starred) for b in node.bases),
-            cells=len(cells),
+            "class", (*args, *cells), code=code, name=node.name, cells=len(cells), **attrs
         )
         for decorator in reversed(decorators):
             value = self.op("call", (decorator, value), keywords=(), starred=(False,))
@@ -347,145 +418,49 @@ class Lowering(Expressions):
         for alias, out in zip(node.names, outs, strict=True):
             self.store_name(alias.asname or alias.name, out)
 
-    # ---- match
 
-    def stmt_Match(self, node: ast.Match) -> None:
-        subject = self.stable(self.expression(node.subject))
-        self.match_cases(subject, node.cases)
-
-    def match_cases(self, subject: Operand, cases: list[ast.match_case]) -> None:
-        if not cases:
-            return
-        case, rest = cases[0], cases[1:]
-        bindings: list[tuple[str, Operand]] = []
-        self.line = case.pattern.lineno
-        hit = self.temp("hit")
-        self.emit("copy", (Lit(False),), (hit,))
-
-        def succeed() -> None:
-            for name, value in bindings:
-                self.store_name(name, value)
-            if case.guard is None:
-                self.emit("copy", (Lit(True),), (hit,))
-            else:
-                yes = self.in_block(lambda: self.emit("copy", (Lit(True),), (hit,)))
-                self.emit("if", (self.expression(case.guard),), blocks=(yes, Block()))
-
-        matched = self.pattern(subject, case.pattern, bindings)
-        self.emit("if", (matched,), blocks=(self.in_block(succeed), Block()))
-        then = self.body_block(case.body)
-        self.emit("if", (hit,), blocks=(then, self.in_block(lambda: self.match_cases(subject, rest))))
-
-    def pattern(self, subject: Operand, pattern: ast.pattern, bindings: list[tuple[str, Operand]]) -> Operand:
-        """A boolean variable: whether `subject` matches; what it captures is appended to `bindings`."""
-        match pattern:
-            case ast.MatchAs(pattern=None, name=name):
-                if name is not None:
-                    bindings.append((name, subject))
-                return Lit(True)
-            case ast.MatchAs(pattern=inner, name=name) if inner is not None and name is not None:
-                bindings.append((name, subject))
-                return self.pattern(subject, inner, bindings)
-            case ast.MatchValue(value=value):
-                return self.op("compare", (subject, self.expression(value)), op="==")
-            case ast.MatchSingleton(value=constant):
-                return self.op("compare", (subject, Lit(constant)), op="is")
-            case ast.MatchOr(patterns=patterns):
-                return self.alternatives(subject, patterns, bindings)
-        return self.structural_pattern(subject, pattern, bindings)
-
-    def alternatives(self, subject: Operand, patterns: list[ast.pattern], bindings: list[tuple[str, Operand]]) -> Var:
-        hit = self.temp("hit")
-        names = sorted({n.name for p in patterns for n in ast.walk(p) if isinstance(n, ast.MatchAs | ast.MatchStar) and n.name})
-        slots = {name: self.temp(name) for name in names}
-        self.emit("copy", (Lit(False),), (hit,))
-        for slot in slots.values():
-            self.emit("copy", (Lit(None),), (slot,))
-
-        def one(rest: list[ast.pattern]) -> None:
-            if not rest:
-                return
-            found: list[tuple[str, Operand]] = []
-            ok = self.pattern(subject, rest[0], found)
-
-            def keep() -> None:
-                self.emit("copy", (Lit(True),), (hit,))
-                for name, value in found:
-                    self.emit("copy", (value,), (slots[name],))
-
-            self.emit("if", (ok,), blocks=(self.in_block(keep), self.in_block(lambda: one(rest[1:]))))
-
-        one(patterns)
-        bindings.extend(slots.items())
-        return hit
-
-    def structural_pattern(self, subject: Operand, pattern: ast.pattern, bindings: list[tuple[str, Operand]]) -> Var:
-        """Sequence, mapping and class patterns: the parts come from the runtime, then each part is matched."""
-        parts: list[ast.pattern]
-        match pattern:
-            case ast.MatchSequence(patterns=patterns):
-                star = next((i for i, p in enumerate(patterns) if isinstance(p, ast.MatchStar)), None)
-                parts = [
-                    ast.MatchAs(pattern=None, name=p.name) if isinstance(p, ast.MatchStar) else p for p in patterns
-                ]
-                found = self.helper("match_sequence", subject, Lit(len(patterns)), Lit(star))
-            case ast.MatchMapping(keys=keys, patterns=patterns, rest=rest):
-                key_vars = self.op("tuple", tuple(self.expressions(keys)), starred=(False,) * len(keys))
-                found = self.helper("match_mapping", subject, key_vars, Lit(rest is not None))
-                parts = [*patterns, *([ast.MatchAs(pattern=None, name=rest)] if rest is not None else [])]
-            case ast.MatchClass(cls=cls, patterns=patterns, kwd_attrs=attrs, kwd_patterns=kwd_patterns):
-                kind = self.expression(cls)
-                found = self.helper("match_class", subject, kind, Lit(len(patterns)), Lit(tuple(attrs)))
-                parts = [*patterns, *kwd_patterns]
-            case _:
-                self.unsupported("a pattern of this kind", "write it as conditions")
-        hit = self.temp("hit")
-        self.emit("copy", (Lit(False),), (hit,))
-        slots: list[tuple[str, Var]] = []
-
-        def descend(rest: list[ast.pattern], values: list[Var]) -> None:
-            if not rest:
-                self.emit("copy", (Lit(True),), (hit,))
-                return
-            inner: list[tuple[str, Operand]] = []
-            ok = self.pattern(values[0], rest[0], inner)
-
-            def go_on() -> None:
-                for name, value in inner:
-                    slot = self.temp(name)
-                    slots.append((name, slot))
-                    self.emit("copy", (value,), (slot,))
-                descend(rest[1:], values[1:])
-
-            if isinstance(ok, Lit):
-                go_on()
-            else:
-                self.emit("if", (ok,), blocks=(self.in_block(go_on), Block()))
-
-        def open_parts() -> None:
-            values = [self.temp() for _ in parts]
-            self.emit("unpack", (found,), tuple(values), star=None)
-            descend(parts, values)
-
-        no = self.op("compare", (found, Lit(None)), op="is not")
-        self.emit("if", (no,), blocks=(self.in_block(open_parts), Block()))
-        bindings.extend(slots)
-        return hit
-
-    def helper(self, name: str, *args: Operand) -> Var:
-        """A call of a function of `frontend.patterns`, which is ordinary Python and is opened like any other."""
-        from tapeless.frontend import patterns
-
-        attrs: dict[str, Any] = {"keywords": (), "starred": (False,) * len(args)}
-        return self.op("call", (Lit(getattr(patterns, name)), *args), **attrs)
+def ends(block: Block) -> bool:
+    """Whether what follows `block` is never reached."""
+    if not block.ops:
+        return False
+    last = block.ops[-1]
+    match last.kind:
+        case "return" | "break" | "continue" | "raise":
+            return True
+        case "if":
+            return all(map(ends, last.blocks))
+        case "while":
+            endless = [op.kind == "copy" and op.args == (Lit(True),) for op in last.blocks[0].ops] == [True]
+            return endless and not leaves(last.blocks[1])
+        case "try":
+            body, handler, orelse, final = last.blocks
+            done = ends(body) or ends(orelse)
+            return ends(final) or (done and (not last.attrs["handles"] or ends(handler)))
+    return False
 
 
-def _ends(block: Block) -> bool:
-    return bool(block.ops) and block.ops[-1].kind in ("return", "break", "continue", "raise")
+def leaves(block: Block) -> bool:
+    """Whether a `break` in `block` leaves the loop around it."""
+    for op in block.ops:
+        if op.kind == "break":
+            return True
+        inner = op.blocks[-1:] if op.kind in ("for", "while") else op.blocks
+        if any(map(leaves, inner)):
+            return True
+    return False
 
 
-def unsupported(filename: str, line: int, what: str, way_out: str) -> UnsupportedSyntaxError:
-    return UnsupportedSyntaxError(locate(f"{what} is not differentiated; {way_out}", filename, line))
+def constant_truth(node: ast.expr) -> bool | None:
+    """The truth of a test that the compiler knows: it leaves out what such a test excludes."""
+    match node:
+        case ast.Constant(value=value):
+            return bool(value)
+        case ast.Name(id="__debug__"):
+            return __debug__
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            known = constant_truth(operand)
+            return None if known is None else not known
+    return None
 
 
 __all__ = ["Lowering", "Op", "lower"]

@@ -22,6 +22,18 @@ def target_names(target: ast.AST) -> Iterator[str]:
             yield node.id
 
 
+def walrus_names(node: ast.GeneratorExp) -> set[str]:
+    """Names that `:=` inside a generator expression binds: in the function around it."""
+    found: set[str] = set()
+    rest: list[ast.AST] = [node]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, ast.NamedExpr):
+            found.add(one.target.id)
+        rest += [n for n in ast.iter_child_nodes(one) if not isinstance(n, ast.Lambda)]
+    return found
+
+
 class Names(ast.NodeVisitor):
     """Names bound and used directly in one scope, and the scopes written inside it."""
 
@@ -88,6 +100,13 @@ class Names(ast.NodeVisitor):
             self.bound.add(node.name)
         self.inner.append(node)
 
+        if not isinstance(node, ast.Lambda):
+            args = node.args
+            every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+            for note in (*(a.annotation for a in every if a is not None), node.returns):
+                if note is not None:
+                    self.visit(note)
+
     visit_FunctionDef = _function
     visit_AsyncFunctionDef = _function
     visit_Lambda = _function
@@ -100,6 +119,7 @@ class Names(ast.NodeVisitor):
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
         self.visit(node.generators[0].iter)
+        self.bound |= walrus_names(node)
         self.inner.append(node)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> None:
@@ -135,6 +155,8 @@ def free_names(node: Inner) -> set[str]:
                 names.read([*([generator.iter] if i else []), *generator.ifs])
                 bound.update(target_names(generator.target))
             names.read([node.elt])
+            names.used |= walrus_names(node)
+            names.bound = set()
         case ast.ClassDef():
             names.read(node.body)
         case _:
@@ -144,7 +166,8 @@ def free_names(node: Inner) -> set[str]:
     for inner in names.inner:
         free |= free_names(inner)
     if isinstance(node, ast.ClassDef):
-        return free | names.nonlocals
+        inner_free = {name for inner in names.inner for name in free_names(inner)}
+        return (names.used - names.bound - names.globals) | inner_free | names.nonlocals
     return (free - ((names.bound | bound) - names.nonlocals) - names.globals) | names.nonlocals
 
 
