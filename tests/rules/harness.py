@@ -1,7 +1,7 @@
 """Checks of one rule at one call, written once for every kind of rule.
 
-`check` compares the rule with finite differences of the plain call, the modes with one another, and the pullback with
-the pushforward by the dot-product identity. It raises AssertionError with what differs.
+`check` compares the rule with finite differences of the plain call, the modes with one another, and the
+pullback with the pushforward by the dot-product identity. It raises AssertionError with what differs.
 """
 
 from __future__ import annotations
@@ -107,12 +107,12 @@ def difference(f: Any, step: float = 1e-3) -> list[Any]:
     def central(h: float) -> list[Any]:
         return [
             None if a is None else (np.asarray(a) - b) / (2 * h)
-            for a, b in zip(results(f(h)), results(f(-h)))
+            for a, b in zip(results(f(h)), results(f(-h)), strict=False)
         ]
 
     table = [central(step), central(step / 2), central(step / 4)]
     out = []
-    for a, b, c in zip(*table):
+    for a, b, c in zip(*table, strict=False):
         if a is None:
             out.append(None)
             continue
@@ -235,15 +235,19 @@ def _modes(
     if singular:
         return
     cts = [noise(ys[k], rng) for k, _ in outputs]
-    back = record.pullback([(lin, ct) for (_, lin), ct in zip(outputs, cts)], [inputs[p] for p in paths])
+    back = record.pullback(
+        [(lin, ct) for (_, lin), ct in zip(outputs, cts, strict=False)], [inputs[p] for p in paths]
+    )
     for p, ct in zip(paths, back, strict=True):
         if ct is not None:
             same_space(ct, at(args, kwargs, p))
-    left = sum(inner(ct, t) for ct, t in zip(cts, pushed))
-    right = sum(inner(ct, directions[p]) for p, ct in zip(paths, back))
+    left = sum(inner(ct, t) for ct, t in zip(cts, pushed, strict=False))
+    right = sum(inner(ct, directions[p]) for p, ct in zip(paths, back, strict=False))
     close(left, right, 1e-10 * min(loose, 1e8), "dot-product identity")
-    again = record.pullback([(lin, ct) for (_, lin), ct in zip(outputs, cts)], [inputs[p] for p in paths])
-    for a, b in zip(back, again):
+    again = record.pullback(
+        [(lin, ct) for (_, lin), ct in zip(outputs, cts, strict=False)], [inputs[p] for p in paths]
+    )
+    for a, b in zip(back, again, strict=False):
         close(a, b, 0.0, "a second application of the same record")
 
 
@@ -255,7 +259,7 @@ def _strong_zeros(rule: Rule, y: Any, args: Any, kwargs: Any, paths: Any, direct
         close(t, 0.0, 0.0, "a zero tangent")
     record = Record()
     inputs = [record.input(at(args, kwargs, p)) for p in paths]
-    targs, tkwargs = put(args, kwargs, dict(zip(paths, inputs)), blank=True)
+    targs, tkwargs = put(args, kwargs, dict(zip(paths, inputs, strict=False)), blank=True)
     lins = [t for t in flat(tangent(rule, y, args, kwargs, targs, tkwargs), y) if t is not None]
     for ct in record.pullback([(lin, np.zeros(lin.shape)) for lin in lins], inputs):
         close(ct, 0.0, 0.0, "a zero cotangent")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-
 import tapeless.rules.scipy
 import tapeless.rules.scipy_linalg  # noqa: F401
 from tapeless.rules import Elementwise, Nondifferentiable, all_rules, elementwise, lookup, tangent, unregister
@@ -91,12 +90,13 @@ ELEMENTWISE = [
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=label)
 def test_elementwise_variants(case: Any) -> None:
-    """NumPy scalars, 0-d, empty and broadcast arrays, float32, complex numbers: what the function takes of them."""
+    """NumPy scalars, 0-d, empty and broadcast arrays, float32, complex numbers: what the function takes of
+    them."""
     rule, row = case
     floats = [isinstance(a, (float, complex)) for a in row.args]
 
     def made(make: Any) -> tuple[Any, ...]:
-        return tuple(make(a, k) if f else a for k, (a, f) in enumerate(zip(row.args, floats)))
+        return tuple(make(a, k) if f else a for k, (a, f) in enumerate(zip(row.args, floats, strict=False)))
 
     shapes = [(3, 1), (2,), (1, 1)]
     for make in (

@@ -1,10 +1,12 @@
 """The linear record of one run, and the symbolic tangents that are its entries.
 
-While a program runs beside its tangent in reverse mode, every tangent is a `Lin`: an entry of the run's `Record`, which
-says how it depends linearly on earlier entries. The record is then applied forwards (`pushforward`) or transposed
-(`pullback`), any number of times and from several threads: it is only read, and each application has its own values.
+While a program runs beside its tangent in reverse mode, every tangent is a `Lin`: an entry of the run's
+`Record`, which says how it depends linearly on earlier entries. The record is then applied forwards
+(`pushforward`) or transposed (`pullback`), any number of times and from several threads: it is only read,
+and each application has its own values.
 
-Both first do plain arithmetic; only if a NaN comes out (or an arithmetic error) they walk again with strong zeros.
+Both first do plain arithmetic; only if a NaN comes out (or an arithmetic error) they walk again with strong
+zeros.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ from tapeless.rules.spaces import (
     zeros_like_space,
 )
 
-# an entry: the operation (a bare tuple of partials between Python floats, None for an input), its parents, its space
-Entry = tuple[Any, tuple[int | None, ...], Space]
+# an entry: the operation (a bare tuple of partials between Python floats, None for an input), its parents,
+# its space
+Entry = tuple[Any, tuple[Any, ...], Space]
 
 
 class Record:
@@ -65,7 +68,8 @@ class Record:
         return self.append(None, (), space)
 
     def linear(self, op: Operation, parents: Iterable[Lin | None], like: Any) -> Lin:
-        """An entry for `op` applied to the parents (None is zero); its result lives in the space of `like`."""
+        """An entry for `op` applied to the parents (None is zero); its result lives in the space of
+        `like`."""
         space = space_of(like)
         if space is None:
             raise TypeError(
@@ -117,7 +121,7 @@ class Record:
                 continue
             op, parents, _ = entries[index]
             if type(op) is tuple:
-                for p, parent in zip(op, parents):
+                for p, parent in zip(op, parents, strict=False):
                     term = p * ct if not careful or (p != 0.0 and ct != 0.0) else 0.0
                     old = values[parent]
                     values[parent] = term if old is None else old + term
@@ -126,7 +130,7 @@ class Record:
             elif op.scatters:
                 op.accumulate(slots, index, parents)
             else:
-                for parent, term in zip(parents, op.transpose(ct, careful)):
+                for parent, term in zip(parents, op.transpose(ct, careful), strict=False):
                     if parent is not None and term is not None:
                         slots.add(parent, term)
             if index not in kept:
@@ -157,7 +161,7 @@ class Record:
                 continue
             if type(op) is tuple:
                 total = None
-                for p, parent in zip(op, parents):
+                for p, parent in zip(op, parents, strict=False):
                     t = values[parent]
                     if t is not None:
                         term = p * t if not careful or (p != 0.0 and t != 0.0) else 0.0
@@ -175,7 +179,8 @@ class Record:
 
 
 class Slots:
-    """The cotangents of one application: a value for every entry, and whether the application owns its buffer."""
+    """The cotangents of one application: a value for every entry, and whether the application owns its
+    buffer."""
 
     __slots__ = ("entries", "owned", "values")
 
@@ -185,7 +190,8 @@ class Slots:
         self.owned = [False] * count
 
     def add(self, index: int, ct: Any, owned: bool = False) -> None:
-        """Add a cotangent: the first is borrowed, a later one goes out of place, or in place once a buffer is owned."""
+        """Add a cotangent: the first is borrowed, a later one goes out of place, or in place once a buffer
+        is owned."""
         space = self.entries[index][2]
         if space is FLOAT:
             if type(ct) is not float:
@@ -245,8 +251,8 @@ def _fresh(t: Any) -> Any:
 class Lin(Symbolic):
     """A tangent that is not a number but an entry of a record: a linear function of the record's inputs.
 
-    Tangent rules are written with ordinary operators and NumPy functions, and run on it unchanged as long as they
-    are linear: sums, products with constants, and every function with a transpose rule.
+    Tangent rules are written with ordinary operators and NumPy functions, and run on it unchanged as long
+    as they are linear: sums, products with constants, and every function with a transpose rule.
     """
 
     __slots__ = ()
@@ -286,26 +292,24 @@ class Lin(Symbolic):
     # ---- operators
 
     def __add__(self, other: Any) -> Any:
-        if other is None or (not isinstance(other, Symbolic) and not np.any(other)):
-            return self if other is None else self._combined(np.add, self, other)
-        return self._combined(np.add, self, other)
+        return self if other is None else _ufunc(np.add, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return self if other is None else self._combined(np.add, other, self)
+        return self if other is None else _ufunc(np.add, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return self if other is None else self._combined(np.subtract, self, other)
+        return self if other is None else _ufunc(np.subtract, self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return -self if other is None else self._combined(np.subtract, other, self)
+        return -self if other is None else _ufunc(np.subtract, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return self._scaled(other, np.multiply)
+        return self._scaled(other)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        return self._combined(np.true_divide, self, other)
+        return _ufunc(np.true_divide, self, other)
 
     def __matmul__(self, other: Any) -> Any:
         return _call(np.matmul, (self, other), {})
@@ -314,25 +318,22 @@ class Lin(Symbolic):
         return _call(np.matmul, (other, self), {})
 
     def __neg__(self) -> Any:
-        return self._scaled(-1.0, np.multiply)
+        return self._scaled(-1.0)
 
     def __pos__(self) -> Any:
         return self
 
-    def __getitem__(self, index: Any) -> Lin:
+    def __getitem__(self, index: Any) -> Any:
         piece = shadow(self.space)[index]
         return self.record.gather(index, self, piece)
 
-    def _scaled(self, factor: Any, ufunc: Any) -> Lin:
+    def _scaled(self, factor: Any) -> Any:
         if isinstance(factor, Symbolic):
             raise TypeError("a product of two tangents is not linear: is this tangent rule right?")
         space = self.space
         if space is FLOAT and type(factor) is float:
             return self.record.append((factor,), (self.index,), FLOAT)
         return self.record.append(Scale((factor,)), (self.index,), _broadcast(space, factor))
-
-    def _combined(self, ufunc: Any, a: Any, b: Any) -> Lin:
-        return _ufunc(ufunc, a, b)
 
     # ---- the methods that tangent rules use
 
@@ -401,11 +402,11 @@ def _ufunc(ufunc: Any, *inputs: Any) -> Any:
     tangents = [x if isinstance(x, Symbolic) else None for x in inputs]
     if ufunc is np.multiply:
         a, b = inputs
-        return a._scaled(b, ufunc) if tangents[0] is not None else b._scaled(a, ufunc)
+        return a._scaled(b) if tangents[0] is not None else b._scaled(a)
     if ufunc is np.true_divide and tangents[1] is None:
-        return inputs[0]._scaled(np.true_divide(1.0, inputs[1]), ufunc)
+        return inputs[0]._scaled(np.true_divide(1.0, inputs[1]))
     if isinstance(rule, Elementwise) and rule.constant:
-        if any(t is None and np.any(x) for t, x in zip(tangents, inputs)):
+        if any(t is None and np.any(x) for t, x in zip(tangents, inputs, strict=False)):
             raise TypeError("a tangent plus a constant is not linear: is this tangent rule right?")
         return _on_shadows(rule, ufunc, inputs, {}, tangents)
     if isinstance(rule, Linear):

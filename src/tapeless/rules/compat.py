@@ -11,7 +11,8 @@ _OLD_NUMPY = np.__version__.startswith("1.")
 
 
 def find(path: str) -> Any:
-    """The object at a dotted path such as "numpy._core.multiarray.interp", or None where this version lacks it."""
+    """The object at a dotted path such as "numpy._core.multiarray.interp", or None where this version lacks
+    it."""
     if _OLD_NUMPY:
         path = path.replace("numpy._core", "numpy.core")  # the name before NumPy 2
     parts = path.split(".")

@@ -18,7 +18,7 @@ _TIES = [*_PAIRS, singular(0.5, 0.5)]
 _LN2 = float(np.log(2.0))
 _LN10 = float(np.log(10.0))
 
-# ---- one operand ----------------------------------------------------------------------------------------------------
+# ---- one operand ---------------------------------------------------------------------------------
 
 elementwise(np.exp, partials=lambda y, x: y, rows=_ANY)
 elementwise(np.exp2, partials=lambda y, x: _LN2 * y, rows=_ANY)
@@ -75,7 +75,7 @@ def _(x: Any, dx: Any, *, out: Any) -> Any:
     return inverse * dx - (out * inverse) * (np.conjugate(out) * dx).real
 
 
-# ---- two and more operands ------------------------------------------------------------------------------------------
+# ---- two and more operands -----------------------------------------------------------------------
 
 elementwise(
     np.arctan2,
@@ -185,7 +185,7 @@ def _(ct: Any, condition: Any, x: Any, y: Any, *, wrt: int) -> Any:
     return np.where(condition, ct, 0) if wrt == 1 else np.where(condition, 0, ct)
 
 
-# ---- several results ------------------------------------------------------------------------------------------------
+# ---- several results -----------------------------------------------------------------------------
 
 
 @jvp_rule(np.modf, rows=[2.5, -1.75])
@@ -198,7 +198,7 @@ def _(x: Any, dx: Any, *, out: Any) -> Any:
     return np.ldexp(1.0, -out[1]) * dx, None
 
 
-# ---- what has no derivative -----------------------------------------------------------------------------------------
+# ---- what has no derivative ----------------------------------------------------------------------
 
 nondifferentiable(
     *find_all(

@@ -1,4 +1,5 @@
-"""Reading parts of arrays: `a[index]`, `take`, selections and interpolation. (Stores belong to the runtime.)"""
+"""Reading parts of arrays: `a[index]`, `take`, selections and interpolation. (Stores belong to the
+runtime.)"""
 
 from __future__ import annotations
 
@@ -121,7 +122,7 @@ def _(a: Any, da: Any, *index: Any) -> Any:
     return da[index[0]] if isinstance(index[0], tuple) else da[np.unravel_index(index[0], np.shape(a))]
 
 
-# ---- the order of elements ------------------------------------------------------------------------------------------
+# ---- the order of elements -----------------------------------------------------------------------
 
 
 def _sorted(a: Any, da: Any, axis: Any, order: Any) -> Any:
@@ -140,7 +141,7 @@ def _(a: Any, da: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", orde
     return _sorted(a, da, axis, lambda a, axis: np.argpartition(a, kth, axis, kind))
 
 
-# ---- choices and interpolation --------------------------------------------------------------------------------------
+# ---- choices and interpolation -------------------------------------------------------------------
 
 
 def _choice(terms: list[Any]) -> Any:
@@ -255,7 +256,8 @@ def _(x: Any, xp: Any, fp: Any, dx: Any, dxp: Any, dfp: Any, left: Any = None, r
 
 
 def _install_gathers() -> None:
-    """Reading a part is recorded so that the pullback adds into the parent's buffer, touching only that part."""
+    """Reading a part is recorded so that the pullback adds into the parent's buffer, touching only that
+    part."""
     getitem, along = lookup(operator.getitem), lookup(np.take_along_axis)
     assert isinstance(getitem, Linear) and isinstance(along, Linear)
     getitem.operation = lambda a, index: Gather(index)

@@ -1,4 +1,5 @@
-"""Products of arrays (multilinear: transposes) and matrix factorisations (tangents), also for stacks of matrices."""
+"""Products of arrays (multilinear: transposes) and matrix factorisations (tangents), also for stacks of
+matrices."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def hermitian(a: Any) -> Any:
     return np.conjugate(np.swapaxes(a, -1, -2))
 
 
-# ---- products -------------------------------------------------------------------------------------------------------
+# ---- products ------------------------------------------------------------------------------------
 
 
 def matmul_transpose(ct: Any, a: Any, b: Any, wrt: int) -> Any:
@@ -147,10 +148,10 @@ def _einsum_parts(args: Any) -> tuple[list[str], str, list[int]]:
     left, arrow, result = text.partition("->")
     terms = left.split(",")
     spare = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBAzyxwvutsrqponmlkjihgfedcba" if c not in text]
-    extra = [np.ndim(args[p]) - len(term.replace("...", "")) for p, term in zip(places, terms)]
-    widest = max([n for n, term in zip(extra, terms) if "..." in term], default=0)
+    extra = [np.ndim(args[p]) - len(term.replace("...", "")) for p, term in zip(places, terms, strict=False)]
+    widest = max([n for n, term in zip(extra, terms, strict=False) if "..." in term], default=0)
     dots = "".join(spare[:widest])
-    terms = [t.replace("...", dots[widest - n :] if n else "") for t, n in zip(terms, extra)]
+    terms = [t.replace("...", dots[widest - n :] if n else "") for t, n in zip(terms, extra, strict=False)]
     if not arrow:
         letters = sorted({c for t in terms for c in t if c not in dots})
         result = dots + "".join(c for c in letters if sum(t.count(c) for t in terms) == 1)
@@ -193,8 +194,10 @@ def _(
     k = places.index(wrt)
     shape = np.shape(args[wrt])
     target = "".join(dict.fromkeys(terms[k]))
-    others = [(t, np.conjugate(args[p])) for j, (t, p) in enumerate(zip(terms, places)) if j != k]
-    sizes = dict(zip(terms[k], shape))
+    others = [
+        (t, np.conjugate(args[p])) for j, (t, p) in enumerate(zip(terms, places, strict=False)) if j != k
+    ]
+    sizes = dict(zip(terms[k], shape, strict=False))
     lost = [c for c in target if c not in result and not any(c in t for t, _ in others)]
     subscripts = ",".join([result, *(t for t, _ in others), *lost]) + "->" + target
     found = np.einsum(
@@ -223,7 +226,7 @@ def _(ct: Any, a: Any, b: Any, *, wrt: int) -> Any:
     n = max(np.ndim(a), np.ndim(b))
     first = (1,) * (n - np.ndim(a)) + np.shape(a)
     second = (1,) * (n - np.ndim(b)) + np.shape(b)
-    ct = np.reshape(ct, [size for pair in zip(first, second) for size in pair])
+    ct = np.reshape(ct, [size for pair in zip(first, second, strict=False) for size in pair])
     if wrt == 0:
         other = np.reshape(np.conjugate(b), [size for n_b in second for size in (1, n_b)])
         return np.reshape(np.sum(ct * other, axis=tuple(range(1, 2 * n, 2))), np.shape(a))
@@ -231,7 +234,7 @@ def _(ct: Any, a: Any, b: Any, *, wrt: int) -> Any:
     return np.reshape(np.sum(ct * other, axis=tuple(range(0, 2 * n, 2))), np.shape(b))
 
 
-# ---- inverse, determinant -------------------------------------------------------------------------------------------
+# ---- inverse, determinant ------------------------------------------------------------------------
 
 _SQUARE = [row(_S), row(_STACK), row(_Z), row(-_S)]
 
@@ -313,7 +316,7 @@ def _(a: Any, b: Any, da: Any, db: Any, rcond: Any = None, *, out: Any) -> Any:
     return dx, dres, None, ds
 
 
-# ---- factorisations -------------------------------------------------------------------------------------------------
+# ---- factorisations ------------------------------------------------------------------------------
 
 
 def lower_half(a: Any) -> Any:
@@ -350,7 +353,8 @@ def gaps(w: Any) -> Any:
 
 
 def free_phase(v: Any, dv: Any) -> Any:
-    """i times the rates at which complex vectors turn. LAPACK fixes their phase by making one row real: it must stay so."""
+    """i times the rates at which complex vectors turn. LAPACK fixes their phase by making one row real: it
+    must stay so."""
     if not np.iscomplexobj(v):
         return None
     rows = np.flatnonzero(np.all(np.abs(v.imag) < 1e-15, axis=(*range(v.ndim - 2), v.ndim - 1)))
@@ -361,7 +365,7 @@ def free_phase(v: Any, dv: Any) -> Any:
 
 
 @jvp_rule(np.linalg.eigh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_SPD, "U"), row(_HERMITE)])
-def _(a: Any, da: Any, UPLO: str = "L", *, out: Any) -> Any:
+def _(a: Any, da: Any, UPLO: Any = "L", *, out: Any) -> Any:
     w, v = out
     inside = hermitian(v) @ symmetric_part(da, UPLO) @ v
     dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
@@ -371,7 +375,7 @@ def _(a: Any, da: Any, UPLO: str = "L", *, out: Any) -> Any:
 
 
 @jvp_rule(np.linalg.eigvalsh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_HERMITE)])
-def _(a: Any, da: Any, UPLO: str = "L") -> Any:
+def _(a: Any, da: Any, UPLO: Any = "L") -> Any:
     v = np.linalg.eigh(a, UPLO)[1]
     return np.sum((hermitian(v) @ symmetric_part(da, UPLO) @ v) * np.eye(a.shape[-1]), axis=-1).real
 
@@ -429,8 +433,8 @@ def _(
     k = min(m, n)
     if full_matrices and m != n:
         raise NotImplementedError(
-            "the vectors of numpy.linalg.svd(full_matrices=True) beyond the rank of a matrix that is not square are not "
-            "determined, so they have no derivative: use full_matrices=False"
+            "the vectors of numpy.linalg.svd(full_matrices=True) beyond the rank of a non-square matrix "
+            "are not determined, so they have no derivative: use full_matrices=False"
         )
     v = hermitian(vh)
     inside = hermitian(u) @ da @ v
@@ -461,7 +465,8 @@ def _(a: Any, da: Any, mode: str = "reduced", *, out: Any) -> Any:
     m, n = a.shape[-2:]
     if m < n or (mode == "complete" and m != n):
         raise NotImplementedError(
-            "numpy.linalg.qr has a derivative rule for matrices with no more columns than rows, and mode 'reduced' or 'r'"
+            "numpy.linalg.qr has a derivative rule for matrices with no more columns than rows, "
+            "and mode 'reduced' or 'r'"
         )
     inverse = np.linalg.inv(r)
     moved = da @ inverse

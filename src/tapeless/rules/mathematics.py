@@ -1,7 +1,7 @@
 """The modules `math` and `cmath`: partials for Python scalars, without a NumPy call.
 
-Where a partial would divide by zero, Python raises; the partial is then evaluated again with NumPy's scalars, which give
-infinity, so rules need not look out for it (see `tangents`).
+Where a partial would divide by zero, Python raises; the partial is then evaluated again with NumPy's
+scalars, which give infinity, so rules need not look out for it (see `tangents`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def digamma(x: float) -> float:
     return shift + math.log(x) - 0.5 / x - tail
 
 
-# ---- one argument ---------------------------------------------------------------------------------------------------
+# ---- one argument --------------------------------------------------------------------------------
 
 elementwise(math.exp, partials=lambda y, x: y, rows=_ANY)
 elementwise(find("math.exp2"), partials=lambda y, x: _LN2 * y, rows=_ANY)
@@ -86,7 +86,7 @@ elementwise(math.fabs, partials=lambda y, x: sign(x), rows=[0.3, -0.3, singular(
 elementwise(math.degrees, partials=lambda y, x: 180.0 / math.pi, rows=_ANY, constant=True)
 elementwise(math.radians, partials=lambda y, x: math.pi / 180.0, rows=_ANY, constant=True)
 
-# ---- several arguments ----------------------------------------------------------------------------------------------
+# ---- several arguments ---------------------------------------------------------------------------
 
 elementwise(
     math.pow,
@@ -189,7 +189,7 @@ nondifferentiable(
     )
 )
 
-# ---- cmath ----------------------------------------------------------------------------------------------------------
+# ---- cmath ---------------------------------------------------------------------------------------
 
 _COMPLEX = [0.3 + 0.4j, -0.7 + 0.2j, 1.5 - 2.0j]
 

@@ -1,8 +1,8 @@
 """The linear operations that an entry of a record can hold.
 
-An operation has `apply(*tangents)` and `transpose(ct)`, which returns one cotangent per parent; both may be asked for
-with strong zeros (`careful=True`). Operations with `scatters = True` add into the buffer of their parent instead, in time
-proportional to the piece they touch: `accumulate(slots, index, parents)`.
+An operation has `apply(*tangents)` and `transpose(ct)`, which returns one cotangent per parent; both may be
+asked for with strong zeros (`careful=True`). Operations with `scatters = True` add into the buffer of their
+parent instead, in time proportional to the piece they touch: `accumulate(slots, index, parents)`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Scale(Operation):
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         total = None
-        for p, t in zip(self.partials, tangents):
+        for p, t in zip(self.partials, tangents, strict=False):
             if t is not None:
                 term = t if type(p) is int and p == 1 else strong_product(p, t) if careful else p * t
                 total = term if total is None else total + term
@@ -78,7 +78,7 @@ class Apply(Operation):
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         rule, total = self.rule, None
         if rule.form == "each":
-            for path, t in zip(self.paths, tangents):
+            for path, t in zip(self.paths, tangents, strict=False):
                 if t is not None:
                     args = list(self.args)
                     args[path[0]] = t
@@ -90,7 +90,7 @@ class Apply(Operation):
         for position in rule.positions:
             if position < len(args):
                 args[position] = _zero_nest(args[position])
-        for path, t in zip(self.paths, tangents):
+        for path, t in zip(self.paths, tangents, strict=False):
             if t is not None:
                 _put(args, path, t)
         return rule.apply(*args, **self.kwargs)
@@ -130,10 +130,12 @@ def careful_product(
     kwargs: dict[str, Any],
     wrt: int | None = None,
 ) -> Any:
-    """A sum of products with strong zeros, where some factor is infinite or NaN; None if all factors are finite.
+    """A sum of products with strong zeros, where some factor is infinite or NaN; None if all factors are
+    finite.
 
-    The finite parts are multiplied as usual. A second call with 0 and 1 in the place of numbers finds the results in
-    which a non-finite factor meets one that is not zero: only these keep what plain arithmetic gives.
+    The finite parts are multiplied as usual. A second call with 0 and 1 in the place of numbers finds the
+    results in which a non-finite factor meets one that is not zero: only these keep what plain arithmetic
+    gives.
     """
     offset = 0 if wrt is None else 1
     factors = [moving] + [p + offset for p in rule.positions if p != wrt and p + offset != moving]
@@ -224,7 +226,8 @@ class Gather(Operation):
 
 
 class Overwrite(Operation):
-    """A store `old[window] = value`: parents (old version, stored value), either of which may be None (no tangent).
+    """A store `old[window] = value`: parents (old version, stored value), either of which may be None (no
+    tangent).
 
     Backwards the buffer of the new version becomes the one of the old version, with the window set to zero.
     """

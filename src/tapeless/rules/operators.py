@@ -90,7 +90,7 @@ def _(a: Any, b: Any, da: Any, db: Any, *, out: Any) -> Any:
     return None, -quotient * db if da is None else da - quotient * db
 
 
-# ---- numbers: constructors, attributes and methods ------------------------------------------------------------------
+# ---- numbers: constructors, attributes and methods -----------------------------------------------
 
 elementwise(builtins.float, partials=lambda y, x: 1, rows=[0.3, -2.0], constant=True)
 elementwise(
@@ -144,7 +144,7 @@ def _(ct: Any, x: Any) -> Any:
     return np.conjugate(ct)
 
 
-# ---- what has no derivative: questions, text, identity --------------------------------------------------------------
+# ---- what has no derivative: questions, text, identity -------------------------------------------
 
 nondifferentiable(
     operator.lt,

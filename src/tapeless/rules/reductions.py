@@ -1,7 +1,7 @@
 """Reductions and accumulations: functions, array methods and the methods of ufuncs.
 
-Rules for sums are transposes; maxima, products and deviations have tangents. A tangent along an axis is found for the
-element that the program chose: the first one at a tie.
+Rules for sums are transposes; maxima, products and deviations have tangents. A tangent along an axis is
+found for the element that the program chose: the first one at a tie.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _(
     return ct / n if where is True else np.where(where, ct / n, 0)
 
 
-# ---- products -------------------------------------------------------------------------------------------------------
+# ---- products ------------------------------------------------------------------------------------
 
 
 def together(a: Any, axis: Any) -> Any:
@@ -159,7 +159,7 @@ def _(
     return product_tangent(array, darray, axis, keepdims, initial, where)
 
 
-# ---- the chosen element ---------------------------------------------------------------------------------------------
+# ---- the chosen element --------------------------------------------------------------------------
 
 
 def chosen(
@@ -267,7 +267,7 @@ def _(array: Any, darray: Any, axis: int = 0, dtype: Any = None) -> Any:
     return running(array, darray, axis, np.minimum)
 
 
-# ---- deviations and other means -------------------------------------------------------------------------------------
+# ---- deviations and other means ------------------------------------------------------------------
 
 
 def variance_tangent(a: Any, da: Any, axis: Any, ddof: Any, keepdims: Any, where: Any) -> Any:
@@ -341,7 +341,7 @@ def _(
     return np.sum(weights * darray, axis=axis, keepdims=keepdims is True)
 
 
-# ---- running sums and products --------------------------------------------------------------------------------------
+# ---- running sums and products -------------------------------------------------------------------
 
 
 def suffix_sums(ct: Any, axis: int) -> Any:
@@ -390,7 +390,7 @@ def _(ct: Any, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: 
     n = np.shape(array)[axis]
     stops = [*indices[1:], n]
     weights = np.zeros((n, len(stops)))
-    for k, (start, stop) in enumerate(zip(indices, stops)):
+    for k, (start, stop) in enumerate(zip(indices, stops, strict=False)):
         weights[start : max(stop, start + 1), k] = 1.0
     return np.moveaxis(np.tensordot(weights, ct, axes=(1, 0)), 0, axis)
 

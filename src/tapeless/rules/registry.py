@@ -2,9 +2,9 @@
 
 There are three ways to give a rule, and one way to say that there is nothing to differentiate:
 
-    elementwise(np.tanh, partials=lambda y, x: 1 - y * y, rows=[(0.3,)])      # nonlinear, elementwise: its partials
-    elementwise(np.arctan2, partials=(lambda y, a, b: ..., lambda y, a, b: ...))   # several operands: one lambda each,
-                                                                              # or one lambda that returns a tuple
+    elementwise(np.tanh, partials=lambda y, x: 1 - y * y, rows=[(0.3,)])      # nonlinear, elementwise
+    elementwise(np.arctan2, partials=(lambda y, a, b: ..., lambda y, a, b: ...))  # one per operand,
+                                                              # or one that returns a tuple of partials
 
     @jvp_rule(np.linalg.inv, rows=[...])                                      # nonlinear: its tangent
     def _(a, da, *, out): return -out @ da @ out
@@ -14,9 +14,10 @@ There are three ways to give a rule, and one way to say that there is nothing to
 
     nondifferentiable(len, np.argmax)
 
-A partial is a number, an array, or None where that operand has no derivative. Broadcasting, dtypes and complexness are
-settled centrally (`spaces.fit`, `spaces.fold`), never in a rule. A real result keeps Re(p * dx), so `abs` and `angle` of
-complex numbers are elementwise too. Several names of one primitive share one rule object.
+A partial is a number, an array, or None where that operand has no derivative. Broadcasting, dtypes and
+complexness are settled centrally (`spaces.fit`, `spaces.fold`), never in a rule. A real result keeps
+Re(p dx), so `abs` and `angle` of complex numbers are elementwise too. Several names of one primitive share
+one rule object.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def row(*args: Any, **kwargs: Any) -> Row:
 
 
 def singular(*args: Any, **kwargs: Any) -> Row:
-    """A test call at a point where a partial is infinite, or where the derivative is a convention: there only strong
-    zeros, silence and agreement of the modes are tested, not finite differences."""
+    """A test call at a point where a partial is infinite, or where the derivative is a convention: there
+    only strong zeros, silence and agreement of the modes are tested, not finite differences."""
     return Row(args, kwargs, "singular")
 
 
@@ -85,9 +86,11 @@ class Rule:
 
 
 class Elementwise(Rule):
-    """`partials` is one callable `(y, *operands) -> partial or tuple`, or a tuple of callables, one per operand.
+    """`partials` is one callable `(y, *operands) -> partial or tuple`, or a tuple of callables, one per
+    operand.
 
-    `names` are the operands' names, `constant` says that the partials do not depend on values (the function is linear).
+    `names` are the operands' names, `constant` says that the partials do not depend on values (the function
+    is linear).
     """
 
     kind = "elementwise"
@@ -129,11 +132,12 @@ class Jvp(Rule):
 class Linear(Rule):
     """A function that is linear in the arguments at `positions`.
 
-    `form` "one": one argument; `transpose(ct, *args, **kwargs)` returns its cotangent. "joint": linear in all of them
-    together; "each": multilinear, linear in each while the others stay fixed. With the last two `transpose` takes a
-    keyword-only `wrt`, the position whose cotangent is asked for. `sequence` says that the argument may be a
-    list or tuple (also nested) whose elements have derivatives of their own: the cotangent is then indexed likewise.
-    `apply(*args, **kwargs)` is the function itself, on tangents in the place of values.
+    `form` "one": one argument; `transpose(ct, *args, **kwargs)` returns its cotangent. "joint": linear in
+    all of them together; "each": multilinear, linear in each while the others stay fixed. With the last two
+    `transpose` takes a keyword-only `wrt`, the position whose cotangent is asked for. `sequence` says that
+    the argument may be a list or tuple (also nested) whose elements have derivatives of their own: the
+    cotangent is then indexed likewise. `apply(*args, **kwargs)` is the function itself, on tangents in the
+    place of values.
     """
 
     kind = "linear"
@@ -193,7 +197,8 @@ def unregister(function: Any) -> None:
 
 
 def lookup(function: Any) -> Rule | None:
-    """The rule for a function, ufunc, method descriptor, attribute descriptor or operator-module function, or None."""
+    """The rule for a function, ufunc, method descriptor, attribute descriptor or operator-module function,
+    or None."""
     try:
         rule = _rules.get(function)
     except TypeError:  # unhashable: an object with __call__, never a primitive
@@ -211,7 +216,8 @@ def all_rules() -> list[Rule]:
 
 
 def on_missing(loader: Callable[[Any], bool]) -> None:
-    """Call `loader(function)` for functions without a rule; it returns True when it has just registered more rules."""
+    """Call `loader(function)` for functions without a rule; it returns True when it has just registered
+    more rules."""
     _loaders.append(loader)
 
 
@@ -234,8 +240,9 @@ def jvp_rule(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give the tangent of a function: `(primals..., tangents..., statics...)`.
 
-    A tangent is None where there is none. A keyword-only parameter `out` receives the result. `count` is the number
-    of arguments with derivatives, by default half the parameters without a default. It must be linear in the tangents.
+    A tangent is None where there is none. A keyword-only parameter `out` receives the result. `count` is
+    the number of arguments with derivatives, by default half the parameters without a default. It must be
+    linear in the tangents.
     """
 
     def decorate(tangent: Callable[..., Any]) -> Callable[..., Any]:
@@ -257,7 +264,8 @@ def transpose_rule(
     apply: Callable[..., Any] | None = None,
     rows: Sequence[Any] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give the transpose of a linear function: `(ct, *args, **kwargs) -> cotangent`; see `Linear` for the forms."""
+    """Give the transpose of a linear function: `(ct, *args, **kwargs) -> cotangent`; see `Linear` for the
+    forms."""
 
     def decorate(transpose: Callable[..., Any]) -> Callable[..., Any]:
         present = _present(functions)
@@ -290,12 +298,13 @@ def bind(
 def unknown(function: str, argument: str) -> Any:
     """For a partial that nobody has written down: unknown is never zero."""
     raise NotImplementedError(
-        f"{function} has no derivative rule for its argument {argument}: give one with tapeless.rules.elementwise, "
-        f"or pass {argument} as a constant"
+        f"{function} has no derivative rule for its argument {argument}: give one with "
+        f"tapeless.rules.elementwise, or pass {argument} as a constant"
     )
 
 
-# the rules of these are read when one of their functions is first asked for: importing tapeless imports no SciPy
+# the rules of these are read when one of their functions is first asked for: importing tapeless imports no
+# SciPy
 _LAZY = {"scipy.special": "tapeless.rules.scipy", "scipy.linalg": "tapeless.rules.scipy_linalg"}
 
 

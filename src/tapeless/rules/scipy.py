@@ -17,7 +17,7 @@ _PAIRS = [(2.0, 3.5), (0.3, 0.7), (4.5, 0.25)]
 _TWO_OVER_ROOT_PI = 2.0 / float(np.sqrt(np.pi))
 _PHI = 1.0 / float(np.sqrt(2.0 * np.pi))
 
-# ---- error functions ------------------------------------------------------------------------------------------------
+# ---- error functions -----------------------------------------------------------------------------
 
 elementwise(sc.erf, partials=lambda y, x: _TWO_OVER_ROOT_PI * np.exp(-x * x), rows=_ANY)
 elementwise(sc.erfc, partials=lambda y, x: -_TWO_OVER_ROOT_PI * np.exp(-x * x), rows=_ANY)
@@ -36,7 +36,7 @@ def trigamma(x: Any) -> Any:
     return unknown("scipy.special.digamma", "x (complex)") if np.iscomplexobj(x) else sc.zeta(2.0, x)
 
 
-# ---- gamma and beta -------------------------------------------------------------------------------------------------
+# ---- gamma and beta ------------------------------------------------------------------------------
 
 elementwise(sc.gamma, partials=lambda y, x: y * sc.digamma(x), rows=[0.3, -0.3, 2.5, -1.75])
 elementwise(sc.gammaln, partials=lambda y, x: sc.digamma(x), rows=[0.3, -0.3, 2.5, 20.0])
@@ -106,7 +106,7 @@ elementwise(
     rows=[(5.3, 2.2), (4.5, 0.25)],
 )
 
-# ---- logistic and logarithms ----------------------------------------------------------------------------------------
+# ---- logistic and logarithms ---------------------------------------------------------------------
 
 elementwise(sc.expit, partials=lambda y, x: y * (1 - y), rows=_ANY)
 elementwise(sc.log_expit, partials=lambda y, x: sc.expit(-x), rows=_ANY)
@@ -157,7 +157,7 @@ def exprel_slope(y: Any, x: Any) -> Any:
     return np.where(near, 0.5 + x / 3 + x * x / 8 + x * x * x / 30, far)
 
 
-# ---- Bessel functions and integrals ---------------------------------------------------------------------------------
+# ---- Bessel functions and integrals --------------------------------------------------------------
 
 elementwise(sc.j0, partials=lambda y, x: -sc.j1(x), rows=_ANY)
 elementwise(sc.j1, partials=lambda y, x: 0.5 * (sc.j0(x) - sc.jn(2, x)), rows=_ANY)

@@ -1,7 +1,7 @@
 """SciPy's dense linear algebra: tangents for the functions whose work is done in LAPACK.
 
-Read only when a function of `scipy.linalg` is first looked up. Options that change the meaning of an operand and that the
-rules do not know are refused by name.
+Read only when a function of `scipy.linalg` is first looked up. Options that change the meaning of an
+operand and that the rules do not know are refused by name.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ def _(a: Any, da: Any, *_: Any, **options: Any) -> Any:
 
 @jvp_rule(sl.expm, rows=[row(0.3 * _S)])
 def _(a: Any, da: Any) -> Any:
-    # the derivative of expm in the direction of each unit matrix: n^2 blocks, exact, for matrices of moderate size
+    # the derivative of expm in the direction of each unit matrix: n^2 blocks, exact, for matrices of
+    # moderate size
     n = np.shape(a)[-1]
     zero = np.zeros((n, n))
     columns = []

@@ -13,7 +13,7 @@ _V = np.array([0.5, -1.5, 2.0])
 _A = np.array([[0.5, -1.5, 2.0], [1.25, 0.75, -0.25]])
 _B = np.linspace(-1.0, 1.3, 24).reshape(2, 3, 4)
 
-# ---- the same elements ----------------------------------------------------------------------------------------------
+# ---- the same elements ---------------------------------------------------------------------------
 
 elementwise(
     [
@@ -48,7 +48,6 @@ def _order(a: Any, order: Any) -> Any:
 @transpose_rule(
     np.reshape,
     rows=[row(_A, (3, 2)), row(_A, -1), row(_A, (3, 2), order="F"), row(np.array(2.0), (1, 1))],
-    apply=lambda a, *args, order="C", **kwargs: np.reshape(a, *args, order=order, **kwargs),
 )
 def _(ct: Any, a: Any, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     return np.reshape(ct, np.shape(a), order=_order(a, order))
@@ -155,7 +154,8 @@ def _(ct: Any, m: Any, k: int = 0) -> Any:
 
 
 def on_diagonal(ct: Any, shape: tuple[int, ...], k: int) -> Any:
-    """Zeros of the shape, with `ct`, whose last axis is the diagonal, on the diagonal of the last two axes."""
+    """Zeros of the shape, with `ct`, whose last axis is the diagonal, on the diagonal of the last two
+    axes."""
     rows, columns = shape[-2:]
     place = np.eye(rows, columns, k)
     n = np.shape(ct)[-1]
@@ -186,7 +186,7 @@ def _(ct: Any, v: Any, k: int = 0) -> Any:
     return np.reshape(np.diagonal(ct, k), np.shape(v))
 
 
-# ---- joining and splitting ------------------------------------------------------------------------------------------
+# ---- joining and splitting -----------------------------------------------------------------------
 
 
 @transpose_rule(
@@ -197,10 +197,16 @@ def _(ct: Any, v: Any, k: int = 0) -> Any:
 def _(ct: Any, arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
     if axis is None:
         stops = np.cumsum([np.size(a) for a in arrays])
-        return [np.reshape(ct[stop - np.size(a) : stop], np.shape(a)) for a, stop in zip(arrays, stops)]
+        return [
+            np.reshape(ct[stop - np.size(a) : stop], np.shape(a))
+            for a, stop in zip(arrays, stops, strict=False)
+        ]
     ct = np.moveaxis(ct, axis, 0)
     stops = np.cumsum([np.shape(a)[axis] for a in arrays])
-    return [np.moveaxis(ct[stop - np.shape(a)[axis] : stop], 0, axis) for a, stop in zip(arrays, stops)]
+    return [
+        np.moveaxis(ct[stop - np.shape(a)[axis] : stop], 0, axis)
+        for a, stop in zip(arrays, stops, strict=False)
+    ]
 
 
 @transpose_rule(np.stack, sequence=True, rows=[row([_V, _V]), row((_A, _A), axis=-1), row([1.5, 2.5])])
@@ -244,7 +250,10 @@ def _(
 def _(ary: Any, dary: Any, indices_or_sections: Any, axis: int = 0, *, out: Any) -> Any:
     stops = np.cumsum([piece.shape[axis] for piece in out])
     dary = np.moveaxis(dary, axis, 0)
-    return [np.moveaxis(dary[stop - piece.shape[axis] : stop], 0, axis) for piece, stop in zip(out, stops)]
+    return [
+        np.moveaxis(dary[stop - piece.shape[axis] : stop], 0, axis)
+        for piece, stop in zip(out, stops, strict=False)
+    ]
 
 
 @jvp_rule(np.ndarray.tolist, rows=[row(_V), row(_A), row(np.array(1.5))])
@@ -258,7 +267,7 @@ def _nest(da: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> Any:
     return [_nest(da, shape, (*index, i)) for i in range(shape[len(index)])]
 
 
-# ---- new arrays -----------------------------------------------------------------------------------------------------
+# ---- new arrays ----------------------------------------------------------------------------------
 
 
 @transpose_rule([np.full, np.full_like], linear=(1,), rows=[row((2, 3), 1.5), row((2, 3), _V)])

@@ -15,7 +15,7 @@ _C = _U + 1j * np.array([0.1, -0.2, 0.4, 0.0, 0.3])
 _D = _V - 1j * np.array([0.3, 0.2, -0.6])
 _A = np.cos(np.arange(24.0) ** 2).reshape(2, 3, 4)
 
-# ---- convolution ----------------------------------------------------------------------------------------------------
+# ---- convolution ---------------------------------------------------------------------------------
 
 
 def full_cotangent(ct: Any, n: int, m: int, mode: Any, swapped: bool) -> Any:
@@ -79,14 +79,15 @@ def _(ct: Any, a: Any, v: Any, mode: Any = 0, *, wrt: int) -> Any:
     rows=[row(_U, _V, 2), row(_C, _D, 1), row(_U, _V, 0), row(_V, _U, 1)],
 )
 def _(ct: Any, a: Any, v: Any, mode: Any = 0, *, wrt: int) -> Any:
-    # the core that `convolve` uses: it does not conjugate, and exchanges its operands if the second one is longer
+    # the core that `convolve` uses: it does not conjugate, and exchanges its operands if the second one is
+    # longer
     if len(v) > len(a):
         a, v, wrt = v, a, 1 - wrt
     found = correlation_cotangent(ct, a, np.conjugate(v), mode, wrt)
     return found if wrt == 0 else np.conjugate(found)
 
 
-# ---- weighted counts ------------------------------------------------------------------------------------------------
+# ---- weighted counts -----------------------------------------------------------------------------
 
 
 @transpose_rule(
@@ -98,22 +99,29 @@ def _(ct: Any, x: Any, weights: Any = None, minlength: int = 0) -> Any:
     return ct[np.asarray(x)]
 
 
-# ---- Fourier transforms ---------------------------------------------------------------------------------------------
+# ---- Fourier transforms --------------------------------------------------------------------------
 
 
 def resized(ct: Any, n: int, axis: int) -> Any:
-    """Cut or padded with zeros to length n: the transpose of what a transform does to an input of length n."""
+    """Cut or padded with zeros to length n: the transpose of what a transform does to an input of length
+    n."""
     ct = np.moveaxis(ct, axis, 0)
     if len(ct) < n:
         ct = np.concatenate((ct, np.zeros((n - len(ct), *ct.shape[1:]), ct.dtype)))
     return np.moveaxis(ct[:n], 0, axis)
 
 
-_INVERSE_NORM: dict[Any, Any] = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+_INVERSE_NORM: dict[Any, Any] = {
+    None: "forward",
+    "backward": "forward",
+    "ortho": "ortho",
+    "forward": "backward",
+}
 
 
 def adjoint_transform(ct: Any, a: Any, axes: Any, norm: Any, inverse: Any) -> Any:
-    """The conjugate transpose of a complex transform: the opposite one with the other normalisation, cut to size."""
+    """The conjugate transpose of a complex transform: the opposite one with the other normalisation, cut to
+    size."""
     for axis in axes:
         ct = resized(inverse(ct, axis=axis, norm=_INVERSE_NORM[norm]), np.shape(a)[axis], axis)
     return ct
@@ -177,7 +185,8 @@ def real_adjoint(ct: Any, a: Any, n: Any, axis: int, norm: Any) -> Any:
 
 
 def hermitian_adjoint(ct: Any, a: Any, n: Any, axis: int, norm: Any) -> Any:
-    """Transpose of `irfft`: every frequency but the first (and, for an even length, the last) counts twice."""
+    """Transpose of `irfft`: every frequency but the first (and, for an even length, the last) counts
+    twice."""
     m = np.shape(a)[axis]
     length = 2 * (m - 1) if n is None else n
     half = np.fft.rfft(ct, axis=axis, norm=_INVERSE_NORM[norm])
@@ -224,7 +233,7 @@ def real_many(ct: Any, a: Any, s: Any, axes: Any, norm: Any) -> Any:
     axes = list(axes)
     shape = list(np.shape(a))
     if s is not None:
-        for axis, n in zip(axes, s):
+        for axis, n in zip(axes, s, strict=False):
             shape[axis] = n
     for axis in axes[:-1]:
         ct = np.fft.ifft(ct, axis=axis, norm=_INVERSE_NORM[norm])

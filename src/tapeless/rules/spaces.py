@@ -1,9 +1,9 @@
 """Where tangents live: all arithmetic that depends on the type of a number, in one place.
 
-A `Space` says what kind of value a tangent or cotangent is (a Python float or complex, a NumPy scalar, an array), with
-its dtype and shape. Rules are written as if types did not matter; `fit` puts a rule's tangent into the space of the
-result, and `fold` puts a cotangent into the space of an operand. Both are the only places where broadcasting is undone,
-complex values are projected on reals, and dtypes are restored.
+A `Space` says what kind of value a tangent or cotangent is (a Python float or complex, a NumPy scalar, an
+array), with its dtype and shape. Rules are written as if types did not matter; `fit` puts a rule's tangent
+into the space of the result, and `fold` puts a cotangent into the space of an operand. Both are the only
+places where broadcasting is undone, complex values are projected on reals, and dtypes are restored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 
 class Space:
-    """The kind ("float", "complex", "scalar" of NumPy, "array"), dtype and shape of a value with a derivative."""
+    """The kind ("float", "complex", "scalar" of NumPy, "array"), dtype and shape of a value with a
+    derivative."""
 
     __slots__ = ("dtype", "kind", "shape")
 
@@ -53,7 +54,8 @@ class Symbolic:
 
 
 def space_of(x: Any) -> Space | None:
-    """The space of the derivatives of `x`; None when `x` has none (an integer, a string, an array of integers)."""
+    """The space of the derivatives of `x`; None when `x` has none (an integer, a string, an array of
+    integers)."""
     kind = type(x)
     if kind is float:
         return FLOAT
@@ -88,7 +90,8 @@ def zeros(space: Space) -> Any:
 
 
 def shadow(space: Space) -> Any:
-    """A value of the right type, dtype and shape that costs no memory: for functions that only ask for these."""
+    """A value of the right type, dtype and shape that costs no memory: for functions that only ask for
+    these."""
     if space.kind == "array":
         return np.broadcast_to(np.zeros((), space.dtype), space.shape)
     return zeros(space)
@@ -105,7 +108,8 @@ def zeros_like_space(x: Any) -> Any:
 
 
 def fit(t: Any, space: Space) -> Any:
-    """The tangent `t` as a member of the result's space: broadcast, cast, and its real part where the result is real."""
+    """The tangent `t` as a member of the result's space: broadcast, cast, and its real part where the
+    result is real."""
     if space is FLOAT:
         return t if type(t) is float else float(t.real)
     a = _cast(t, space)
@@ -115,8 +119,9 @@ def fit(t: Any, space: Space) -> Any:
 
 
 def fold(ct: Any, space: Space) -> Any:
-    """The cotangent `ct` as a member of the operand's space: summed over the axes along which the operand was
-    broadcast, spread over those where the rule left length one, cast, and made real where the operand is real."""
+    """The cotangent `ct` as a member of the operand's space: summed over the axes along which the operand
+    was broadcast, spread over those where the rule left length one, cast, and made real where the operand
+    is real."""
     if space is FLOAT and type(ct) is float:
         return ct
     a = np.asarray(ct)
@@ -154,7 +159,8 @@ def _leave(a: Any, space: Space) -> Any:
 
 
 def unbroadcast(ct: Any, x: Any) -> Any:
-    """The cotangent of `x`, which took part in an operation by broadcasting; None if `x` has no derivative."""
+    """The cotangent of `x`, which took part in an operation by broadcasting; None if `x` has no
+    derivative."""
     space = space_of(x)
     return None if space is None else fold(ct, space)
 

@@ -1,4 +1,5 @@
-"""The tangent of a primitive's result: what both modes call, with numbers (forward) or entries of a record (reverse)."""
+"""The tangent of a primitive's result: what both modes call, with numbers (forward) or entries of a record
+(reverse)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from tapeless.rules.operations import Apply, Scale
 from tapeless.rules.registry import Elementwise, Jvp, Linear, Rule, bind, lookup
 from tapeless.rules.spaces import FLOAT, Space, Symbolic, fit, has_nan, space_of, strong_product
 
-# keywords of NumPy functions that say where a result goes or what an affine part is, and mean nothing for a tangent
+# keywords of NumPy functions that say where a result goes or what an affine part is, and mean nothing for a
+# tangent
 _DROPPED = ("out", "initial")
 _LIST = (list, tuple)
 
@@ -24,7 +26,8 @@ def tangent(
     targs: tuple[Any, ...],
     tkwargs: dict[str, Any],
 ) -> Any:
-    """The tangent of `y = primitive(*args, **kwargs)`, given the tangents of the arguments; None if it is zero."""
+    """The tangent of `y = primitive(*args, **kwargs)`, given the tangents of the arguments; None if it is
+    zero."""
     if type(rule) is Elementwise:
         if not kwargs:
             if type(y) is float:
@@ -56,14 +59,19 @@ def _only(out: Any) -> Any:
     return out[0] if isinstance(out, tuple) and out else out
 
 
-# ---- elementwise ------------------------------------------------------------------------------------------------
+# ---- elementwise ---------------------------------------------------------------------------------
 
 
 def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
     """The quick road for Python floats: an entry of the record is a tuple of partials, without an object."""
     try:
         if rule.separate:
-            ps = tuple([p and p(y, *args) if t is not None else None for p, t in zip(rule.partials, targs)])
+            ps = tuple(
+                [
+                    p and p(y, *args) if t is not None else None
+                    for p, t in zip(rule.partials, targs, strict=False)
+                ]
+            )
         else:
             ps = rule.partials(y, *args)
     except (ArithmeticError, ValueError):
@@ -71,7 +79,7 @@ def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
     if type(ps) is not tuple:
         ps = (ps,)
     record, parents, factors, total = None, [], [], 0.0
-    for p, t in zip(ps, targs):
+    for p, t in zip(ps, targs, strict=False):
         if t is None or p is None:
             continue
         if type(p) is not float and type(p) is not int:
@@ -112,7 +120,8 @@ def _numpy(x: Any) -> Any:
 def _evaluate(rule: Elementwise, y: Any, args: Any, wanted: list[bool]) -> tuple[Any, ...]:
     if rule.separate:
         return tuple(
-            p(y, *args) if want and p is not None else None for p, want in zip(rule.partials, wanted)
+            p(y, *args) if want and p is not None else None
+            for p, want in zip(rule.partials, wanted, strict=False)
         )
     ps = rule.partials(y, *args)
     return ps if type(ps) is tuple else (ps,)
@@ -130,7 +139,7 @@ def _elementwise(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
         ps = _evaluate(rule, y, args, wanted)
     except (ArithmeticError, ValueError):
         ps = _partials_anyway(rule, y, args, targs)
-    active = [(p, t) for p, t in zip(ps, targs) if p is not None and t is not None]
+    active = [(p, t) for p, t in zip(ps, targs, strict=False) if p is not None and t is not None]
     if not active:
         return None
     if isinstance(active[0][1], Symbolic):
@@ -145,7 +154,8 @@ def _elementwise(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
 
 
 def _without_derivative(y: Any, rule: Rule) -> None:
-    """An integer or text has no derivative; of a container or an array of objects it would be unknown, never zero."""
+    """An integer or text has no derivative; of a container or an array of objects it would be unknown,
+    never zero."""
     if isinstance(y, (list, tuple, dict)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O"):
         raise TypeError(
             f"{rule.name} gave a {type(y).__name__} of objects, whose derivative its rule does not tell"
@@ -190,7 +200,7 @@ def _dense(args: Any, targs: Any) -> Any:
     return args, targs
 
 
-# ---- linear functions -------------------------------------------------------------------------------------------
+# ---- linear functions ----------------------------------------------------------------------------
 
 
 def _linear(rule: Linear, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> Any:
@@ -221,7 +231,8 @@ def _linear(rule: Linear, y: Any, args: Any, kwargs: dict[str, Any], targs: Any)
 
 
 def own(t: Any, y: Any) -> Any:
-    """The tangent array `t`, in storage of its own if the result `y` has storage of its own (a view stays a view)."""
+    """The tangent array `t`, in storage of its own if the result `y` has storage of its own (a view stays a
+    view)."""
     if type(t) is np.ndarray and isinstance(y, np.ndarray) and y.base is None:
         return t.copy()
     return t
@@ -237,7 +248,7 @@ def _leaves(t: Any, path: tuple[int, ...], paths: list[tuple[int, ...]], leaves:
         leaves.append(t)
 
 
-# ---- functions with a tangent rule ------------------------------------------------------------------------------
+# ---- functions with a tangent rule ---------------------------------------------------------------
 
 
 def _jvp(rule: Jvp, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> Any:
