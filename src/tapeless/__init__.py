@@ -1,7 +1,34 @@
-"""Derivatives of ordinary Python programs."""
+"""Derivatives of ordinary Python programs.
+
+    import tapeless as tl
+    tl.grad(f)(x)
+"""
 
 from tapeless.api import grad as grad
 from tapeless.api import jvp as jvp
+from tapeless.api import linearize as linearize
+from tapeless.api import program as program
+from tapeless.api import source as source
+from tapeless.api import transpose as transpose
 from tapeless.api import value_and_grad as value_and_grad
 from tapeless.api import vjp as vjp
+from tapeless.check import check_grads as check_grads
+from tapeless.check import finite_difference as finite_difference
+from tapeless.custom import checkpoint as checkpoint
+from tapeless.custom import constant as constant
+from tapeless.custom import custom_jvp as custom_jvp
+from tapeless.custom import custom_vjp as custom_vjp
+from tapeless.custom import gradient_hook as gradient_hook
+from tapeless.custom import stop_gradient as stop_gradient
+from tapeless.custom import update as update
+from tapeless.errors import TapelessError as TapelessError
+from tapeless.matrices import hessian as hessian
+from tapeless.matrices import hvp as hvp
+from tapeless.matrices import jacfwd as jacfwd
+from tapeless.matrices import jacobian as jacobian
+from tapeless.matrices import jacrev as jacrev
+from tapeless.rules.registry import jvp_rule as jvp_rule
+from tapeless.rules.registry import transpose_rule as transpose_rule
 from tapeless.runtime.tangent import Tangent as Tangent
+
+__version__ = "0.1.0"

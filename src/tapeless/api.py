@@ -9,24 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.errors import NotDifferentiableError, NotScalarError, StructureError
+from tapeless.errors import NotScalarError, StructureError
+from tapeless.frontend.lower import lower
+from tapeless.program.printer import show
 from tapeless.rules.spaces import space_of
-from tapeless.runtime import containers as _containers
-from tapeless.runtime import twins as _twins
-from tapeless.runtime.modes import Forward, Reverse
+from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
+from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import deep_recursion
-from tapeless.runtime.structure import (
-    check_tangent,
-    fill_in,
-    gradient,
-    input_lins,
-    outputs_of,
-    pair_up,
-    plan_of,
-    result_tangent,
-)
+from tapeless.runtime.structure import check_tangent, fill_in, outputs_of, pair_up, plan_of, result_tangent
+from tapeless.runtime.tracebacks import user_frames_only
 
-del _containers, _twins
 Argnums = int | str | Sequence[int | str]
 
 
@@ -39,6 +31,10 @@ class Transformed:
 
     def __reduce__(self) -> Any:
         return type(self), (self.fun, self.argnums, self.has_aux)
+
+    def typed_entry(self, args: Any, kwargs: Any) -> Any:
+        """The typed program for these arguments, or None if it takes the untyped road."""
+        return None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} of {getattr(self.fun, '__qualname__', self.fun)}>"
@@ -91,85 +87,27 @@ def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[s
                 continue
             names = list(inspect.signature(fun).parameters)
             if one not in names:
-                raise TypeError(f"{_name(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}")
+                raise TypeError(f"{name_of(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}")
             one = names.index(one)
         if not -len(args) <= one < len(args):
             names = list(inspect.signature(fun).parameters)
             if 0 <= one < len(names) and names[one] in kwargs:
                 found.append(names[one])
                 continue
-            raise TypeError(f"argnums {one} is out of range: {_name(fun)} was called with {len(args)} positional arguments")
+            raise TypeError(f"argnums {one} is out of range: {name_of(fun)} was called with {len(args)} positional arguments")
         found.append(one % len(args) if args else one)
     return found
-
-
-def _name(fun: Any) -> str:
-    return getattr(fun, "__name__", None) or type(fun).__name__
-
-
-def _argument_name(fun: Any, where: int | str) -> str:
-    if isinstance(where, str):
-        return where
-    try:
-        return list(inspect.signature(fun).parameters)[where]
-    except (TypeError, ValueError, IndexError):
-        return f"argument {where}"
-
-
-def _check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: str) -> None:
-    if plan.kind == "none":
-        extra = "; pass a float" if isinstance(x, (int, np.integer, np.ndarray)) and not isinstance(x, bool) else ""
-        if isinstance(x, np.ndarray):
-            raise NotDifferentiableError(
-                f"cannot take the {what} of {_name(fun)} with respect to {_argument_name(fun, where)!r}: it is an array of "
-                f"{x.dtype}, which has no derivative; pass an array of floats"
-            )
-        raise NotDifferentiableError(
-            f"cannot take the {what} of {_name(fun)} with respect to {_argument_name(fun, where)!r}: it is of type "
-            f"{type(x).__name__}, which has no derivative{extra}"
-        )
-
-
-class Linearized:
-    """One reverse run: the value, and the record between inputs and outputs."""
-
-    def __init__(self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: list[Any], what: str) -> None:
-        run = Reverse()
-        self.run = run
-        self.plans = []
-        ts: list[Any] = [None] * len(args)
-        kts: dict[str, Any] = dict.fromkeys(kwargs)
-        for w in where:
-            x = args[w] if isinstance(w, int) else kwargs[w]
-            plan = plan_of(x, {})
-            _check_differentiable(fun, w, x, plan, what)
-            t = fill_in(run, plan, None, True, {})
-            self.plans.append(plan)
-            if isinstance(w, int):
-                ts[w] = t
-            else:
-                kts[w] = t
-        with deep_recursion():
-            self.value, self.tangent = run.call(fun, args, tuple(ts), kwargs, kts)
-        run.finish()
-        self.lins = [input_lins(p) for p in self.plans]
-
-    def pull(self, pairs: list[tuple[Any, Any]]) -> list[Any]:
-        """Gradients for cotangents of entries."""
-        flat = [lin for lins in self.lins for lin in lins]
-        cts = self.run.record.pullback(pairs, flat)
-        table = {lin.index: ct for lin, ct in zip(flat, cts, strict=True)}
-        return [gradient(p, table, {}) for p in self.plans]
 
 
 def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
     fun = what.fun
     where = _positions(fun, what.argnums, args, kwargs)
-    lin = Linearized(fun, args, kwargs, where, "gradient")
+    with user_frames_only():
+        lin = Linearized(fun, args, kwargs, where, "gradient")
     value, t, aux = lin.value, lin.tangent, None
     if what.has_aux:
         if not isinstance(value, tuple) or len(value) != 2:
-            raise StructureError(f"with has_aux {_name(fun)} must return (value, aux), not {type(value).__name__}")
+            raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}")
         value, aux = value
         t = None if t is None else t[0]
     space = space_of(value)
@@ -179,7 +117,7 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
         if space is None or space.shape != () or space.dtype.kind == "c":
             got = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
             raise NotScalarError(
-                f"grad needs a function whose result is one real number; {_name(fun)} returned {got}. Sum it, or use "
+                f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. Sum it, or use "
                 "jacobian, vjp or jvp"
             )
         seed = lin.run.tangent_of(value, t)
@@ -195,24 +133,24 @@ def _one(space: Any) -> Any:
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The value, and the pullback: cotangents of the result to a tuple of cotangents of the arguments.
 
+    A cotangent has the structure of the result; None in its place means zero.
+
     >>> import tapeless as tl
     >>> y, pull = tl.vjp(lambda a, b: a * b, 2.0, 5.0)
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
-    lin = Linearized(fun, primals, {}, list(range(len(primals))), "vjp")
+    lin = _linearized(fun, primals, "vjp")
     value, t = lin.value, lin.tangent
-    aux = None
     if has_aux:
-        value, aux = value
-        t = None if t is None else t[0]
-    outputs = outputs_of(lin.run, value, t, {})
-    pullback = Pullback(lin, outputs)
-    return (value, pullback, aux) if has_aux else (value, pullback)
+        _check_aux(fun, value)
+        outputs = outputs_of(lin.run, value[0], None if t is None else t[0], {})
+        return value[0], Pullback(lin, outputs), value[1]
+    return value, Pullback(lin, outputs_of(lin.run, value, t, {}))
 
 
 class Pullback:
-    """The transposed linear map of one call; it can be applied any number of times."""
+    """The transposed linear map of one call; it can be applied any number of times, from several threads."""
 
     def __init__(self, lin: Linearized, outputs: Any) -> None:
         self.lin, self.outputs = lin, outputs
@@ -223,8 +161,55 @@ class Pullback:
         return tuple(self.lin.pull(pairs))
 
 
+def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
+    """The value, and the derivative at this point as a linear map from tangents of the arguments to a tangent of the result.
+
+    The program runs once; the map can be applied to many tangents, and transposed.
+
+    >>> import tapeless as tl
+    >>> y, df = tl.linearize(lambda a, b: a * b, 2.0, 5.0)
+    >>> y, df(1.0, 0.0), tl.transpose(df)(1.0)
+    (10.0, 5.0, (5.0, 2.0))
+    """
+    lin = _linearized(fun, primals, "linearization")
+    return lin.value, LinearMap(fun, lin, outputs_of(lin.run, lin.value, lin.tangent, {}))
+
+
+class LinearMap:
+    """A linear map from tangents of the arguments to a tangent of the result."""
+
+    def __init__(self, fun: Any, lin: Linearized, outputs: Any) -> None:
+        self.fun, self.lin, self.outputs = fun, lin, outputs
+
+    def __call__(self, *tangents: Any) -> Any:
+        if len(tangents) != len(self.lin.plans):
+            raise StructureError(f"the linear map takes {len(self.lin.plans)} tangents, not {len(tangents)}")
+        for i, (plan, t) in enumerate(zip(self.lin.plans, tangents, strict=True)):
+            check_tangent(plan, t, f"the tangent of {argument_name(self.fun, i)!r}", set())
+        return self.lin.push(tangents, self.outputs)
+
+
+def transpose(linear_map: LinearMap) -> Pullback:
+    """The transpose of a linear map that `linearize` returned: cotangents of the result to a tuple of cotangents."""
+    if not isinstance(linear_map, LinearMap):
+        raise TypeError(f"transpose takes the linear map that linearize returns, not a {type(linear_map).__name__}")
+    return Pullback(linear_map.lin, linear_map.outputs)
+
+
+def _linearized(fun: Any, primals: tuple[Any, ...], what: str) -> Linearized:
+    """A run whose residuals nobody else can reach: arguments without a derivative are left out."""
+    where = [i for i, x in enumerate(primals) if plan_of(x, {}).kind != "none"]
+    if not where and primals:
+        check_differentiable(fun, 0, primals[0], plan_of(primals[0], {}), what)
+    with user_frames_only():
+        lin = Linearized(fun, primals, {}, where, what)
+    if len(where) != len(primals):
+        lin.plans = [lin.plans[where.index(i)] if i in where else plan_of(x, {}) for i, x in enumerate(primals)]
+    return lin
+
+
 def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
-    """The value, and its derivative in a direction (forward mode).
+    """The value, and its derivative in the direction of `tangents` (forward mode).
 
     >>> import tapeless as tl
     >>> tl.jvp(lambda x: x**3, (2.0,), (1.0,))
@@ -237,22 +222,54 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     for i, (x, dx) in enumerate(zip(primals, tangents, strict=True)):
         plan = plan_of(x, {})
         if dx is not None:
-            _check_differentiable(fun, i, x, plan, "jvp")
-            check_tangent(plan, dx, f"the tangent of {_argument_name(fun, i)!r}", set())
+            check_differentiable(fun, i, x, plan, "jvp")
+            check_tangent(plan, dx, f"the tangent of {argument_name(fun, i)!r}", set())
         ts.append(fill_in(run, plan, _cast_leaf(x, dx), False, {}))
-    with deep_recursion():
+    with user_frames_only(), deep_recursion():
         value, t = run.call(fun, tuple(primals), tuple(ts))
     run.finish()
     if has_aux:
+        _check_aux(fun, value)
         return value[0], result_tangent(run, value[0], None if t is None else t[0], {}), value[1]
     return value, result_tangent(run, value, t, {})
 
 
+def _check_aux(fun: Any, value: Any) -> None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}")
+
+
 def _cast_leaf(x: Any, t: Any) -> Any:
-    if type(x) is float and t is not None:
+    if t is None:
+        return None
+    if type(x) is float:
         return float(t)
-    if type(x) is complex and t is not None:
+    if type(x) is complex:
         return complex(t)
-    if isinstance(x, np.inexact) and t is not None:
+    if isinstance(x, np.inexact):
         return x.dtype.type(t)
     return t
+
+
+def source(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """The program that computes a derivative, as readable Python.
+
+    `fun` is what `grad` or `value_and_grad` returned (for any other function, its dual program is shown).
+    """
+    from tapeless.autodiff.dual import dual_of
+
+    inner = fun.fun if isinstance(fun, Transformed) else fun
+    entry = fun.typed_entry(args, kwargs) if isinstance(fun, Transformed) else None
+    if entry is not None:
+        return str(entry.source)
+    return dual_of(inspect.unwrap(inner)).text  # type: ignore[arg-type]
+
+
+def program(fun: Callable[..., Any], *args: Any) -> str:
+    """The representation of a function that every derivative starts from, printed.
+
+    >>> import tapeless as tl
+    >>> print(tl.program(abs_difference))  # doctest: +SKIP
+    """
+    inner = inspect.unwrap(fun.fun if isinstance(fun, Transformed) else fun)
+    return show(lower(inner.__code__, inner.__globals__))

@@ -290,6 +290,9 @@ class Calls(Items):
             type(rule) is Elementwise and rule.constant
         ):
             t = self.derive(rule, self.frozen(y), tuple([self.frozen(a) for a in args]), kw, targs, tkw)
+        elif self.reverse and type(rule) is Linear and len(args) + len(kw) > 1:  # the first argument lends its shape only
+            kept = (args[0], *[self.frozen(a) for a in args[1:]])
+            t = self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
         else:
             t = self.derive(rule, y, args, kw, targs, tkw)
         return self.give(y, t, args)
@@ -297,7 +300,8 @@ class Calls(Items):
     def primitive_out(self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any) -> tuple[Any, Any]:
         """A primitive that writes its result into arrays that it was given."""
         kept = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
-        self.snapshots.clear()
+        for out in outs:
+            self.about_to_write(out)
         value = f(*args, **kw)
         n = getattr(f, "nin", None)
         if n is not None:
@@ -478,6 +482,20 @@ class Calls(Items):
                     raise ImportError(f"cannot import name {n!r} from {found.__name__!r}", name=found.__name__) from None
                 values.append(submodule)
         return tuple(values)
+
+    def about_to_write(self, a: Any) -> None:
+        """An array is going to be written: copies taken of it are stale, and shared arguments must not be."""
+        self.snapshots.clear()
+        if self.guarded and id(owner(a)) in self.guarded:
+            filename, line = self.where()
+            self.fail(
+                UntrackedMutationError(
+                    "cannot differentiate a store into an array that shares memory with another argument; pass a copy, x.copy(), "
+                    "of one of them",
+                    filename=filename,
+                    line=line,
+                )
+            )
 
     # ---- errors
 

@@ -166,7 +166,7 @@ class Items(Attributes):
         x[index] = value
 
     def array_store(self, x: Any, index: Any, value: Any, t: Any) -> None:
-        self.snapshots.clear()
+        self.about_to_write(x)
         tangent = self.tangent_of(value, t)
         if type(tangent) in (list, tuple):
             value, _ = self.call(np.array, (value,), (t,))

@@ -181,7 +181,7 @@ class Operators(State):
 
     def array_inplace(self, name: str, x: Any, y: Any, dy: Any) -> Any:
         """`x op= y` for an array: the tangent of the operator, stored over the tangent of `x`."""
-        self.snapshots.clear()
+        self.about_to_write(x)
         tx, ty = self.tangent_of(x, None), self.tangent_of(y, dy)
         if tx is None and ty is None:
             return BINARY[name][1](x, y)
@@ -264,6 +264,9 @@ class Operators(State):
         raise NotImplementedError
 
     def overwrite(self, a: Any, index: Any, t: Any) -> None:
+        raise NotImplementedError
+
+    def about_to_write(self, a: Any) -> None:
         raise NotImplementedError
 
     def missing_rule(self, what: str) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tapeless.runtime.calls import Calls
+from tapeless.runtime.mirrors import owner
 
 
 class Run(Calls):
@@ -39,3 +42,12 @@ class Run(Calls):
             if t is not None:
                 total = t if total is None else total + t
         return total
+
+    def guard_shared(self, args: Any, apart: Any) -> None:
+        """Arguments handed over as copies because they share memory: a store to one of them must be refused."""
+        for i, (a, b) in enumerate(zip(args, apart, strict=True)):
+            if a is not b:
+                self.guarded[id(b)] = (b, i)
+                for other in args[:i]:
+                    if isinstance(other, np.ndarray) and np.may_share_memory(a, other):
+                        self.guarded[id(owner(other))] = (other, i)

@@ -25,6 +25,7 @@ class State:
         self.failure: BaseException | None = None
         self.snapshots: dict[int, tuple[Any, Any]] = {}
         self.caches: dict[int, Any] = {}
+        self.guarded: dict[int, Any] = {}
 
     # ---- objects
 

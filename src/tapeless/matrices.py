@@ -1,0 +1,129 @@
+"""Jacobians and Hessians as arrays, column by column or row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapeless.api import Argnums, Transformed, grad, jvp, linearize, transpose
+from tapeless.errors import NotDifferentiableError, StructureError
+from tapeless.rules.spaces import space_of
+
+
+class Jacobian(Transformed):
+    """The function that `jacobian`, `jacfwd` and `jacrev` return."""
+
+    mode = "auto"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        many = isinstance(self.argnums, (tuple, list))
+        wanted = list(self.argnums) if isinstance(self.argnums, (tuple, list)) else [self.argnums]
+        blocks = [_block(self.fun, args, kwargs, w, self.mode) for w in wanted]
+        return tuple(blocks) if many else blocks[0]
+
+
+class JacFwd(Jacobian):
+    mode = "forward"
+
+
+class JacRev(Jacobian):
+    mode = "reverse"
+
+
+def _block(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: Any, mode: str) -> Any:
+    if not isinstance(where, int):
+        raise TypeError("jacobian takes argnums as positions")
+    x = args[where]
+    space = space_of(x)
+    if space is None:
+        raise NotDifferentiableError(
+            f"the jacobian is taken with respect to a number or an array of floats, not a {type(x).__name__}"
+        )
+
+    def only(v: Any) -> Any:
+        return fun(*[v if i == where else a for i, a in enumerate(args)], **kwargs)
+
+    value, linear = linearize(only, x)
+    return _assemble(value, linear, x, mode)
+
+
+def _assemble(value: Any, linear: Any, x: Any, mode: str) -> Any:
+    out = space_of(value)
+    if out is None:
+        if isinstance(value, (tuple, list)):
+            raise StructureError("jacobian needs a function whose result is a number or an array; stack its results")
+        raise StructureError(f"jacobian needs a function whose result is a number or an array, not a {type(value).__name__}")
+    n, m = int(np.size(x)), int(np.size(value))
+    complex_ = np.iscomplexobj(x) or np.iscomplexobj(value)
+    forward = mode == "forward" or (mode == "auto" and (n <= m or complex_))
+    shape = (*np.shape(value), *np.shape(x))
+    if forward:
+        columns = np.empty((n, *np.shape(value)), np.result_type(out.dtype, np.asarray(x).dtype))
+        for k in range(n):
+            columns[k] = linear(_unit(x, k))
+        whole = np.moveaxis(columns, 0, -1).reshape(shape)
+    else:
+        back = transpose(linear)
+        rows = np.empty((m, *np.shape(x)), np.result_type(out.dtype, np.asarray(x).dtype))
+        for k in range(m):
+            rows[k] = back(_unit(value, k))[0]
+        whole = rows.reshape(shape)
+    return whole if shape else whole[()].item() if type(x) is float and type(value) is float else whole[()]
+
+
+def _unit(x: Any, k: int) -> Any:
+    """The k-th unit tangent of a number or array."""
+    if not isinstance(x, np.ndarray):
+        return 1.0
+    e = np.zeros(x.shape, x.dtype)
+    e.reshape(-1)[k] = 1
+    return e
+
+
+def jacobian(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The Jacobian of a function of numbers and arrays, of shape `(*shape of the result, *shape of the argument)`.
+
+    The program runs once; the linear map is then applied to unit tangents, or its transpose to unit cotangents, whichever
+    are fewer.
+
+    >>> import numpy as np, tapeless as tl
+    >>> tl.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return Jacobian(fun, argnums, False)
+
+
+def jacfwd(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """`jacobian`, column by column: for functions with fewer inputs than results."""
+    return JacFwd(fun, argnums, False)
+
+
+def jacrev(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """`jacobian`, row by row: for functions with fewer results than inputs."""
+    return JacRev(fun, argnums, False)
+
+
+def hessian(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The Hessian of a function whose result is one real number: the Jacobian of its gradient.
+
+    >>> import numpy as np, tapeless as tl
+    >>> tl.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return JacFwd(grad(fun, argnums), argnums, False)
+
+
+def hvp(fun: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+    """The product of the Hessian with a vector, without forming the Hessian (forward over reverse).
+
+    >>> import tapeless as tl
+    >>> tl.hvp(lambda x: x**3, (2.0,), (1.0,))
+    12.0
+    """
+    if len(primals) == 1:
+        return jvp(grad(fun), primals, tangents)[1]
+    return jvp(grad(fun, tuple(range(len(primals)))), primals, tangents)[1]

@@ -1,0 +1,183 @@
+"""One reverse run of a function, and the linear map that it leaves behind."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from tapeless.errors import NotDifferentiableError
+from tapeless.rules.spaces import space_of, zeros
+from tapeless.runtime import containers as _containers
+from tapeless.runtime import twins as _twins
+from tapeless.runtime.mirrors import dense_size, memory
+from tapeless.runtime.modes import Reverse
+from tapeless.runtime.nesting import deep_recursion
+from tapeless.runtime.structure import Output, field, fill_in, gradient, input_lins, plan_of
+from tapeless.runtime.tangent import Tangent
+
+del _containers, _twins
+
+
+def name_of(fun: Any) -> str:
+    """What to call a function in a message."""
+    return getattr(fun, "__name__", None) or type(fun).__name__
+
+
+def argument_name(fun: Any, where: int | str) -> str:
+    """The name of a parameter given by position or name."""
+    if isinstance(where, str):
+        return where
+    try:
+        return list(inspect.signature(fun).parameters)[where]
+    except (TypeError, ValueError, IndexError):
+        return f"argument {where}"
+
+
+def check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: str) -> None:
+    """Refuse to differentiate with respect to something that has no derivative."""
+    if plan.kind != "none":
+        return
+    start = f"cannot take the {what} of {name_of(fun)} with respect to {argument_name(fun, where)!r}: "
+    if isinstance(x, np.ndarray):
+        raise NotDifferentiableError(
+            f"{start}it is an array of {x.dtype}, which has no derivative; pass an array of floats, x.astype(float)"
+        )
+    number = isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+    way_out = f"; pass a float, {x}.0" if number else "; choose another argument with argnums"
+    raise NotDifferentiableError(f"{start}it is of type {type(x).__name__}, which has no derivative{way_out}")
+
+
+def shared_memory(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as a run takes them: an array that shares memory with an earlier argument is handed over as a copy."""
+    arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+    if len(arrays) < 2:
+        return args, kwargs
+    seen: list[Any] = []
+
+    def apart(x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return x
+        for other in seen:
+            if np.may_share_memory(x, other):
+                copy = x.copy()
+                seen.append(x)
+                return copy
+        seen.append(x)
+        return x
+
+    return tuple([apart(a) for a in args]), {k: apart(v) for k, v in kwargs.items()}
+
+
+class Linearized:
+    """One reverse run: the value, its companion, and the record between inputs and outputs."""
+
+    def __init__(self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: list[Any], what: str) -> None:
+        run = Reverse()
+        self.run = run
+        self.plans = []
+        apart, kwargs = shared_memory(args, kwargs)
+        run.guard_shared(args, apart)
+        args = apart
+        ts: list[Any] = [None] * len(args)
+        kts: dict[str, Any] = dict.fromkeys(kwargs)
+        for w in where:
+            x = args[w] if isinstance(w, int) else kwargs[w]
+            plan = plan_of(x, {})
+            check_differentiable(fun, w, x, plan, what)
+            t = fill_in(run, plan, None, True, {})
+            self.plans.append(plan)
+            if isinstance(w, int):
+                ts[w] = t
+            else:
+                kts[w] = t
+        with deep_recursion():
+            self.value, self.tangent = run.call(fun, args, tuple(ts), kwargs, kts)
+        run.finish()
+        self.lins = [input_lins(p) for p in self.plans]
+
+    def pull(self, pairs: list[tuple[Any, Any]]) -> list[Any]:
+        """Derivatives in the shape of the arguments, for cotangents of entries."""
+        flat = [lin for lins in self.lins for lin in lins]
+        cts = self.run.record.pullback(pairs, flat)
+        table = {lin.index: ct for lin, ct in zip(flat, cts, strict=True)}
+        return [gradient(p, table, {}) for p in self.plans]
+
+    def push(self, tangents: tuple[Any, ...], outputs: Any) -> Any:
+        """The tangent of the result, for tangents of the arguments."""
+        seeds: dict[int, Any] = {}
+        for plan, t in zip(self.plans, tangents, strict=True):
+            seed_plan(plan, t, seeds, set())
+        lins: list[Any] = []
+        collect_lins(outputs, lins, set())
+        inputs = {lin.index: lin for group in self.lins for lin in group}
+        moved = self.run.record.pushforward([(inputs[i], t) for i, t in seeds.items()], lins)
+        return rebuild(outputs, {lin.index: t for lin, t in zip(lins, moved, strict=True)}, {})
+
+
+def seed_plan(plan: Any, t: Any, seeds: dict[int, Any], seen: set[int]) -> None:
+    """Tangents of a record's inputs, from a tangent in the shape of the argument."""
+    if plan.kind == "none" or t is None or id(plan) in seen:
+        return
+    seen.add(id(plan))
+    if plan.kind == "leaf":
+        seeds[plan.lin.index] = t
+    elif plan.kind == "array":
+        base, lin, whole = plan.lin
+        if plan.value is base:
+            seeds[lin.index] = np.asarray(t)
+            return
+        flat = np.zeros(dense_size(base), base.dtype)
+        memory(flat, plan.value, base)[...] = t
+        seeds[lin.index] = np.array(memory(flat, base, base)) if whole else flat
+    elif plan.kind in ("tuple", "list"):
+        for child, part in zip(plan.children, t, strict=True):
+            seed_plan(child, part, seeds, seen)
+    else:
+        for k, child in plan.children.items():
+            seed_plan(child, field(t, k, False), seeds, seen)
+
+
+def collect_lins(out: Any, lins: list[Any], seen: set[int]) -> None:
+    """The entries of the record that a result consists of."""
+    if isinstance(out, Output):
+        if out.lin is not None:
+            lins.append(out.lin)
+    elif out is not None and id(out[2]) not in seen:
+        seen.add(id(out[2]))
+        for child in out[2] if out[0] in ("tuple", "list") else out[2].values():
+            collect_lins(child, lins, seen)
+
+
+def rebuild(out: Any, table: dict[int, Any], memo: dict[int, Any]) -> Any:
+    """Tangents in the shape of the result."""
+    if out is None:
+        return None
+    if isinstance(out, Output):
+        t = None if out.lin is None else table.get(out.lin.index)
+        return zeros(out.space) if t is None else t
+    kind, cls, children = out
+    if kind == "tuple":
+        parts = [rebuild(c, table, memo) for c in children]
+        return cls(*parts) if hasattr(cls, "_fields") else tuple(parts)
+    if id(children) in memo:
+        return memo[id(children)]
+    if kind == "list":
+        items: list[Any] = []
+        memo[id(children)] = items
+        items += [rebuild(c, table, memo) for c in children]
+        return items
+    if kind == "dict":
+        made: dict[Any, Any] = {}
+        memo[id(children)] = made
+        for k, c in children.items():
+            made[k] = rebuild(c, table, memo)
+        return made
+    found = memo[id(children)] = Tangent(cls.__name__, {})
+    for k, c in children.items():
+        found._fields[k] = rebuild(c, table, memo)
+    return found
+
+
+__all__ = ["Linearized", "argument_name", "check_differentiable", "name_of", "space_of"]
