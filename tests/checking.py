@@ -547,7 +547,8 @@ class Check:
     def tangents(self, direction: np.ndarray) -> tuple:
         return as_tangent(self.args, direction)
 
-    def all(self) -> Any:
+    def prepare(self) -> bool:
+        """False where the plain program raises: then that has been checked, and there is no derivative."""
         again = run(self.f, self.fresh())
         name = f"{self.name}: the plain program run twice"
         same_effects(name, again, self.plain)
@@ -555,13 +556,18 @@ class Check:
         assert found is None, f"{name}: {found}"
         if self.plain.error is not None:
             self.check_raises()
-            return None
+            return False
         self.value = clone(self.plain.value)
         self.outputs = vector(self.value, shared=False)
         self.direction = self.random.standard_normal(self.point.size)
         self.weights = 1.0 + self.random.random(self.outputs.size)
         self.in_labels = labels_of(self.args, "argument ")
         self.out_labels = labels_of(self.value, "output", shared=False)
+        return True
+
+    def all(self) -> Any:
+        if not self.prepare():
+            return None
         self.check_forward()
         self.check_reverse()
         self.check_linearize()

@@ -1,0 +1,157 @@
+"""Generated programs: value and effects against the plain call, the modes against each other and
+finite differences.
+
+`TAPELESS_PROPERTY_EXAMPLES` (default 2000) is the number of programs, `TAPELESS_PROPERTY_SEED` picks others.
+A failure shows a program reduced to what still fails, ready to be pasted into a file.
+"""
+
+import importlib.util
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from program_source import programs, smallest
+
+import tapeless as tl
+from checking import Check, finite_difference, run, vector
+
+EXAMPLES = int(os.environ.get("TAPELESS_PROPERTY_EXAMPLES", "2000"))
+SEED = os.environ.get("TAPELESS_PROPERTY_SEED")
+SHARDS = 8  # tests, so that several processes share the work
+numbers = itertools.count()
+
+POINTS = [
+    (0.42, -0.67, [0.31, -0.52, 0.93], [0.7, -0.2, 1.1]),
+    (1.23, 0.38, [-0.74, 1.18, 0.27], [0.2]),
+    (-0.36, 1.41, [0.88, 0.46, -1.05], [-0.5, 0.9]),
+]
+
+
+def load(source: str, folder: Path):
+    """The program, from a file, as a user's would be."""
+    name = f"generated_{next(numbers)}"
+    path = folder / f"{name}.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.program
+
+
+def arguments(point: int) -> tuple:
+    x, y, a, items = POINTS[point]
+    a = np.array(a)
+    return x, y, a, np.outer(a, [0.6, -0.9, 1.2]) + np.arange(9.0).reshape(3, 3) * 0.07, list(items)
+
+
+def smooth_slope(check: Check) -> np.ndarray | None:
+    """Finite differences, or None where the program has a kink or a jump close by."""
+    try:
+        coarse, coarse_error = finite_difference(check.along(check.direction), 1e-3)
+        fine, fine_error = finite_difference(check.along(check.direction), 1e-5)
+    except Exception:  # noqa: BLE001  another branch raised
+        return None
+    if coarse.shape != check.outputs.shape or fine.shape != check.outputs.shape:
+        return None
+    scale = 1.0 + np.max(np.abs(fine))
+    if max(coarse_error, np.max(np.abs(coarse - fine))) > 1e-6 * scale:
+        return None
+    return coarse
+
+
+def hold(program, args: tuple, order: int) -> None:
+    check = Check(program, args, order, 1e-5, False, 0, 1e-3, tl)
+    if check.prepare():
+        check.check_forward()
+        want = smooth_slope(check)
+        if want is not None:
+            scale = check.slope_scale + np.max(np.abs(want))
+            np.testing.assert_allclose(check.forward, want, rtol=1e-5, atol=1e-5 * scale, err_msg="jvp")
+        check.check_reverse()
+        if order > 1:
+            check.check_linearize()
+            check.check_gradient()
+            check.check_second_order()
+
+
+def failure(source: str, folder: Path, point: int, order: int) -> BaseException | None:
+    try:
+        hold(load(source, folder), arguments(point), order)
+    except Exception as error:  # noqa: BLE001  any failure is reduced and then raised
+        return error
+    return None
+
+
+def same_kind(a: BaseException | None, b: BaseException) -> bool:
+    return a is not None and type(a) is type(b) and str(a).split(":")[:2] == str(b).split(":")[:2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("generated")
+
+
+def property_of(shard: int):
+    @settings(
+        max_examples=-(-EXAMPLES // SHARDS),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+        print_blob=False,
+    )
+    @seed(1000 * int(SEED or 0) + shard)
+    @given(source=programs(), point=st.integers(0, 2), second=st.integers(0, 9))
+    def holds(folder, source, point, second):
+        order = 2 if second == 9 else 1
+        error = failure(source, folder, point, order)
+        if error is not None:
+            small = smallest(source, lambda text: same_kind(failure(text, folder, point, order), error))
+            error = failure(small, folder, point, order) or error
+            body = small[small.index("def program") :]
+            error.add_note(f"at arguments{arguments(point)}, order {order}\n{body}")
+            raise error
+
+    return holds
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_generated_programs(folder, shard):
+    property_of(shard)(folder=folder)
+
+
+def test_the_generator_reaches_what_it_should(folder):
+    """Most programs run to the end, many branches of the grammar occur, few end in an exception."""
+    seen, ended = [], []
+
+    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @seed(0)
+    @given(source=programs())
+    def collect(source):
+        seen.append(source[source.index("def program") :])
+        outcome = run(load(source, folder), arguments(len(seen) % 3))
+        assert outcome.error is None or type(outcome.error) in (ValueError, KeyError), outcome.error
+        if outcome.error is None:
+            assert np.all(np.isfinite(vector(outcome.value)))
+            ended.append(source)
+
+    collect()
+    assert len(ended) > 0.75 * len(seen)
+    text = "\n".join(seen)
+    for form in (
+        "elif",
+        "while",
+        "break",
+        "continue",
+        "try:",
+        "finally:",
+        "nonlocal",
+        "np.add.at",
+        ".T",
+        "Box(",
+    ):
+        assert text.count(form) >= 5, f"{form!r} hardly occurs"
