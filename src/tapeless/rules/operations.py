@@ -199,8 +199,11 @@ class Gather(Operation):
     scatters = True
 
     def __init__(self, window: Any) -> None:
-        self.window = window if callable(window) else freeze(window)
-        self.fancy = not callable(window) and _fancy(self.window)
+        if type(window) is int or callable(window):
+            self.window, self.fancy = window, False
+        else:
+            self.window = freeze(window)
+            self.fancy = _fancy(self.window)
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         window = self.window
@@ -237,8 +240,11 @@ class Overwrite(Operation):
     dense = True
 
     def __init__(self, window: Any) -> None:
-        self.window = window if callable(window) else freeze(window)
-        self.fancy = not callable(window) and _fancy(self.window)
+        if type(window) is int or callable(window):
+            self.window, self.fancy = window, False
+        else:
+            self.window = freeze(window)
+            self.fancy = _fancy(self.window)
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         new, value = np.array(tangents[0]), tangents[1]

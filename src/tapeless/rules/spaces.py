@@ -40,6 +40,12 @@ FLOAT = Space("float", np.dtype(np.float64), ())
 COMPLEX = Space("complex", np.dtype(np.complex128), ())
 
 
+_SCALARS = {
+    kind: Space("scalar", np.dtype(kind), ())
+    for kind in (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
+}
+
+
 class Symbolic:
     """A tangent that is an entry of a record rather than a number: the base of `autodiff.linear.Lin`.
 
@@ -64,7 +70,7 @@ def space_of(x: Any) -> Space | None:
     if kind is complex:
         return COMPLEX
     if isinstance(x, np.generic):
-        return Space("scalar", x.dtype, ()) if x.dtype.kind in "fc" else None
+        return _SCALARS.get(kind)
     if isinstance(x, Symbolic):
         return x.space
     if isinstance(x, Space):

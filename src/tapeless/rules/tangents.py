@@ -16,6 +16,7 @@ from tapeless.rules.spaces import FLOAT, Space, Symbolic, fit, has_nan, space_of
 # tangent
 _DROPPED = ("out", "initial")
 _LIST = (list, tuple)
+_REAL = (float, int)
 
 
 def tangent(
@@ -65,40 +66,45 @@ def _only(out: Any) -> Any:
 def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
     """The quick road for Python floats: an entry of the record is a tuple of partials, without an object."""
     try:
-        if rule.separate:
-            ps = tuple(
-                [
-                    p and p(y, *args) if t is not None else None
-                    for p, t in zip(rule.partials, targs, strict=False)
-                ]
-            )
-        else:
+        if not rule.separate:
             ps = rule.partials(y, *args)
+        elif len(targs) == 2 and targs[1] is None and targs[0] is not None:
+            ps = rule.partials[0](y, *args)  # such as x ** 2: the other partial is the dear one
+        else:
+            ps = _evaluate(rule, y, args, [t is not None for t in targs])
     except (ArithmeticError, ValueError):
         ps = _partials_anyway(rule, y, args, targs)
     if type(ps) is not tuple:
+        t = targs[0]
+        if type(ps) is float and isinstance(t, Symbolic) and t.space is FLOAT:
+            return t.record.append((ps,), (t.index,), FLOAT)
         ps = (ps,)
-    record, parents, factors, total = None, [], [], 0.0
+    elif len(targs) == 2 and len(ps) == 2:
+        (p, q), (t, u) = ps, targs
+        if t is None:
+            if type(q) in _REAL and isinstance(u, Symbolic) and u.space is FLOAT:
+                return u.record.append((q,), (u.index,), FLOAT)
+        elif type(p) in _REAL and isinstance(t, Symbolic) and t.space is FLOAT:
+            if u is None:
+                return t.record.append((p,), (t.index,), FLOAT)
+            if type(q) in _REAL and u.space is FLOAT:
+                return t.record.append((p, q), (t.index, u.index), FLOAT)
+    parents, factors, total = [], [], 0.0
+    lin = None
     for p, t in zip(ps, targs, strict=False):
         if t is None or p is None:
             continue
-        if type(p) is not float and type(p) is not int:
-            if not isinstance(p, float):
-                return _elementwise(rule, y, args, targs)
-            p = float(p)
-        if isinstance(t, Symbolic):
-            if t.space is not FLOAT:
-                return _elementwise(rule, y, args, targs)
-            record = t.record
+        if isinstance(t, Symbolic) and t.space is FLOAT and isinstance(p, (float, int)):
+            lin = t
             parents.append(t.index)
-            factors.append(p)
-        elif type(t) is float:
+            factors.append(float(p))
+        elif type(t) is float and isinstance(p, (float, int)):
             parents.append(-1)
-            total += p * t if t != 0.0 and p != 0.0 else 0.0
+            total += float(p * t) if t != 0.0 and p != 0.0 else 0.0
         else:
             return _elementwise(rule, y, args, targs)
-    if record is not None:
-        return record.append(tuple(factors), tuple(parents), FLOAT)
+    if lin is not None:
+        return lin.record.append(tuple(factors), tuple(parents), FLOAT)
     return total if parents else None
 
 
