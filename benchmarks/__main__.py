@@ -1,0 +1,46 @@
+"""`python -m benchmarks`: run them, print the tables, say which targets are met."""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import harness
+
+NAMES = ("scalars", "lstm", "solve_ivp", "dispatch", "first_call", "memory")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all by default")
+    parser.add_argument("--smoke", action="store_true", help="a quick run, to show that everything works")
+    parser.add_argument("--no-peers", action="store_true", help="without the other tools")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to FILE")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write the report as markdown to FILE")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in NAMES]
+    if unknown:
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    settings = harness.Settings(smoke=options.smoke, peers=not options.no_peers)
+
+    for name, value in harness.machine().items():
+        print(f"{name}: {value}")
+    tables = []
+    for name in options.names or NAMES:
+        for table in importlib.import_module(f"benchmarks.{name}").run(settings):
+            harness.show(table)
+            sys.stdout.flush()
+            tables.append(table)
+    if options.json:
+        options.json.write_text(json.dumps(harness.as_json(tables), indent=1) + "\n", encoding="utf-8")
+    if options.write:
+        options.write.write_text(harness.markdown(tables), encoding="utf-8")
+    missed = [target for table in tables for target in table.targets if not target.met]
+    failed = [text for table in tables for text in table.failures]
+    print(f"\n{len(missed)} targets missed, {len(failed)} programs failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
