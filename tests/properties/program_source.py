@@ -463,7 +463,7 @@ class Writer:
     def while_loop(self, depth: int) -> None:
         n = self.name("n")
         self.emit(f"{n} = 0")
-        self.emit(f"while {n} < 3 and {self.condition()}:")
+        self.emit(f"while {n} < 3 and ({self.condition()}):")
         self.indent += 1
         self.emit(f"{n} += 1")
         self.indent -= 1
