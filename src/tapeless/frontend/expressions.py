@@ -259,13 +259,43 @@ class Expressions(Builder):
                 keywords=(),
                 starred=(False, False),
             )
-        if name in ("locals", "vars", "dir") and not node.args:
-            self.unsupported(f"`{name}()`, which looks at the frame,", "name the variables")
+        if name in ("locals", "vars", "dir") and not node.args and not node.keywords:
+            found = self.frame()
+            plain: dict[str, Any] = {"keywords": (), "starred": (False,)}
+            return found if name != "dir" else self.op("call", (Lit(sorted), found), into, **plain)
+        if name in ("eval", "exec") and len(node.args) == 1 and not isinstance(node.args[0], ast.Starred):
+            return self.evaluated(node, into)
         if isinstance(func, ast.Attribute):
             operands, attrs = self.arguments([func.value], node)
             return self.op("call_method", operands, into, name=self.mangle(func.attr), **attrs)
         operands, attrs = self.arguments([func], node)
         return self.op("call", operands, into, **attrs)
+
+    def frame(self) -> Var:
+        """What `locals()` gives: a dict of the variables that are bound at this point."""
+        table = self.op("dict", spread=())
+        names = self.locals.union(self.cells, *self.scopes)
+        for name in sorted(names):
+            caught = self.temp("caught")
+
+            def keep(name: str = name) -> None:
+                self.emit("setitem", (table, Lit(name), self.load_name(name)))
+
+            other = self.in_block(lambda: self.emit("raise", cause=False))
+
+            def unless_unbound(caught: Var = caught, other: Block = other) -> None:
+                self.emit("if", (self.op("matches", (caught, Lit(NameError))),), blocks=(Block(), other))
+
+            blocks = (self.in_block(keep), self.in_block(unless_unbound), Block(), Block())
+            self.emit("try", outs=(caught,), blocks=blocks, handles=True, finally_=False)
+        return table
+
+    def evaluated(self, node: ast.Call, into: Var | None) -> Operand:
+        """`eval(text)` and `exec(text)` see the frame's names: they are handed in."""
+        function, text = self.expressions([node.func, node.args[0]])
+        names = self.op("call", (self.op("global", name="globals"),), keywords=(), starred=())
+        args = (function, text, names, self.frame())
+        return self.op("call", args, into, keywords=(), starred=(False,) * 3)
 
     def arguments(
         self, first: list[ast.expr], node: ast.Call | ast.ClassDef

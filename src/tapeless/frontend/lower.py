@@ -337,7 +337,7 @@ class Lowering(Matching):
             return
         item, rest = items[0], items[1:]
         manager = self.stable(self.expression(item.context_expr))
-        entered = self.op("call_method", (manager,), name="__enter__", keywords=(), starred=())
+        entered = self.op("call_method", (manager,), name="__enter__", keywords=(), starred=(), special=True)
         hit, caught = self.temp("hit"), self.temp("caught")
         self.emit("copy", (Lit(False),), (hit,))
 
@@ -347,8 +347,8 @@ class Lowering(Matching):
             self.with_items(rest, body)
 
         def leave(*args: Operand) -> Operand:
-            attrs: dict[str, Any] = {"name": "__exit__", "keywords": (), "starred": (False,) * 3}
-            return self.op("call_method", (manager, *args), **attrs)
+            attrs: dict[str, Any] = {"keywords": (), "starred": (False,) * 3, "special": True}
+            return self.op("call_method", (manager, *args), name="__exit__", **attrs)
 
         def failed() -> None:
             self.emit("copy", (Lit(True),), (hit,))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SELF_MATCHING = (bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple)
+#: The flag of `int`, `str`, `list`, … and their subclasses: `case int(x)` binds the subject itself.
+MATCHES_ITSELF = 1 << 22
+MISSING = object()
 
 
 def match_sequence(subject: Any, count: int, star: int | None) -> Any:
@@ -47,24 +49,37 @@ def match_mapping(subject: Any, keys: tuple[Any, ...], rest: bool) -> Any:
 
 def match_class(subject: Any, kind: Any, positional: int, attributes: tuple[str, ...]) -> Any:
     """The parts of a class pattern: positional ones by `__match_args__`, then the named ones."""
+    if not isinstance(kind, type):
+        raise TypeError("called match pattern must be a type")
     if not isinstance(subject, kind):
         return None
-    if positional == 1 and kind in _SELF_MATCHING:
-        values = [subject]
-    else:
-        names = getattr(kind, "__match_args__", ())
-        if positional > len(names):
+    names: tuple[Any, ...] = attributes
+    values = []
+    if positional:
+        first = getattr(kind, "__match_args__", None)
+        itself = first is None and kind.__flags__ & MATCHES_ITSELF != 0
+        if first is None:
+            first = ()
+        if type(first) is not tuple:
+            raise TypeError(f"{kind.__name__}.__match_args__ must be a tuple (got {type(first).__name__})")
+        allowed = 1 if itself else len(first)
+        if positional > allowed:
+            plural = "" if allowed == 1 else "s"
             raise TypeError(
-                f"{kind.__name__}() accepts {len(names)} positional sub-pattern{'s' * (len(names) != 1)} "
-                f"({positional} given)"
+                f"{kind.__name__}() accepts {allowed} positional sub-pattern{plural} ({positional} given)"
             )
-        values = []
-        for i in range(positional):
-            if not hasattr(subject, names[i]):
-                return None
-            values.append(getattr(subject, names[i]))
-    for name in attributes:
-        if not hasattr(subject, name):
+        if itself:
+            values.append(subject)
+        else:
+            names = first[:positional] + attributes
+    for i in range(len(names)):
+        name = names[i]
+        if not isinstance(name, str):
+            raise TypeError(f"__match_args__ elements must be strings (got {type(name).__name__})")
+        if name in names[:i]:
+            raise TypeError(f"{kind.__name__}() got multiple sub-patterns for attribute {name!r}")
+        value = getattr(subject, name, MISSING)
+        if value is MISSING:
             return None
-        values.append(getattr(subject, name))
+        values.append(value)
     return values

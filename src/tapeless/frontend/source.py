@@ -29,8 +29,8 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     index = _index(code.co_filename, module_globals)
     if index is None:
         raise SourceUnavailableError(
-            f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a file or "
-            "a notebook cell, give a rule with tapeless.jvp_rule, or declare it constant with tapeless.constant"
+            f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a "
+            "file or a notebook cell, give a rule with tapeless.jvp_rule, or declare it with tapeless.constant"
         )
     candidates = index.get((code.co_name, code.co_firstlineno), [])
     if len(candidates) > 1:

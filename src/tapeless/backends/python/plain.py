@@ -1,7 +1,7 @@
 """An untyped Program as a plain Python function again: nothing is specialised, nothing is differentiated.
 
-This is the proof of the frontend, and a debugging aid: `to_function(f)` must behave exactly as `f`.  It shares the
-globals, defaults and closure cells of `f`; functions written inside `f` go the same road when they are made.
+This is the proof of the frontend, and a debugging aid: `to_function(f)` must behave exactly as `f`, whose
+globals, defaults and closure cells it has.  Functions written inside `f` go the same road when they are made.
 """
 
 from __future__ import annotations
@@ -244,6 +244,8 @@ class Plain:
                 return f"{func}({', '.join(rest)})"
             case "call_method":
                 obj, *rest = mark_call(op, args)
+                if attrs.get("special"):
+                    return f"_tl{attrs['name'].rstrip('_')[1:]}({', '.join([obj, *rest])})"
                 return f"{obj}.{attrs['name']}({', '.join(rest)})"
             case "function" | "class":
                 return self.make(op, args)
@@ -395,6 +397,8 @@ def _runtime(module_globals: dict[str, Any]) -> dict[str, Any]:
         "_tl_load": load_cell,
         "_tl_delete": delete_cell,
         "_tl_matches": matches,
+        "_tl_enter": enter,
+        "_tl_exit": leave,
         "_tl_slice": slice,
         "_tl_BaseException": BaseException,
     }
@@ -417,6 +421,31 @@ def load_cell(cell: CellType, name: str, free: bool) -> Any:
 def delete_cell(cell: CellType, name: str, free: bool) -> None:
     load_cell(cell, name, free)
     del cell.cell_contents
+
+
+def enter(manager: Any) -> Any:
+    """What `with` does first: both methods are looked up on the type, then one is called."""
+    kind = type(manager)
+    start, end = (special(manager, name) for name in ("__enter__", "__exit__"))
+    missed = "" if end is not None or start is None else " (missed __exit__ method)"
+    if start is None or end is None:
+        raise TypeError(f"{kind.__name__!r} object does not support the context manager protocol{missed}")
+    return start()
+
+
+def leave(manager: Any, *error: Any) -> Any:
+    method = special(manager, "__exit__")
+    return None if method is None else method(*error)
+
+
+def special(value: Any, name: str) -> Any:
+    """A method as the interpreter finds it, on the type and not on the instance."""
+    for kind in type(value).__mro__:
+        if name in vars(kind):
+            found = vars(kind)[name]
+            bind = getattr(type(found), "__get__", None)
+            return found if bind is None else bind(found, value, type(value))
+    return None
 
 
 def matches(error: BaseException, kind: Any) -> bool:
