@@ -83,7 +83,7 @@ def short_circuit_effects(x):
         print(name)
         return value
 
-    y = shout("a", x - 0.4) and shout("b", x * x)
+    y = shout("a", x - 0.45) and shout("b", x * x)
     z = shout("c", 0.0) or shout("d", x * 3.0) or shout("e", 1.0)
     return y + z
 

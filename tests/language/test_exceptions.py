@@ -2,6 +2,7 @@
 
 import math
 
+import asserting
 import numpy as np
 import pytest
 
@@ -257,19 +258,9 @@ def escapes_from_a_loop(x):
             return {}[x[-1]]
 
 
-def asserts(x):
-    assert x[0] > 10.0, f"too small: {x[0]:.1f}"
-
-
-@pytest.mark.parametrize("program", [escapes, escapes_from_a_loop, asserts])
+@pytest.mark.parametrize("program", [escapes, escapes_from_a_loop])
 def test_exceptions_that_leave(program):
     check(program, [0.5, 1.5])
-
-
-def asserted(x):
-    assert x > 0, "positive"
-    assert isinstance(x, float)
-    return x * x
 
 
 def deleted(x):
@@ -286,5 +277,8 @@ def deleted(x):
 
 
 def test_assert_and_del():
-    check(asserted, 0.7)
+    check(asserting.asserted, 0.7)
+    check(asserting.asserted_and_caught, 0.4)
+    check(asserting.asserted_and_caught, 0.9)
+    check(asserting.asserts, [0.5, 1.5])
     check(deleted, 0.7)
