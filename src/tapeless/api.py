@@ -16,7 +16,7 @@ from tapeless.rules.spaces import space_of
 from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import deep_recursion
-from tapeless.runtime.structure import check_tangent, fill_in, outputs_of, pair_up, plan_of, result_tangent
+from tapeless.runtime.structure import cast_leaf, check_tangent, fill_in, outputs_of, pair_up, plan_of, result_tangent
 from tapeless.runtime.tracebacks import user_frames_only
 
 Argnums = int | str | Sequence[int | str]
@@ -224,7 +224,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
         if dx is not None:
             check_differentiable(fun, i, x, plan, "jvp")
             check_tangent(plan, dx, f"the tangent of {argument_name(fun, i)!r}", set())
-        ts.append(fill_in(run, plan, _cast_leaf(x, dx), False, {}))
+        ts.append(fill_in(run, plan, dx, False, {}))
     with user_frames_only(), deep_recursion():
         value, t = run.call(fun, tuple(primals), tuple(ts))
     run.finish()
@@ -237,18 +237,6 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 def _check_aux(fun: Any, value: Any) -> None:
     if not isinstance(value, tuple) or len(value) != 2:
         raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}")
-
-
-def _cast_leaf(x: Any, t: Any) -> Any:
-    if t is None:
-        return None
-    if type(x) is float:
-        return float(t)
-    if type(x) is complex:
-        return complex(t)
-    if isinstance(x, np.inexact):
-        return x.dtype.type(t)
-    return t
 
 
 def source(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
+from types import CellType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Attributes(Operators):
                 return self.number_attribute(x, dx, name, found)
         if isinstance(x, type):
             return self.class_attribute(x, name)
+        if kind is CellType and name == "cell_contents":
+            return x.cell_contents, self.look(x, 0)
         if kind is super:
             return self.super_attribute(x, name)
         if isinstance(x, tuple):
@@ -161,6 +163,10 @@ class Attributes(Operators):
     def plain_setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
         """What `object.__setattr__` does: descriptors of the class, then the instance's own attributes."""
         kind = type(x)
+        if kind is CellType:
+            x.cell_contents = value
+            self.put(x, 0, t)
+            return
         found = _on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
         if type(found) is property and found.fset is not None:
             self.call(found.fset, (x, value), (None, t))

@@ -78,9 +78,11 @@ class Calls(Items):
             return self.construct(f, args, ts, kw or {}, kts or {})
         if kind is BuiltinFunctionType or kind is types.MethodWrapperType:
             me = f.__self__
+            if f.__name__ == "__new__" and isinstance(me, type):
+                return self.new_object(me, args, ts, kw or {}, kts or {})
             if me is not None and not isinstance(me, (ModuleType, type)):
-                found = getattr(type(me), f.__name__, None)
-                if found is not None and type(found) is not BuiltinFunctionType:
+                found = _descriptor(type(me), f)
+                if found is not None:
                     t = self.look(f, "__self__") if isinstance(me, (tuple, float, complex)) else None
                     return self.call_descriptor(found, f, (me, *args), (t, *ts), kw, kts)
             return self.foreign(f, args, ts, kw, kts)
@@ -107,7 +109,7 @@ class Calls(Items):
 
     def call_method(self, x: Any, dx: Any, name: str, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
         kind = type(x)
-        if kind is ModuleType:
+        if kind is ModuleType or kind is np.ufunc:
             return self.call(getattr(x, name), args, ts, kw, kts)
         if type(kind.__getattribute__) is not FunctionType and not isinstance(x, type) and kind is not super:
             found = getattr(kind, name, None)
@@ -392,6 +394,23 @@ class Calls(Items):
             return obj, None
         return self.foreign(cls, args, ts, kw, kts)
 
+    def new_object(self, base: type, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """`base.__new__(cls, …)` of a class that is not written in Python."""
+        cls = args[0]
+        if issubclass(base, BaseException):
+            obj = base.__new__(*args, **kw)
+            self.put(obj, "args", tuple_tangent(ts[1:]))
+            return obj, None
+        if base in (float, complex) or issubclass(base, np.generic):
+            rule = lookup(base)
+            if rule is not None and not kw and len(args) == 2:
+                y = base.__new__(*args)
+                return y, self.derive(rule, y, args[1:], {}, (self.tangent_of(args[1], ts[1]),), {})
+        if base in (object, list, dict, set, type):
+            return base.__new__(*args, **kw), None
+        del cls
+        return self.foreign(base.__new__, args, ts, kw, kts)
+
     def construct_builtin(self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
         """An instance of a subclass of a builtin container."""
         if issubclass(base, (tuple, frozenset)):
@@ -463,7 +482,7 @@ class Calls(Items):
         for cell in cells:
             if has_cell_tangent(self, cell) and code.co_name and cell_read_by(code, cell, body):
                 self.untracked(f"an attribute of class {name}, computed in the class body,")
-        return builtins.__build_class__(body, name, *bases, **(kw or {}))
+        return build_class(body, name, bases, kw or {})
 
     def import_(self, module: Any, name: str, names: Any, level: int, leaf: bool) -> Any:
         found = __import__(name, module, None, names or None, level)
@@ -545,6 +564,11 @@ class Calls(Items):
         raise NotImplementedError
 
 
+def build_class(body: FunctionType, name: str, bases: Any, kw: Any) -> Any:
+    """A class from the function of its body."""
+    return builtins.__build_class__(body, name, *bases, **kw)
+
+
 def has_cell_tangent(run: Calls, cell: Any) -> bool:
     return run.look(cell, 0) is not None
 
@@ -564,6 +588,19 @@ def handler_of_unhashable(f: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _descriptor(kind: type, f: Any) -> Any:
+    """The method of a C type that the bound method `f` was made from."""
+    name = f.__name__
+    home = getattr(f, "__objclass__", None)
+    if home is not None:
+        return home.__dict__.get(name)
+    for cls in kind.__mro__:
+        found = cls.__dict__.get(name)
+        if type(found) in (types.MethodDescriptorType, types.WrapperDescriptorType):
+            return found
+    return None
 
 
 def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:

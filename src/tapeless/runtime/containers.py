@@ -244,12 +244,6 @@ def _copy_method(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return value, None
 
 
-@handle(list.index, tuple.index, list.count, tuple.count, deque.index, deque.count, list.__len__, dict.__len__,
-        dict.keys, dict.__contains__, set.__contains__, list.__contains__, dict.fromkeys)
-def _plain(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:  # replaced below: needs the name of the method
-    raise NotImplementedError
-
-
 def _plain_method(method: Any) -> Any:
     def run_plain(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
         return method(*args, **kw), None
@@ -261,7 +255,6 @@ for _method in (list.index, tuple.index, list.count, tuple.count, deque.index, d
                 dict.keys, dict.__contains__, set.__contains__, list.__contains__, OrderedDict.keys, OrderedDict.move_to_end,
                 set.isdisjoint, set.issubset, set.issuperset, dict.__len__, tuple.__len__, set.__len__):
     HANDLERS[_method] = _plain_method(_method)
-del HANDLERS[dict.fromkeys]
 
 
 @handle(list, builtins.list.__init__)
@@ -271,8 +264,6 @@ def _list(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
         return _extend(run, args, ts, kw, kts)
     if not args or kw:
         return list(*args, **kw), None
-    if isinstance(args[0], list) and type(args[0]) is not list and len(args) == 1 and ts == (None,) and False:
-        return None, None
     _check_iterable(args[0], list)
     values, more = run.collect(args[0], ts[0])
     return run.filled(values, more), None
@@ -292,11 +283,6 @@ def _tuple(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     _check_iterable(args[0], tuple)
     values, more = run.collect(args[0], ts[0])
     return tuple(values), tuple_tangent(more)
-
-
-@handle(set, frozenset)
-def _set_placeholder(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    raise NotImplementedError
 
 
 def _set_maker(kind: Any) -> Any:
@@ -401,7 +387,7 @@ def _deque_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 # ---- dict
 
 
-@handle(dict, OrderedDict)
+@handle(dict)
 def _dict(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x: dict[Any, Any] = {}
     _dict_update(run, (x, *args), (None, *ts), kw, kts)
@@ -464,7 +450,7 @@ def _dict_pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if args[1] not in x and len(args) > 2:
         return args[2], ts[2]
     t = run.look(x, args[1])
-    value = x.pop(args[1]) if isinstance(x, OrderedDict) else dict.pop(x, args[1])
+    value = OrderedDict.pop(x, args[1]) if isinstance(x, OrderedDict) else dict.pop(x, args[1])
     run.put(x, args[1], None)
     return value, t
 
@@ -483,11 +469,6 @@ def _setdefault(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if key not in x:
         _put(run, x, key, args[2] if len(args) > 2 else None, ts[2] if len(ts) > 2 else None)
     return dict.__getitem__(x, key), run.look(x, key)
-
-
-@handle(dict.values, OrderedDict.values, dict.items, OrderedDict.items)
-def _views(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    raise NotImplementedError
 
 
 for _kind in (dict, OrderedDict):
@@ -703,7 +684,7 @@ def _object_new(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(BaseException.__init__, Exception.__init__)
 def _exception_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].__init__ if False else BaseException.__init__(args[0], *args[1:])
+    BaseException.__init__(args[0], *args[1:])
     run.put(args[0], "args", tuple_tangent(ts[1:]))
     return None, None
 
@@ -727,11 +708,6 @@ def _type(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(super)
 def _super(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return super(*args), None
-
-
-@handle(property, classmethod, staticmethod, range, slice, object, functools.cached_property, functools.lru_cache)
-def _construct_plain(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    raise NotImplementedError
 
 
 def _maker(kind: Any) -> Any:
@@ -896,22 +872,57 @@ def _make_partial(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return f, None
 
 
+class _Cache:
+    """What a function behind `lru_cache` has stored in this run: an earlier run's values are constants."""
+
+    def __init__(self, f: Any) -> None:
+        self.function = f
+        self.table: OrderedDict[Any, Any] = OrderedDict()
+        self.before = f.cache_info()
+        self.hits = self.misses = 0
+
+    def info(self) -> Any:
+        size = len(self.table) + self.before.currsize
+        if self.before.maxsize is not None:
+            size = min(size, self.before.maxsize)
+        hits, misses = self.before.hits + self.hits, self.before.misses + self.misses
+        return type(self.before)(hits, misses, self.before.maxsize, size)
+
+
+def _cache_of(run: Any, f: Any) -> _Cache:
+    found = run.caches.get(id(f))
+    if found is None:
+        found = run.caches[id(f)] = _Cache(f)
+    return found  # type: ignore[no-any-return]
+
+
 def _cached(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    """A function behind `lru_cache`: one cache for each run, since an earlier run's values are constants."""
-    if not hasattr(f, "__wrapped__"):
-        return run.foreign(f, args, ts, kw, kts)  # type: ignore[no-any-return]
-    typed = f.cache_parameters()["typed"]
-    cache = run.caches.setdefault(id(f), (f, OrderedDict()))[1]
-    key = functools._make_key(args, kw, typed)
-    if key in cache:
-        cache.move_to_end(key)
-        return cache[key]  # type: ignore[no-any-return]
+    cache = _cache_of(run, f)
+    parameters = f.cache_parameters()
+    key = functools._make_key(args, kw, parameters["typed"])
+    table = cache.table
+    if key in table:
+        cache.hits += 1
+        table.move_to_end(key)
+        return table[key]  # type: ignore[no-any-return]
+    cache.misses += 1
     result = run.call(f.__wrapped__, args, ts, kw, kts)
-    cache[key] = result
-    maxsize = f.cache_parameters()["maxsize"]
-    if maxsize is not None and len(cache) > maxsize:
-        cache.popitem(last=False)
+    if parameters["maxsize"] != 0:
+        table[key] = result
+    if parameters["maxsize"] is not None and len(table) > parameters["maxsize"]:
+        table.popitem(last=False)
     return result  # type: ignore[no-any-return]
+
+
+_LRU = type(functools.lru_cache(lambda: None))
+HANDLERS[_LRU.cache_info] = lambda run, args, ts, kw, kts: (_cache_of(run, args[0]).info(), None)
+
+
+@handle(_LRU.cache_clear)
+def _cache_clear(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    args[0].cache_clear()
+    run.caches.pop(id(args[0]), None)
+    return None, None
 
 
 CALLABLE_TYPES[type(functools.lru_cache(lambda: None))] = _cached
@@ -974,23 +985,13 @@ def _ufunc_at(run: Any, ufunc: Any, args: Any, ts: Any) -> Pair:
         spread = np.zeros(np.shape(positions), a.dtype)
         value, _ = run.primitive(_rule(np.add), np.add, (spread, b), (None, db))
         moved, _ = run.call(scatter_sum, (zeros.size, np.asarray(positions), value), (None, None, None))
-        run.array_inplace("Add" if ufunc is np.add else "Sub", _Shadow.view(run, a), moved.reshape(a.shape), None) if False else None
+        moved, _ = run.call_method(moved, None, "reshape", (a.shape,), (None,))
         before = a.copy()
-        _inplace_tangent(run, ufunc, a, moved.reshape(a.shape))
+        run.array_inplace("Add" if ufunc is np.add else "Sub", a, moved, None)
         a[...] = before
     ufunc.at(a, index, b)
     run.snapshots.clear()
     return None, None
-
-
-class _Shadow:
-    @staticmethod
-    def view(run: Any, a: Any) -> Any:
-        return a
-
-
-def _inplace_tangent(run: Any, ufunc: Any, a: Any, moved: Any) -> None:
-    run.array_inplace("Add" if ufunc is np.add else "Sub", a, moved, None)
 
 
 def _rule(f: Any) -> Any:

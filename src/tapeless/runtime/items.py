@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ NONE_TUPLES = tuple((None,) * n for n in range(32))
 _LIST_ITERATOR = type(iter([]))
 _TUPLE_ITERATOR = type(iter(()))
 _REVERSED = type(reversed([]))
+_SEQUENCE_ITERATOR = type(iter(np.zeros(1)))
+_SAFE_ITERATORS = frozenset(
+    type(iter(x)) for x in ((), range(1), range(1 << 70), "", "\u1234", b"", bytearray(), {}, {}.keys())
+)
 _QUIET = (range, str, bytes, bytearray, type({}.keys()))
 
 
@@ -267,7 +272,8 @@ class Items(Attributes):
         elif isinstance(x, (tuple, list, deque, np.ndarray)) and (dx is not None or not isinstance(x, tuple)):
             self.iterators[id(iterator)] = (iterator, ["at", x, dx, 0])
         elif type(x).__name__ in ("dict_values", "dict_items", "odict_values", "odict_items"):
-            self.iterators[id(iterator)] = (iterator, ["view", x, iter(x.mapping)])
+            table = gc.get_referents(x)[0]  # the dict itself: `x.mapping` is only a proxy of it
+            self.iterators[id(iterator)] = (iterator, ["view", "items" in type(x).__name__, iter(table), table])
         return iterator
 
     def next(self, iterator: Any) -> tuple[Any, Any]:
@@ -279,8 +285,18 @@ class Items(Attributes):
         if is_python(f):
             return self.call(f, (iterator,), (None,))
         found = self.iterators.get(id(iterator))
+        if found is None and kind in (_LIST_ITERATOR, _SEQUENCE_ITERATOR):
+            state = iterator.__reduce__()  # made outside of the run, or over a list: ask it where it stands
+            value = next(iterator)
+            return value, self.getitem(state[1][0], None, state[2], None)[1]
+        if found is None and kind is np.flatiter:
+            position = iterator.coords
+            value = next(iterator)
+            return value, self.array_item(iterator.base, position)[1]
         value = next(iterator)
         if found is None:
+            if kind in _SAFE_ITERATORS:
+                return value, None
             if isinstance(value, (float, complex, np.generic, tuple)) and self.reaches((iterator,)):
                 return self.missing_rule(f"iterator {kind.__name__}")
             return value, None
@@ -296,8 +312,8 @@ class Items(Attributes):
             return value, None if m is None else m.data[i]
         if source[0] == "view":
             key = next(source[2])
-            t = self.look(source[1].mapping, key)
-            if type(value) is tuple and "items" in type(source[1]).__name__:
+            t = self.look(source[3], key)
+            if source[1]:
                 return value, None if t is None else (None, t)
             return value, t
         return value, self.look(source[1], value)

@@ -14,7 +14,7 @@ from tapeless.runtime import twins as _twins
 from tapeless.runtime.mirrors import dense_size, memory
 from tapeless.runtime.modes import Reverse
 from tapeless.runtime.nesting import deep_recursion
-from tapeless.runtime.structure import Output, field, fill_in, gradient, input_lins, plan_of
+from tapeless.runtime.structure import Output, cast_leaf, field, fill_in, gradient, input_lins, plan_of
 from tapeless.runtime.tangent import Tangent
 
 del _containers, _twins
@@ -122,7 +122,7 @@ def seed_plan(plan: Any, t: Any, seeds: dict[int, Any], seen: set[int]) -> None:
         return
     seen.add(id(plan))
     if plan.kind == "leaf":
-        seeds[plan.lin.index] = t
+        seeds[plan.lin.index] = cast_leaf(plan.value, t)
     elif plan.kind == "array":
         base, lin, whole = plan.lin
         if plan.value is base:

@@ -69,9 +69,13 @@ class Slot:
 def owner(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array that owns the memory of `a`: the end of its `.base` chain."""
     base = a.base
-    while base is not None and isinstance(base, np.ndarray):
-        a = base
-        base = a.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            a, base = base, base.base
+        elif isinstance(base, memoryview):
+            base = base.obj
+        else:  # as_strided puts an object between the view and its base
+            base = getattr(base, "base", None)
     return a
 
 
@@ -137,6 +141,12 @@ def references(x: Any) -> Iterable[Any]:
         return (x.func, *x.args, *x.keywords.values())
     if isinstance(x, np.ndarray):
         return x.tolist() if x.dtype == object else ()
+    if isinstance(x, np.flatiter):
+        return (x.base,)
+    if isinstance(x, np.nditer):
+        return x.operands
+    if isinstance(x, memoryview):
+        return (x.obj,)
     attributes = getattr(x, "__dict__", None)
     if isinstance(attributes, dict):
         found = list(attributes.values())

@@ -145,6 +145,9 @@ class Reverse(Run):
             return self.record.gather(_Then(window, index), m.value, value)
         return self.record.gather(index, self.record.gather(window, m.value, a), value)
 
+    def add_tangents(self, ts: Any, value: Any) -> Any:
+        return self.record.add([t for t in ts if t is not None], value)
+
     def frozen(self, x: Any) -> Any:
         """A copy of an array that the record may keep: one copy for each state of the array."""
         if type(x) is not np.ndarray:

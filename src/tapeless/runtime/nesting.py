@@ -5,7 +5,9 @@ Only what the runtime asks about code and memory is run as it is: it carries no 
 
 from __future__ import annotations
 
+import gc
 import sys
+import types
 import weakref
 from typing import Any
 
@@ -15,7 +17,7 @@ from tapeless.autodiff.dual import dual_of
 from tapeless.frontend.lower import lower
 from tapeless.rules import lookup
 from tapeless.rules.spaces import space_of
-from tapeless.runtime.calls import HANDLERS, Calls
+from tapeless.runtime.calls import HANDLERS, Calls, build_class, cell_read_by
 from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_address, owner
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.state import State
@@ -26,7 +28,7 @@ def _plainly(f: Any) -> Any:
 
 
 for _f in (dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
-           weakref.ref, weakref.proxy, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
+           weakref.ref, weakref.proxy, gc.get_referents, build_class, cell_read_by, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
     HANDLERS[_f] = _plainly(_f)
 
 
@@ -37,6 +39,11 @@ def _ndarray(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
 
 
 HANDLERS[np.ndarray] = _ndarray
+for _maker in (types.FunctionType, types.MethodType, types.CellType, types.TracebackType, types.SimpleNamespace, types.MappingProxyType):
+    if _maker is not types.SimpleNamespace:
+        HANDLERS[_maker] = _plainly(_maker)
+for _get in (types.FunctionType.__get__, property.__get__):
+    HANDLERS[_get] = _plainly(_get)
 
 
 class deep_recursion:

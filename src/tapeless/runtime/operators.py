@@ -46,6 +46,9 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
 }
 
 
+_RICH = frozenset(spec[1] for spec in COMPARE.values())
+
+
 def is_python(f: Any) -> bool:
     """Whether a special method is written in Python, so that its source can be opened."""
     return type(f) is FunctionType or (f is not None and not isinstance(f, type) and hasattr(f, "__wrapped__"))
@@ -89,7 +92,7 @@ class Operators(State):
         if not (is_python(fx) or is_python(fy)):
             return None
         first = [(fx, x, dx, y, dy)] if fx is not None else []
-        second = [(fy, y, dy, x, dx)] if fy is not None and (kx is not ky or forward == reflected) else []
+        second = [(fy, y, dy, x, dx)] if fy is not None and (kx is not ky or forward in _RICH) else []
         right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
         for f, a, da, b, db in second + first if right_first else first + second:
             if is_python(f):

@@ -111,7 +111,7 @@ def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]
     if kind == "none" or (not lins and tangent is None):
         return None
     if kind == "leaf":
-        plan.lin = run.record.input(plan.value) if lins else tangent
+        plan.lin = run.record.input(plan.value) if lins else cast_leaf(plan.value, tangent)
         return plan.lin
     if kind == "tuple":
         found = tuple([fill_in(run, c, part(tangent, i, lins), lins, done) for i, c in enumerate(plan.children)])
@@ -129,6 +129,19 @@ def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]
         for key, child in plan.children.items():
             run.put(plan.value, key, fill_in(run, child, field(tangent, key, lins), lins, done))
     return None
+
+
+def cast_leaf(x: Any, t: Any) -> Any:
+    """A tangent given by the user, as a number of the type of the value it belongs to."""
+    if t is None:
+        return None
+    if type(x) is float:
+        return float(t)
+    if type(x) is complex:
+        return complex(t)
+    if isinstance(x, np.inexact) and not isinstance(x, np.ndarray):
+        return x.dtype.type(t)
+    return t
 
 
 def part(tangent: Any, i: int, lins: bool) -> Any:
