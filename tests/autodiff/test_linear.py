@@ -236,6 +236,17 @@ def test_windows_may_be_functions() -> None:
     assert np.array_equal(moved, [0.0, 1.0, 0.0])
 
 
+def test_a_window_whose_elements_share_memory() -> None:
+    """A broadcast view and a sliding window name one element many times: each time counts."""
+    record, a = Record(), np.zeros(4)
+    x = record.input(a)
+    ct = np.arange(12.0).reshape(3, 4)
+    wide = record.gather(lambda b: np.lib.stride_tricks.as_strided(b, (3, 4), (0, 8)), x, ct)
+    assert np.array_equal(record.pullback([(wide, ct)], [x])[0], ct.sum(axis=0))
+    slide = record.gather(lambda b: np.lib.stride_tricks.as_strided(b, (2, 3), (8, 8)), x, ct[:2, :3])
+    assert np.array_equal(record.pullback([(slide, np.ones((2, 3)))], [x])[0], [1.0, 2.0, 2.0, 1.0])
+
+
 def test_an_index_that_the_program_changes_later() -> None:
     record, a, where = Record(), np.zeros(3), np.array([0, 0])
     x = record.input(a)

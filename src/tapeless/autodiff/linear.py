@@ -121,7 +121,8 @@ class Record:
                 continue
             op, parents, _ = entries[index]
             if type(op) is tuple:
-                for p, parent in zip(op, parents, strict=False):
+                for k in range(len(op)):
+                    p, parent = op[k], parents[k]
                     term = p * ct if not careful or (p != 0.0 and ct != 0.0) else 0.0
                     old = values[parent]
                     values[parent] = term if old is None else old + term
@@ -130,7 +131,9 @@ class Record:
             elif op.scatters:
                 op.accumulate(slots, index, parents)
             else:
-                for parent, term in zip(parents, op.transpose(ct, careful), strict=False):
+                terms = op.transpose(ct, careful)
+                for k in range(len(parents)):
+                    parent, term = parents[k], terms[k]
                     if parent is not None and term is not None:
                         slots.add(parent, term)
             if index not in kept:
@@ -161,8 +164,8 @@ class Record:
                 continue
             if type(op) is tuple:
                 total = None
-                for p, parent in zip(op, parents, strict=False):
-                    t = values[parent]
+                for k in range(len(op)):
+                    p, t = op[k], values[parents[k]]
                     if t is not None:
                         term = p * t if not careful or (p != 0.0 and t != 0.0) else 0.0
                         total = term if total is None else total + term
@@ -406,7 +409,7 @@ def _ufunc(ufunc: Any, *inputs: Any) -> Any:
     if ufunc is np.true_divide and tangents[1] is None:
         return inputs[0]._scaled(np.true_divide(1.0, inputs[1]))
     if isinstance(rule, Elementwise) and rule.constant:
-        if any(t is None and np.any(x) for t, x in zip(tangents, inputs, strict=False)):
+        if any([tangents[k] is None and np.any(inputs[k]) for k in range(len(inputs))]):
             raise TypeError("a tangent plus a constant is not linear: is this tangent rule right?")
         return _on_shadows(rule, ufunc, inputs, {}, tangents)
     if isinstance(rule, Linear):

@@ -194,9 +194,7 @@ def _(
     k = places.index(wrt)
     shape = np.shape(args[wrt])
     target = "".join(dict.fromkeys(terms[k]))
-    others = [
-        (t, np.conjugate(args[p])) for j, (t, p) in enumerate(zip(terms, places, strict=False)) if j != k
-    ]
+    others = [(terms[j], np.conjugate(args[places[j]])) for j in range(len(terms)) if j != k]
     sizes = dict(zip(terms[k], shape, strict=False))
     lost = [c for c in target if c not in result and not any(c in t for t, _ in others)]
     subscripts = ",".join([result, *(t for t, _ in others), *lost]) + "->" + target

@@ -43,7 +43,8 @@ class Scale(Operation):
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         total = None
-        for p, t in zip(self.partials, tangents, strict=False):
+        for k in range(len(tangents)):
+            p, t = self.partials[k], tangents[k]
             if t is not None:
                 term = t if type(p) is int and p == 1 else strong_product(p, t) if careful else p * t
                 total = term if total is None else total + term
@@ -78,7 +79,8 @@ class Apply(Operation):
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         rule, total = self.rule, None
         if rule.form == "each":
-            for path, t in zip(self.paths, tangents, strict=False):
+            for k in range(len(tangents)):
+                path, t = self.paths[k], tangents[k]
                 if t is not None:
                     args = list(self.args)
                     args[path[0]] = t
@@ -90,7 +92,8 @@ class Apply(Operation):
         for position in rule.positions:
             if position < len(args):
                 args[position] = _zero_nest(args[position])
-        for path, t in zip(self.paths, tangents, strict=False):
+        for k in range(len(tangents)):
+            path, t = self.paths[k], tangents[k]
             if t is not None:
                 _put(args, path, t)
         return rule.apply(*args, **self.kwargs)
@@ -192,6 +195,35 @@ def _fancy(index: Any) -> bool:
     return any(isinstance(i, np.ndarray) and i.dtype.kind in "iu" for i in parts)
 
 
+def overlaps_itself(view: Any) -> bool:
+    """Whether two elements of a view may share memory, as in a broadcast or a sliding window."""
+    span = view.itemsize
+    for stride, n in sorted([(abs(view.strides[k]), view.shape[k]) for k in range(view.ndim)]):
+        if n > 1:
+            if stride < span:
+                return True
+            span += stride * (n - 1)
+    return False
+
+
+def add_into(view: Any, ct: Any) -> None:
+    """`view += ct`, where elements of the view that are one in memory get the sum."""
+    if not overlaps_itself(view):
+        view[...] += ct
+        return
+    ct = np.broadcast_to(ct, view.shape)
+    flat = view
+    for k in range(view.ndim):  # an axis without stride is one element many times
+        if view.strides[k] == 0 and view.shape[k] > 1:
+            ct = ct.sum(axis=k, keepdims=True)
+            flat = flat[(slice(None),) * k + (slice(0, 1),)]
+    if not overlaps_itself(flat):
+        flat[...] += ct
+        return
+    for place in np.ndindex(*flat.shape):  # a sliding window
+        flat[place] += ct[place]
+
+
 class Gather(Operation):
     """A piece of the parent: `parent[window]`, or `window(parent)` for a callable that makes a view."""
 
@@ -217,8 +249,7 @@ class Gather(Operation):
             return
         buffer, window = slots.own(parent), self.window
         if callable(window):
-            view = window(buffer)
-            view[...] += ct
+            add_into(window(buffer), ct)
         elif self.fancy:
             np.add.at(buffer, window, ct)
         else:

@@ -42,7 +42,15 @@ COMPLEX = Space("complex", np.dtype(np.complex128), ())
 
 _SCALARS = {
     kind: Space("scalar", np.dtype(kind), ())
-    for kind in (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
+    for kind in (
+        np.float16,
+        np.float32,
+        np.float64,
+        np.longdouble,
+        np.complex64,
+        np.complex128,
+        np.clongdouble,
+    )
 }
 
 
@@ -176,7 +184,7 @@ def inner(a: Any, b: Any) -> float:
     if a is None or b is None:
         return 0.0
     if isinstance(a, (tuple, list)):
-        return float(sum(inner(x, y) for x, y in zip(a, b, strict=True)))
+        return float(sum([inner(a[k], b[k]) for k in range(len(a))]))
     if type(a) is float and type(b) is float:
         return a * b
     return float(np.vdot(np.asarray(a), np.asarray(b)).real)

@@ -91,7 +91,8 @@ def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
                 return t.record.append((p, q), (t.index, u.index), FLOAT)
     parents, factors, total = [], [], 0.0
     lin = None
-    for p, t in zip(ps, targs, strict=False):
+    for k in range(min(len(ps), len(targs))):
+        p, t = ps[k], targs[k]
         if t is None or p is None:
             continue
         if isinstance(t, Symbolic) and t.space is FLOAT and isinstance(p, (float, int)):
@@ -125,10 +126,11 @@ def _numpy(x: Any) -> Any:
 
 def _evaluate(rule: Elementwise, y: Any, args: Any, wanted: list[bool]) -> tuple[Any, ...]:
     if rule.separate:
-        return tuple(
-            p(y, *args) if want and p is not None else None
-            for p, want in zip(rule.partials, wanted, strict=False)
-        )
+        ps = [None] * len(args)
+        for k in range(min(len(args), len(rule.partials))):
+            if wanted[k] and rule.partials[k] is not None:
+                ps[k] = rule.partials[k](y, *args)
+        return tuple(ps)
     ps = rule.partials(y, *args)
     return ps if type(ps) is tuple else (ps,)
 
@@ -145,7 +147,11 @@ def _elementwise(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
         ps = _evaluate(rule, y, args, wanted)
     except (ArithmeticError, ValueError):
         ps = _partials_anyway(rule, y, args, targs)
-    active = [(p, t) for p, t in zip(ps, targs, strict=False) if p is not None and t is not None]
+    active = [
+        (ps[k], targs[k])
+        for k in range(min(len(ps), len(targs)))
+        if ps[k] is not None and targs[k] is not None
+    ]
     if not active:
         return None
     if isinstance(active[0][1], Symbolic):
@@ -281,7 +287,7 @@ def settle(t: Any, y: Any) -> Any:
     if t is None:
         return None
     if isinstance(y, _LIST):
-        return tuple(settle(a, b) for a, b in zip(t, y, strict=True))
+        return tuple([settle(t[k], y[k]) for k in range(len(y))])
     space = space_of(y)
     if space is None:
         return None
