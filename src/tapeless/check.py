@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeless.runtime.tangent import Tangent
+
 __all__ = ["DerivativeMismatch", "check_grads", "finite_difference"]
 
 Vector = NDArray[np.float64]
@@ -106,7 +108,7 @@ def _jacobian_by(
         return moved
 
     columns = [_derivative(along(i), float(start[i]), coefficients, eps, step)[0] for i in range(start.size)]
-    return _jacobian(result, argument, np.reshape(columns, (start.size, -1)).T)
+    return _jacobian(result, argument, np.reshape(columns, (start.size, _pack(outputs).size)).T)
 
 
 def check_grads(
@@ -302,7 +304,7 @@ def _derivative(
                 # no smoother however near: the program's own noise, which is more than one rounding
                 own_noise, best, curved, shrunk = 4.0 * high / 2.0**order, shrunk[0][0], False, []
         best = max(min(best, largest), smallest)
-        settled = not math.isfinite(best) or 0.25 < best / h < 4.0
+        settled = not math.isfinite(best) or best == h or (curved and 0.25 < best / h < 4.0)
         h = best if math.isfinite(best) else h
         if settled:
             break
@@ -542,7 +544,7 @@ def _tangent_children(tangent: Any, value: Any) -> Iterator[Any]:
         yield from (tangent[key] for key in value)
     else:
         for name in _fields(value):
-            yield tangent[name] if isinstance(tangent, dict) else getattr(tangent, name)
+            yield tangent[name] if isinstance(tangent, dict | Tangent) else getattr(tangent, name)
 
 
 def _jacobian(result: Any, argument: Any, matrix: Vector) -> Any:
