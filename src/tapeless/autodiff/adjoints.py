@@ -1,0 +1,100 @@
+"""What generated NumPy code calls: the few linear functions that NumPy has no name for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import Linear
+
+
+def unbroadcast(ct: Any, like: Any) -> Any:
+    """The cotangent `ct` summed over the axes along which `like` was broadcast."""
+    shape = like.shape
+    if ct.__class__ is not np.ndarray:
+        return np.full(shape, ct)
+    if ct.shape == shape:
+        return ct
+    extra = ct.ndim - len(shape)
+    if extra > 0:
+        ct = ct.sum(axis=tuple(range(extra)))
+    if ct.shape != shape:
+        axes = tuple(i for i, (n, m) in enumerate(zip(ct.shape, shape, strict=True)) if n != m and m == 1)
+        if axes:
+            ct = ct.sum(axis=axes, keepdims=True)
+        if ct.shape != shape:
+            ct = np.array(np.broadcast_to(ct, shape))
+    return ct
+
+
+def zeros_of(value: Any) -> Any:
+    """Zeros in the structure of a list of arrays."""
+    return [np.zeros_like(e) if isinstance(e, np.ndarray) else 0.0 for e in value]
+
+
+class Transposed:
+    """The transpose of a linear function, as a function of the cotangent and the arguments."""
+
+    @staticmethod
+    def of(rule: Linear) -> Any:
+        return rule.transpose
+
+
+# ---- the careful reverse pass: strong zeros, no exceptions
+
+
+def _zero(x: Any) -> bool:
+    return not isinstance(x, np.ndarray) and bool(x == 0)
+
+
+def strong_product(factor: Any, ct: Any) -> Any:
+    """`factor * ct`, where zero times anything is zero."""
+    if _zero(factor) or _zero(ct):
+        return factor * 0.0 * ct if isinstance(factor, np.ndarray) and np.isfinite(factor).all() else np.zeros_like(
+            factor * ct) if isinstance(factor, np.ndarray) or isinstance(ct, np.ndarray) else 0.0
+    product = factor * ct
+    if isinstance(product, np.ndarray):
+        return np.where(np.equal(factor, 0) | np.equal(ct, 0), 0.0, product).astype(product.dtype, copy=False)
+    return product
+
+
+def strong_quotient(ct: Any, divisor: Any) -> Any:
+    """`ct / divisor`, where zero divided by anything is zero."""
+    if _zero(ct) and not isinstance(divisor, np.ndarray):
+        return 0.0
+    quotient = safe_div(ct, divisor)
+    if isinstance(quotient, np.ndarray):
+        return np.where(np.equal(ct, 0), 0.0, quotient).astype(quotient.dtype, copy=False)
+    return quotient
+
+
+def safe_div(a: Any, b: Any) -> Any:
+    try:
+        return a / b
+    except ArithmeticError:
+        return float(np.divide(a, b))
+
+
+def safe_floordiv(a: Any, b: Any) -> Any:
+    try:
+        return a // b
+    except ArithmeticError:
+        return float(np.floor_divide(a, b))
+
+
+def safe_pow(a: Any, b: Any) -> Any:
+    try:
+        return a**b
+    except ArithmeticError:
+        return float(np.float_power(a, b))
+
+
+def safe_call(fn: Any, *args: Any) -> Any:
+    """A function of `math`, or NumPy's function of that name where Python's raises."""
+    try:
+        return fn(*args)
+    except (ArithmeticError, ValueError):
+        names = {"pow": "power", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acosh": "arccosh", "atanh": "arctanh"}
+        ufunc = getattr(np, names.get(fn.__name__, fn.__name__), None)
+        return float(ufunc(*args)) if ufunc is not None else float("nan")

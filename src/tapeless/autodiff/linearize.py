@@ -1,0 +1,567 @@
+"""Linearize: a unit to a value Program that saves residuals, and a linear Program that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapeless.analysis.activity import active_variables, passive
+from tapeless.analysis.storage import Storage
+from tapeless.autodiff.jvp import Method, Term, call_terms, product_terms
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LStore
+from tapeless.autodiff.residuals import CHEAP, Expr, Frame, Level, Mark, Version, binary, lit, ref, unary
+from tapeless.specialise.normal import may_break, returns_inside
+from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.specialise.types import Array, Dict, List, NotTyped, RecordOf, Scalar, Struct, Tuple, differentiable
+from tapeless.specialise.unit import Unit
+
+Tree = Any
+
+
+@dataclass(eq=False)
+class Linearized:
+    """A unit taken apart; `reverse` and `forward` programs are completed by `transpose`."""
+
+    unit: Unit
+    active: tuple[bool, ...]
+    top: Frame | None = None
+    ins: list[Tree] = field(default_factory=list)
+    """For every parameter the cells of its parts, None where inactive."""
+    params: list[Version] = field(default_factory=list)
+    out: Tree = None
+    exits: list[Any] = field(default_factory=list)
+    forward: Unit | None = None
+    reverse: Unit | None = None
+    record: Any = None
+    fused: Any = None
+    active_result: bool = True
+    taken: set[str] = field(default_factory=set)
+    plan: Any = None
+    slots: list[Var] = field(default_factory=list)
+    """The variables of the record."""
+    exit_var: Var | None = None
+    aux: bool = False
+    """Only the first part of the result is differentiated."""
+    careful: Unit | None = None
+    """The reverse half with strong zeros, made when it is first needed."""
+
+
+@dataclass(slots=True, eq=False)
+class Exit:
+    """A `return` of the value program."""
+
+    frame: Frame
+    op: Op
+    number: int
+    after: int
+    """How many versions had been defined."""
+
+
+class Walk:
+    """Walks the value program once, in order."""
+
+    def __init__(self, unit: Unit, active: tuple[bool, ...], linearize: Any) -> None:
+        self.unit = unit
+        self.linearize = linearize
+        self.active = active_variables(unit, active)
+        self.storage = Storage(unit, self.active)
+        self.result = Linearized(unit, active)
+        self.cells: dict[Any, Tree] = {}
+        self.cur: dict[Var, Version] = {}
+        self.level = Level(None)
+        self.frame = Frame(None, self.level, {})
+        self.result.top = self.frame
+        self.lblock = LBlock(self.frame, None)
+        self.frame.linear = self.lblock
+        self.line = 0
+        names = {v.name for v in unit.program.variables()} | {v.name for v in unit.params}
+        code = unit.program.code
+        self.result.taken = names | set(code.co_names if code else ()) | set(unit.cells)
+        self.count = 0
+
+    def run(self) -> Linearized:
+        r = self.result
+        body = self.unit.body
+        for p, a in zip(self.unit.params, r.active, strict=True):
+            self.define(p)
+            r.ins.append(self.tree(p) if a and p in self.active else None)
+            r.params.append(self.cur[p])
+        r.out = self.cells_for("out", self.unit.result, Var("out"), ())
+        for p in self.unit.params:
+            if p in self.active and isinstance(p.type, List | Dict) and self.storage.written(p):
+                raise NotTyped(f"the argument {p.name} is written into", self.line)
+        self.block(body)
+        return r
+
+    # ---- cells
+
+    def cells_for(self, name: str, kind: Any, var: Var, path: tuple[Any, ...]) -> Tree:
+        match kind:
+            case Tuple(elems=elems) | Struct(elems=elems):
+                return tuple(self.cells_for(f"{name}_{i}", e, var, (*path, i)) for i, e in enumerate(elems))
+        if not differentiable(kind):
+            return None
+        if isinstance(kind, List | Dict) and not isinstance(kind.elem, Scalar | Array):
+            raise NotTyped("a container of containers", self.line)
+        return Cell(name, kind, var, isinstance(kind, List | Dict) or (isinstance(kind, Array) and self.storage.indexed(var)))
+
+    def tree(self, var: Var) -> Tree:
+        if var not in self.cells:
+            self.cells[var] = self.cells_for(var.name, var.type, var, ())
+        return self.cells[var]
+
+    def linear(self, operand: Operand) -> Tree:
+        """The cells of an operand; None if it is inactive."""
+        if isinstance(operand, Var) and operand in self.active:
+            return self.tree(operand)
+        return None
+
+    # ---- versions
+
+    def define(self, var: Var, expr: Expr | None = None, sure: bool = True) -> Version:
+        self.count += 1
+        version = Version(var, self.frame, expr, sure=sure, number=self.count)
+        old = self.cur.get(var)
+        if old is not None:
+            old.overwrite()
+        version.stable = not self.storage.changes(var)
+        self.cur[var] = version
+        self.frame.ops.append(Mark(version))
+        return version
+
+    def expr(self, operand: Operand) -> Expr:
+        if isinstance(operand, Lit):
+            return lit(operand.value)
+        version = self.cur.get(operand)
+        if version is None:
+            raise NotTyped(f"{operand.name} may be unassigned", self.line)
+        return ref(version)
+
+    def block(self, block: Block) -> None:
+        for op in block.ops:
+            self.line = op.line or self.line
+            method = getattr(self, f"op_{op.kind}", None)
+            if method is None:
+                self.plain(op)
+            else:
+                method(op)
+
+    def plain(self, op: Op) -> None:
+        """An operation without tangent."""
+        if any(o in self.active for o in op.outs):
+            raise NotTyped(f"no tangent of {op.kind}", self.line)
+        self.value(op)
+
+    def value(self, op: Op, expr: Expr | None = None) -> None:
+        self.frame.ops.append(op)
+        for o in op.outs:
+            self.define(o, expr)
+
+    def lin(self, out: Tree, terms: list[Term], var: Var | None = None) -> None:
+        like = self.cur.get(var) if var is not None else None
+        self.lblock.nodes.append(Lin(out, terms, self.line, like))
+
+    def move(self, out: Tree, x: Tree, var: Var | None = None) -> None:
+        """`out = x`, part by part; None is zero."""
+        if isinstance(out, tuple):
+            for i, o in enumerate(out):
+                self.move(o, x[i] if isinstance(x, tuple) else None, var)
+        elif out is not None:
+            if out.mutable and isinstance(out.type, List | Dict) and x is not None and x is not out:
+                raise NotTyped("a second name for a container", self.line)
+            self.lin(out, [Term(x)] if x is not None else [], var)
+
+    # ---- operations on values
+
+    def recompute(self, op: Op) -> Expr | None:
+        """The expression of a cheap scalar operation."""
+        if op.attrs["op"] in CHEAP and all(isinstance(k, Scalar) for k in (*(kind_of(a) for a in op.args), op.outs[0].type)):
+            return binary(op.attrs["op"], *(self.expr(a) for a in op.args))
+        return None
+
+    def op_binary(self, op: Op) -> None:
+        out = op.outs[0]
+        x = [self.linear(a) for a in op.args]
+        if isinstance(out.type, List):
+            if out in self.active:
+                if any(x):
+                    raise NotTyped("repetition of an active list", self.line)
+                self.value(op)
+                self.lblock.nodes.append(LStore("new", self.tree(out), self.cur[out], None, None, self.line))
+                return
+        v = [self.expr(a) for a in op.args]
+        again = self.recompute(op)
+        twice = x[0] is not None and x[0] is x[1] and op.args[0] is op.args[1]
+        if isinstance(out.type, Tuple) and out in self.active:
+            parts: list[Any] = []
+            for a, cells in zip(op.args, x, strict=True):
+                n = len(kind_of(a).elems)
+                parts += list(cells) if cells is not None else [None] * n
+            self.value(op)
+            self.move(self.tree(out), tuple(parts), out)
+            return
+        self.value(op, again)
+        if out in self.active:
+            if passive(op):
+                terms = []
+            else:
+                kinds = [kind_of(a) for a in op.args]
+                y = ref(self.cur[out])
+                if op.attrs["op"] == "Div" and self.cheap_here(v[0]):
+                    y = Expr("binary", tuple(v), {"op": "Div"})
+                if twice and op.attrs["op"] in ("Add", "Mult") and isinstance(out.type, Scalar):
+                    two = lit(2) if op.attrs["op"] == "Add" else binary("Mult", lit(2), v[0])
+                    terms = [Term(x[0], mul=two)]
+                else:
+                    terms = product_terms(op.attrs["op"], x, v, y, kinds)
+            self.lin(self.tree(out), terms, out)
+
+    op_inplace = op_binary
+
+    def cheap_here(self, e: Expr) -> bool:
+        """Whether an operand is at hand in the reverse pass without saving it in a loop."""
+        if e.kind == "lit":
+            return True
+        return self.level.parent is not None and e.args[0].frame.level.parent is None
+
+    def op_unary(self, op: Op) -> None:
+        x = self.linear(op.args[0])
+        scalar = isinstance(op.outs[0].type, Scalar) and op.attrs["op"] == "USub"
+        self.value(op, unary("USub", self.expr(op.args[0])) if scalar else None)
+        if op.outs[0] in self.active:
+            sign = -1 if op.attrs["op"] == "USub" else 1
+            self.lin(self.tree(op.outs[0]), [Term(x, sign)] if x is not None else [], op.outs[0])
+
+    def op_copy(self, op: Op) -> None:
+        x = self.linear(op.args[0])
+        scalar = isinstance(op.outs[0].type, Scalar)
+        self.value(op, self.expr(op.args[0]) if scalar and isinstance(op.args[0], Var) else None)
+        if op.outs[0] in self.active:
+            self.move(self.tree(op.outs[0]), x, op.outs[0])
+
+    def op_tuple(self, op: Op) -> None:
+        x = tuple(self.linear(a) for a in op.args)
+        self.value(op)
+        if op.outs[0] in self.active:
+            self.move(self.tree(op.outs[0]), x, op.outs[0])
+
+    def op_unpack(self, op: Op) -> None:
+        x = self.linear(op.args[0])
+        kind = kind_of(op.args[0])
+        base = self.cur.get(op.args[0]) if isinstance(op.args[0], Var) else None
+        self.value(op)
+        for i, o in enumerate(op.outs):
+            if o in self.active:
+                if isinstance(kind, Tuple):
+                    self.move(self.tree(o), x[i] if x is not None else None, o)
+                elif x is None or base is None:
+                    self.move(self.tree(o), None, o)
+                else:
+                    self.lblock.nodes.append(LStore("get", x, base, lit(i), self.tree(o), self.line))
+
+    def op_getattr(self, op: Op) -> None:
+        out = op.outs[0]
+        x = self.linear(op.args[0])
+        self.value(op)
+        if out not in self.active or x is None:
+            if out in self.active:
+                self.move(self.tree(out), None, out)
+            return
+        kind = kind_of(op.args[0])
+        if isinstance(kind, Struct | Tuple):
+            names = kind.names if isinstance(kind, Struct) else kind.cls._fields  # type: ignore[attr-defined]
+            self.move(self.tree(out), x[names.index(op.attrs["name"])], out)
+        elif op.attrs["name"] == "T":
+            self.lin(self.tree(out), [Term(x, form=Method("T"))], out)
+        elif op.attrs["name"] == "real":
+            self.move(self.tree(out), x, out)
+        else:
+            raise NotTyped(f"the attribute {op.attrs['name']}", self.line)
+
+    def op_getitem(self, op: Op) -> None:
+        base, index = op.args
+        x = self.linear(base)
+        out = op.outs[0]
+        at = self.expr(index)
+        before = self.cur.get(base) if isinstance(base, Var) else None
+        self.value(op)
+        if out not in self.active:
+            return
+        if x is None or before is None:
+            self.move(self.tree(out), None, out)
+            return
+        kind = kind_of(base)
+        if isinstance(kind, Tuple | Struct):
+            if not isinstance(index, Lit):
+                raise NotTyped("a tuple at an unknown index", self.line)
+            i = index.value if isinstance(kind, Tuple) else kind.names.index(index.value)
+            self.move(self.tree(out), x[i], out)
+            return
+        self.lblock.nodes.append(LStore("get", x, before, at, self.tree(out), self.line))
+
+    def op_setitem(self, op: Op) -> None:
+        base, index, value = op.args
+        if not isinstance(base, Var):
+            raise NotTyped("a store into a constant", self.line)
+        if base not in self.active:
+            if self.linear(value) is not None:
+                raise NotTyped("an active value in a passive container", self.line)
+            self.value(op)
+            return
+        at, x = self.expr(index), self.linear(value)
+        like = self.expr(value)
+        self.value(op)
+        node = LStore("set", self.tree(base), self.cur[base], at, x, self.line)
+        if isinstance(kind_of(value), Array) and isinstance(base.type, Array):
+            node.like = like
+        self.lblock.nodes.append(node)
+
+    def op_list(self, op: Op) -> None:
+        out = op.outs[0]
+        x = [self.linear(a) for a in op.args]
+        self.value(op)
+        if out in self.active:
+            self.lblock.nodes.append(LStore("display", self.tree(out), self.cur[out], None, x, self.line))
+
+    def op_dict(self, op: Op) -> None:
+        out = op.outs[0]
+        keys, x = op.args[::2], [self.linear(a) for a in op.args[1::2]]
+        self.value(op)
+        if out in self.active:
+            node = LStore("display", self.tree(out), self.cur[out], None, x, self.line)
+            if not all(isinstance(k, Lit) for k in keys) and any(c is not None for c in x):
+                raise NotTyped("a dict display with computed keys", self.line)
+            node.index = Expr("keys", tuple(lit(k.value) for k in keys if isinstance(k, Lit)))
+            self.lblock.nodes.append(node)
+
+    # ---- calls
+
+    def op_call(self, op: Op) -> None:
+        if "unit" in op.attrs:
+            self.call_unit(op)
+            return
+        args = op.args[1:]
+        out = op.outs[0]
+        x = [self.linear(a) for a in args]
+        v = [self.expr(a) if not (isinstance(a, Lit) and callable(a.value)) else lit(a.value) for a in args]
+        self.value(op)
+        if out in self.active and not passive(op):
+            fn = op.args[0].value  # type: ignore[union-attr]
+            terms = call_terms(fn, op, x, v, ref(self.cur[out]), [kind_of(a) for a in args])
+            self.lin(self.tree(out), terms, out)
+
+    def op_call_method(self, op: Op) -> None:
+        base, *args = op.args
+        out = op.outs[0]
+        x = [self.linear(a) for a in op.args]
+        v = [self.expr(a) for a in op.args]
+        name, method = op.attrs["name"], op.attrs.get("method")
+        if method is not None:
+            self.value(op)
+            if out in self.active and not passive(op):
+                terms = call_terms(method, op, x, v, ref(self.cur[out]), [kind_of(a) for a in op.args])
+                self.lin(self.tree(out), terms, out)
+            return
+        self.value(op)
+        if not isinstance(base, Var) or base not in self.active:
+            if any(c is not None for c in x[1:]):
+                raise NotTyped("an active value in a passive container", self.line)
+            return
+        cell, version = self.tree(base), self.cur[base]
+        target = self.tree(out) if out in self.active else None
+        match name:
+            case "append":
+                node = LStore("append", cell, version, None, x[1], self.line)
+            case "pop":
+                node = LStore("pop", cell, version, None, target, self.line)
+            case "get":
+                if x[2] is not None:
+                    raise NotTyped("an active default", self.line)
+                node = LStore("dictget", cell, version, v[1], target, self.line)
+            case _:
+                raise NotTyped(f"the method {name}", self.line)
+        self.lblock.nodes.append(node)
+
+    def call_unit(self, op: Op) -> None:
+        unit: Unit = op.attrs["unit"]
+        args = op.args[1:]
+        out = op.outs[0]
+        active = tuple(isinstance(a, Var) and a in self.active and differentiable(a.type) for a in args)
+        for a in args:
+            if isinstance(a, Var) and self.storage.owned(a):
+                raise NotTyped("storage that is written into is passed to a function", self.line)
+        if out not in self.active or not any(active):
+            self.value(op)
+            if out in self.active:
+                self.move(self.tree(out), None, out)
+            return
+        target = self.linearize(unit, active)
+        record = Var(self.fresh("record"), RecordOf(target))
+        if any(isinstance(a.type, List | Dict) for a, on in zip(args, active, strict=True) if on):  # type: ignore[union-attr]
+            raise NotTyped("an active container passed to a function", self.line)
+        pair = Op("call", op.args, (out, record), {**op.attrs, "linearized": target}, (), op.line)
+        self.frame.ops.append(pair)
+        self.define(out)
+        version = self.define(record)
+        ins = [c for a, on in zip(args, active, strict=True) if on for c in leaves(self.tree(a))]  # type: ignore[arg-type]
+        self.lblock.nodes.append(LCall(target, version, ins, leaves(self.tree(out)), self.line))
+
+    def fresh(self, name: str) -> str:
+        taken = self.result.taken
+        base, n = name, 1
+        while name in taken:
+            n += 1
+            name = f"{base}_{n}"
+        taken.add(name)
+        return name
+
+    # ---- control
+
+    def op_return(self, op: Op) -> None:
+        x = self.linear(op.args[0])
+        self.move(self.result.out, x, None)
+        exit_ = Exit(self.frame, op, len(self.result.exits), self.count)
+        self.result.exits.append(exit_)
+        self.frame.ops.append(Mark(None, exit_))
+
+    def op_break(self, op: Op) -> None:
+        self.frame.ops.append(op)
+
+    op_continue = op_break
+    op_raise = op_break
+
+    def sub(self, block: Block, level: Level | None = None) -> tuple[Frame, LBlock]:
+        """Walk an inner block; the frame and the linear block of it."""
+        outer, outer_l = self.frame, self.lblock
+        self.frame = frame = Frame(outer, level or outer.level, self.cur)
+        self.lblock = frame.linear = LBlock(frame, outer_l)
+        self.block(block)
+        self.frame, self.lblock = outer, outer_l
+        return frame, frame.linear
+
+    def op_if(self, op: Op) -> None:
+        test = self.expr(op.args[0])
+        before = dict(self.cur)
+        then, lthen = self.sub(op.blocks[0])
+        after = self.cur
+        self.cur = dict(before)
+        orelse, lorelse = self.sub(op.blocks[1])
+        self.frame.ops.append(Op("if", op.args, (), {"frames": (then, orelse)}, (), op.line))
+        self.lblock.nodes.append(LIf(test, (lthen, lorelse), op.line))
+        other = self.cur
+        self.cur = before
+        for var in {**after, **other}:
+            a, b = after.get(var), other.get(var)
+            if a is b and a is not None:
+                self.cur[var] = a
+            elif a is not None or b is not None:
+                self.cur.pop(var, None)
+                both = self.define(var, sure=a is not None and b is not None and a.sure and b.sure)
+                both.parents = [v for v in (a, b) if v is not None]
+
+    def op_loop(self, op: Op) -> None:
+        self.loop(op, None, op.blocks[0])
+
+    def op_while(self, op: Op) -> None:
+        self.loop(op, op.blocks[0], op.blocks[1])
+
+    def loop(self, op: Op, cond: Block | None, body: Block) -> None:
+        level = Level(self.level)
+        args = [self.expr(a) for a in op.args] if op.kind == "loop" else []
+        cells = [self.linear(a) for a in op.args] if op.kind == "loop" else []
+        versions = [self.cur.get(a) if isinstance(a, Var) else None for a in op.args]
+        if cond is not None and any(o in self.active for o_ in cond.walk() for o in o_.outs):
+            raise NotTyped("an active value in the condition of a loop", op.line)
+        assigned = {o for b in (cond, body) if b is not None for inner in b.walk() for o in inner.outs} | set(op.outs)
+        outer, outer_l, outer_level = self.frame, self.lblock, self.level
+        before = dict(self.cur)
+        for var in assigned:
+            if var in self.cur:
+                self.cur[var].overwrite()
+        self.level = level
+        self.frame = frame = Frame(outer, level, self.cur)
+        self.lblock = frame.linear = LBlock(frame, outer_l)
+        node = LLoop(op, level, (self.lblock,), op.line, args)
+        for var in sorted(assigned, key=lambda v: v.name):
+            if var in before or var in op.outs or cond is not None:
+                self.define(var, sure=var in op.outs or var not in before or before[var].sure).final = False
+        self.items(op, node, cells, versions)
+        frame.entry = dict(self.cur)
+        self.block(body)
+        self.frame, self.lblock, self.level = outer, outer_l, outer_level
+        self.cur = before
+        node.early = op.kind == "while" or may_break(body) or returns_inside(op)
+        frames: tuple[Frame, ...] = (frame,)
+        self.frame.ops.append(Op(op.kind, op.args, op.outs, {**op.attrs, "frames": frames, "cond": cond, "node": node}, (), op.line))
+        self.lblock.nodes.append(node)
+        for var in sorted(assigned, key=lambda v: v.name):
+            self.define(var, sure=var in before and before[var].sure)
+        node.after = dict(self.cur)
+        if returns_inside(op):
+            # what follows runs only if the loop did not return
+            first = len(self.result.exits)
+            inside = [e for e in self.result.exits if e.frame.inside(frame)]
+            lrest = LBlock(self.frame, self.lblock)
+            lnone = LBlock(self.frame, self.lblock)
+            self.lblock.nodes.append(LIf(Expr("returned", (), {"exits": inside, "first": first}), (lnone, lrest), op.line))
+            self.lblock = lrest
+
+    def items(self, op: Op, node: LLoop, cells: list[Tree], versions: list[Any]) -> None:
+        """The linear part of a loop's assignment of its items."""
+        if op.kind != "loop":
+            return
+        tree, pattern = op.attrs["iter"], op.attrs["pattern"]
+        if isinstance(tree, tuple) and tree[0] == "range" and len(op.outs) == 1:
+            node.index = self.cur[op.outs[0]]
+            return
+
+        def walk(tree: Any, pattern: Any) -> None:
+            if isinstance(tree, int):
+                out = pattern
+                if isinstance(out, tuple):
+                    if any(op.outs[i] in self.active for i in flat(out)):
+                        raise NotTyped("a loop over nested active items", op.line)
+                    return
+                if op.outs[out] in self.active:
+                    if cells[tree] is None:
+                        self.move(self.tree(op.outs[out]), None, op.outs[out])
+                        return
+                    kind = kind_of(op.args[tree])
+                    if not isinstance(kind, List | Array):
+                        raise NotTyped("a loop over an active value of this type", op.line)
+                    node.ordinal = True
+                    at = Expr("ordinal", (), {"node": node, "reversed": False})
+                    store = LStore("get", cells[tree], versions[tree], at, self.tree(op.outs[out]), op.line)
+                    self.lblock.nodes.append(store)
+                return
+            if tree[0] == "enumerate":
+                if isinstance(pattern, tuple):
+                    walk(tree[1], pattern[1])
+                elif op.outs[pattern] in self.active:
+                    raise NotTyped("an item of enumerate", op.line)
+            elif tree[0] == "zip":
+                if isinstance(pattern, tuple):
+                    for t, p in zip(tree[1:], pattern, strict=True):
+                        walk(t, p)
+                elif op.outs[pattern] in self.active:
+                    raise NotTyped("an item of zip", op.line)
+            elif tree[0] == "reversed" and any(op.outs[i] in self.active for i in flat(pattern)):
+                raise NotTyped("a reversed active list", op.line)
+
+        walk(tree, pattern)
+
+
+def flat(pattern: Any) -> list[int]:
+    return [i for p in pattern for i in flat(p)] if isinstance(pattern, tuple) else [pattern]
+
+
+def leaves(tree: Tree) -> list[Any]:
+    if isinstance(tree, tuple):
+        return [c for t in tree for c in leaves(t)]
+    return [] if tree is None else [tree]
+
+
+def kind_of(operand: Operand) -> Any:
+    from tapeless.specialise.types import type_of
+
+    return operand.type if isinstance(operand, Var) else type_of(operand.value) if not callable(operand.value) else None

@@ -1,0 +1,545 @@
+"""Transpose: a linear Program to the typed Program that runs it backwards.
+
+Every cell has a cotangent variable.  It is known statically which cotangents are zero: the first contribution to one is an
+assignment, nothing is added to or read from a zero, and clearing is forgetting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeless.autodiff.builder import Builder, Careful, typed
+from tapeless.autodiff.jvp import Form, MatMul, Method, Term
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LStore
+from tapeless.autodiff.linearize import Linearized, leaves
+from tapeless.autodiff.residuals import Expr, Version
+from tapeless.autodiff.saving import Plan
+from tapeless.autodiff.adjoints import unbroadcast
+from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.specialise.types import INT, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Tuple, type_of
+
+
+class Transpose:
+    """Writes the reverse pass of one linear program."""
+
+    def __init__(self, lin: Linearized, plan: Plan, careful: bool = False) -> None:
+        self.lin, self.plan, self.careful = lin, plan, careful
+        self.walked: dict[Var, Var] = {}
+        self.bars: dict[Cell, Var] = {}
+        self.live: set[Cell] = set()
+        self.once: set[Cell] = set()
+        self.b = Careful(plan.fresh) if careful else Builder(plan.fresh)
+        self.dry = 0
+        self.exit_var: Var | None = None
+        self.ordinals: dict[Any, Var] = {}
+
+    def bar(self, cell: Cell) -> Var:
+        if cell not in self.bars:
+            hidden = "_" if cell.name.startswith("_") else ""
+            self.bars[cell] = Var(self.plan.fresh(f"{hidden}{cell.name.lstrip('_')}_bar"), cell.type)
+        return self.bars[cell]
+
+    def run(self) -> tuple[list[Var], Block, list[Operand]]:
+        """The parameters (cotangents of the result), the operations, and the cotangents of the parameters."""
+        outs = leaves(self.lin.out[0] if self.lin.aux else self.lin.out)
+        if any(isinstance(c.type, List) and not isinstance(c.type.elem, Scalar) for c in outs):
+            raise NotTyped("a result of this structure")
+        params: list[Var] = []
+        for c in outs:
+            params.append(self.bar(c))
+            self.live.add(c)
+        self.once = {c for c in outs if c.var.name == "out" and c.var not in self.lin.unit.params}
+        if any(c.mutable for c in outs):
+            raise NotTyped("a result that is written into")
+        self.block_of(self.plan.root)
+        results: list[Operand] = []
+        for tree, version in zip(self.lin.ins, self.lin.params, strict=True):
+            for c in leaves(tree):
+                if c in self.live:
+                    results.append(self.bar(c))
+                else:
+                    like = self.use(version) if not isinstance(c.type, Scalar) else None
+                    if like is not None and not isinstance(typed(like), Array | List):
+                        raise NotTyped("a zero inside a structure")
+                    results.append(self.b.zero(c.type, like))
+        copies = []
+        for items, walk in self.walked.items():
+            attrs = {"name": "copy", "keywords": (), "starred": (), "method": None}
+            copies.append(Op("call_method", (items,), (walk,), attrs, (), 0))
+        return params, Block([*copies, *self.b.block.ops]), results
+
+    # ---- expressions
+
+    def use(self, version: Version) -> Operand:
+        if version in self.plan.table:
+            return self.expr(self.plan.table[version])
+        if version.slot is not None:
+            var: Var = version.slot.var
+            return var
+        if version in self.plan.indices:
+            return version.var
+        if version.frame.level.parent is None:
+            self.plan.save(version, [version.frame.linear])
+            assert version.slot is not None
+            return version.slot.var  # type: ignore[no-any-return]
+        raise NotTyped(f"{version.var.name} is not saved")
+
+    def leafed(self, e: Expr) -> Expr:
+        if e.kind == "ref":
+            return Expr("operand", (self.use(e.args[0]),))
+        if e.kind == "ordinal":
+            return Expr("operand", (self.ordinals[id(e.attrs["node"])],))
+        if e.kind == "lit":
+            return e
+        return Expr(e.kind, tuple(self.leafed(a) for a in e.args), e.attrs)
+
+    def expr(self, e: Expr) -> Operand:
+        return self.b.expr(self.leafed(e))
+
+    # ---- blocks
+
+    def block_of(self, lb: LBlock) -> None:
+        for slot in self.plan.slots:
+            if slot.items is not None and slot.frame is lb.frame and not self.zipped(lb):
+                out = slot.var
+                self.b.op("call_method", (self.walk(slot.items),), out, name="pop", keywords=(), starred=(), method=None)
+        for node in reversed(lb.nodes):
+            self.b.line = node.line
+            match node:
+                case Lin():
+                    self.lin_node(node)
+                case LIf():
+                    self.if_node(node)
+                case LLoop():
+                    self.loop_node(node)
+                case LCall():
+                    self.call_node(node)
+                case LStore():
+                    self.store_node(node)
+
+    def walk(self, items: Var) -> Var:
+        """A copy of a saved list that the reverse pass may consume."""
+        if items not in self.walked:
+            self.walked[items] = Var(self.plan.fresh(items.name.replace("saved_", "left_")), items.type)
+        return self.walked[items]
+
+    def zipped(self, lb: LBlock) -> bool:
+        return lb in self._zipped
+
+    _zipped: set[LBlock] = set()
+
+    def add(self, cell: Cell, value: Operand, sign: int = 1, fresh: bool = True, like: Any = None) -> None:
+        """`cell_bar += value`, or an assignment where the cotangent is zero so far."""
+        bar = self.bar(cell)
+        if cell in self.live:
+            if isinstance(cell.type, Array) and not cell.mutable:
+                self.b.binary("Add" if sign > 0 else "Sub", bar, value, into=bar)
+            else:
+                self.b.binary("Add" if sign > 0 else "Sub", bar, value, into=bar, inplace=True)
+            return
+        self.live.add(cell)
+        if sign < 0:
+            if isinstance(value, Lit):
+                value = Lit(-value.value)
+                self.b.op("copy", (value,), bar)
+            else:
+                self.b.op("unary", (value,), bar, op="USub")
+            return
+        if cell.mutable and not fresh:
+            value = self.b.call(np.array, (value,), cell.type)
+        last = self.b.block.ops[-1] if self.b.block.ops else None
+        if last is not None and last.outs and last.outs[0] is value and value.name == "_":
+            last.outs = (bar,)
+        else:
+            self.b.op("copy", (value,), bar)
+
+    def lin_node(self, node: Lin) -> None:
+        out = node.out
+        if out not in self.live:
+            return
+        if out not in self.once:
+            self.live.discard(out)
+        own = [t for t in node.terms if t.x is out]
+        keep = len(own) == 1 and own[0].sign > 0 and own[0].mul is None and own[0].div is None and own[0].form is None
+        if keep:
+            self.live.add(out)
+        for t in node.terms:
+            if t.x is not out:
+                value, sign, fresh = self.contribution(t, out)
+                self.add(t.x, value, sign, fresh)
+        if own and not keep:
+            values = [self.contribution(t, out) for t in own]
+            total: Operand | None = None
+            for value, sign, _ in values:
+                if total is None:
+                    total = value if sign > 0 else self.negated(value)
+                else:
+                    total = self.b.binary("Add" if sign > 0 else "Sub", total, value)
+            assert total is not None
+            self.live.discard(out)
+            self.add(out, total, 1, True)
+
+    def negated(self, value: Operand) -> Operand:
+        out = self.b.temp(typed(value))
+        self.b.op("unary", (value,), out, op="USub")
+        return out
+
+    def contribution(self, t: Term, out: Cell) -> tuple[Operand, int, bool]:
+        """What a term gives to the cotangent of its variable: the value, its sign, and whether it is a new object."""
+        ct: Operand = self.bar(out)
+        x = t.x
+        if t.form is not None:
+            return self.form(t.form, ct, x), t.sign, True
+        fresh = False
+        value = ct
+        if t.mul is not None:
+            value = self.b.scaled(self.expr(t.mul), value)
+            fresh = True
+        if t.div is not None:
+            value = self.b.divided(value, self.expr(t.div))
+            fresh = True
+        return self.folded(value, x, t, fresh), t.sign, fresh
+
+    def folded(self, value: Operand, x: Cell, t: Term, fresh: bool) -> Operand:
+        """`value` summed where `x` was broadcast, and in the dtype of `x`."""
+        kind = typed(value)
+        if isinstance(x.type, Scalar):
+            if isinstance(kind, Array):
+                total = self.b.call(np.sum, (value,), Scalar(frozenset({kind.dtype})), text="")
+                return self.b.call(float, (total,), x.type, text="float") if "float" in x.type.kinds else total
+            return value
+        if not isinstance(x.type, Array):
+            return value
+        if isinstance(kind, Scalar) or (t.like is not None) or kind.ndim != x.type.ndim:
+            if t.like is None:
+                if isinstance(kind, Scalar):
+                    return value
+                raise NotTyped("broadcasting that is not known")
+            value = self.b.call(unbroadcast, (value, self.expr(t.like)), Array(getattr(kind, "dtype", "f8"), x.type.ndim))
+            kind = typed(value)
+        if isinstance(kind, Array) and kind.dtype != x.type.dtype:
+            if kind.dtype[0] != x.type.dtype[0]:
+                raise NotTyped("complex arrays")
+            value = self.b.method(value, "astype", (Lit(x.type.dtype),), x.type, np.ndarray.astype)
+        return value
+
+    def form(self, form: Any, ct: Operand, x: Cell) -> Operand:
+        kind = typed(ct)
+        match form:
+            case Method():
+                out = self.b.temp(x.type)
+                self.b.op("getattr", (ct,), out, name="T")
+                return out
+            case MatMul(other=other, side=side, ndims=ndims):
+                return self.matmul(ct, self.expr(other), side, ndims, x)
+            case Form(rule=rule, args=args, keywords=keywords, position=position):
+                values: list[Operand] = [Lit(None) if a is None else self.expr(a) for a in args]
+                names = tuple(k for k, _ in keywords)
+                values += [self.expr(e) for _, e in keywords]
+                if rule.form in ("joint", "each"):
+                    names = (*names, "wrt")
+                    values.append(Lit(position))
+                from tapeless.autodiff.adjoints import Transposed
+
+                result = self.b.call(Transposed.of(rule), (ct, *values), x.type, names)
+                if isinstance(x.type, Scalar) and not isinstance(kind, Scalar):
+                    return self.b.call(float, (result,), x.type, text="float")
+                return result
+        raise NotTyped("a linear function of this kind")
+
+    def matmul(self, ct: Operand, other: Operand, side: int, ndims: tuple[int, int], x: Cell) -> Operand:
+        a, b = ndims
+        if a > 2 or b > 2:
+            raise NotTyped("a product of stacks of matrices")
+        if side == 0:  # ct of x @ other
+            if a == 1 and b == 1:
+                return self.b.binary("Mult", ct, other)
+            if b == 1:
+                return self.b.call(np.outer, (ct, other), x.type)
+            if a == 1:
+                return self.b.binary("MatMult", other, ct)
+            return self.b.binary("MatMult", ct, self.t(other))
+        if a == 1 and b == 1:
+            return self.b.binary("Mult", ct, other)
+        if a == 1:
+            return self.b.call(np.outer, (other, ct), x.type)
+        return self.b.binary("MatMult", self.t(other), ct)
+
+    def t(self, value: Operand) -> Operand:
+        out = self.b.temp(typed(value))
+        self.b.op("getattr", (value,), out, name="T")
+        return out
+
+    # ---- control
+
+    def if_node(self, node: LIf) -> None:
+        if node.test.kind == "returned":
+            test: Operand = self.returned(node.test)
+        else:
+            test = self.expr(node.test)
+        before = set(self.live)
+        then = self.b.inside(lambda: self.block_of(node.blocks[0]))
+        after_then, self.live = self.live, set(before)
+        orelse = self.b.inside(lambda: self.block_of(node.blocks[1]))
+        after_else = self.live
+        self.live = after_then | after_else
+        for block, after, lb in ((then, after_then, node.blocks[0]), (orelse, after_else, node.blocks[1])):
+            outer, self.b.block = self.b.block, block
+            for c in sorted(self.live - after, key=lambda c: c.name):
+                self.clear(c, lb.frame.entry)
+            self.b.block = outer
+        if then.ops or orelse.ops:
+            self.b.block.ops.append(Op("if", (test,), (), {}, (then, orelse), self.b.line))
+
+    def clear(self, c: Cell, snapshot: dict[Var, Version]) -> None:
+        """`c_bar = 0`: it is zero here and not zero on another path that meets this one."""
+        like: Operand | None = None
+        if not isinstance(c.type, Scalar):
+            like = self.shape(c, snapshot)
+        value = self.b.zero(c.type, like)
+        last = self.b.block.ops[-1] if self.b.block.ops else None
+        if last is not None and last.outs and last.outs[0] is value and isinstance(value, Var):
+            last.outs = (self.bar(c),)
+        else:
+            self.b.op("copy", (value,), self.bar(c))
+
+    def shape(self, c: Cell, snapshot: dict[Var, Version]) -> Operand:
+        """A value of the shape of the cotangent of `c`: what its variable holds there."""
+        version = snapshot.get(c.var)
+        if version is None or c.type != c.var.type or not version.sure:
+            raise NotTyped(f"the shape of the cotangent of {c.name}")
+        return self.use(version)
+
+    def returned(self, e: Expr) -> Operand:
+        if self.exit_var is None:
+            self.exit_var = Var(self.plan.fresh("exit"), INT)
+        numbers = sorted(x.number for x in e.attrs["exits"])
+        test = self.b.temp(sampling_bool())
+        if len(numbers) == 1:
+            self.b.op("compare", (self.exit_var, Lit(numbers[0])), test, op="==")
+        else:
+            low = numbers[0]
+            if numbers != list(range(low, low + len(numbers))):
+                raise NotTyped("exits out of order")
+            if low == 0:
+                self.b.op("compare", (self.exit_var, Lit(numbers[-1])), test, op="<=")
+            else:
+                raise NotTyped("several loops that return")
+        return test
+
+    def loop_node(self, node: LLoop) -> None:
+        body = node.blocks[0]
+        before = set(self.live)
+        head = set(before)
+        for _ in range(10):  # which cotangents may be non-zero where an iteration begins
+            self.live = set(head)
+            self.attempt(node, body)
+            if self.live <= head:
+                break
+            head |= self.live
+        for c in sorted(head - before, key=lambda c: c.name):
+            self.clear(c, node.after)
+        self.live = set(head)
+
+        def run() -> None:
+            self.block_of(body)
+            for c in sorted(head - self.live, key=lambda c: c.name):
+                self.clear(c, body.frame.entry)
+
+        self.emit_loop(node, body, run)
+        self.live = set(head)
+
+    def attempt(self, node: LLoop, body: LBlock) -> None:
+        """Walk the body for its effect on what is live only."""
+        outer = self.b.block
+        self.b.block = Block()
+        self.prepare(node, body)
+        self.block_of(body)
+        self.b.block = outer
+
+    def prepare(self, node: LLoop, body: LBlock) -> None:
+        if node.mode == "zip":
+            self._zipped = self._zipped | {body}
+        if node.ordinal and id(node) not in self.ordinals:
+            self.ordinals[id(node)] = Var(self.plan.fresh("k"), INT)
+
+    def emit_loop(self, node: LLoop, body: LBlock, run: Any) -> None:
+        self.prepare(node, body)
+        slots = [s for s in self.plan.slots if s.items is not None and s.frame is body.frame]
+        if node.mode == "zip":
+            items: tuple[Operand, ...] = tuple(s.items for s in slots if s.items is not None)
+            outs = tuple(s.var for s in slots)
+            tree: Any = ("zip", *(("reversed", i) for i in range(len(items))))
+            pattern: Any = tuple(range(len(items)))
+            if len(items) == 1:
+                tree, pattern = ("reversed", 0), 0
+        elif node.mode == "range":
+            items = tuple(self.expr(e) for e in node.args)
+            assert node.index is not None
+            used = node.index in self.plan.indices
+            outs = (node.index.var if used else Var("_", INT),)
+            tree = ("range", *range(len(items)))
+            if used:
+                tree = ("reversed", tree)
+            pattern = 0
+        else:
+            assert node.count is not None
+            items = (self.use(node.count),)
+            tree, pattern = ("range", 0), 0
+            outs = (Var("_", INT),)
+            if node.ordinal:
+                tree, outs = ("reversed", tree), (self.ordinals[id(node)],)
+        block = self.b.inside(run)
+        attrs = {"iter": tree, "pattern": pattern}
+        self.b.block.ops.append(Op("loop", items, outs, attrs, (block, Block()), node.line))
+
+    def call_node(self, node: LCall) -> None:
+        live = [c for c in node.outs if c in self.live]
+        if not live:
+            return
+        args: list[Operand] = [self.use(node.record)]
+        for c in node.outs:
+            if c in self.live:
+                args.append(self.bar(c))
+                self.live.discard(c)
+            else:
+                if not isinstance(c.type, Scalar):
+                    raise NotTyped("a zero cotangent of a part of a result")
+                args.append(Lit(0.0))
+        ins = node.ins
+        outs = tuple(Var(self.plan.fresh(f"d_{c.name.lstrip('_')}"), c.type) for c in ins if c is not None)
+        attrs = {"keywords": (), "starred": (False,) * len(args), "reverse": node.target, "careful": self.careful}
+        if len(outs) == 1 and ins[0] is not None and ins[0] not in self.live and not ins[0].mutable:
+            outs = (self.bar(ins[0]),)
+            self.b.block.ops.append(Op("call", (Lit(node.target), *args), outs, attrs, (), node.line))
+            self.live.add(ins[0])
+            return
+        self.b.block.ops.append(Op("call", (Lit(node.target), *args), outs, attrs, (), node.line))
+        for c, v in zip(ins, outs, strict=True):
+            assert c is not None
+            self.add(c, v, fresh=not c.mutable)
+
+    # ---- storage
+
+    def store_node(self, node: LStore) -> None:
+        base = node.base
+        bar = self.bar(base)
+        if node.kind in ("new", "display"):
+            if base in self.live:
+                self.live.discard(base)
+                if node.kind == "display":
+                    self.display(node)
+            return
+        if node.kind in ("get", "dictget") and (node.x is None or node.x not in self.live):
+            return
+        self.ensure(base, node)
+        match node.kind:
+            case "append":
+                value: Operand = self.b.method(bar, "pop", (), base.type.elem)
+                if node.x is not None:
+                    self.add(node.x, value)
+            case "pop":
+                value = Lit(0.0)
+                if node.x is not None and node.x in self.live:
+                    value = self.bar(node.x)
+                    self.live.discard(node.x)
+                elif not isinstance(base.type.elem, Scalar):
+                    raise NotTyped("a pop of an array that is not used")
+                self.b.op("call_method", (bar, value), None, name="append", keywords=(), starred=(False,), method=None)
+            case "get" | "dictget":
+                assert node.index is not None
+                self.live.discard(node.x)
+                self.accumulate(bar, self.expr(node.index), self.bar(node.x), node)
+            case "set":
+                assert node.index is not None
+                index = self.expr(node.index)
+                if node.x is not None:
+                    value = self.item(bar, index, node)
+                    if isinstance(base.type, Array) and isinstance(node.x.type, Array):
+                        assert node.like is not None
+                        value = self.b.method(value, "copy", (), typed(value), np.ndarray.copy)
+                        value = self.b.call(unbroadcast, (value, self.expr(node.like)), node.x.type)
+                    self.add(node.x, value)
+                if isinstance(base.type, List | Dict) and not isinstance(base.type.elem, Scalar):
+                    raise NotTyped("a store of an array into a list")
+                self.b.op("setitem", (bar, index, Lit(0.0)))
+
+    def accumulate(self, bar: Var, index: Operand, value: Operand, node: LStore) -> None:
+        """`bar[index] += value`."""
+        at = typed(index)
+        parts = at.elems if isinstance(at, Tuple) else (at,)
+        if isinstance(bar.type, Array) and any(isinstance(p, Array) and p.dtype[0] in "iu" for p in parts):
+            self.b.op("call", (Lit(np.add.at), bar, index, value), None, keywords=(), starred=(False,) * 3, text="")
+            return
+        old = self.item(bar, index, node)
+        new = self.b.temp(typed(old))
+        kind = "inplace" if isinstance(typed(old), Scalar | Array) and isinstance(bar.type, Array) else "binary"
+        self.b.op(kind, (old, value), new, op="Add")
+        self.b.op("setitem", (bar, index, new))
+
+    def item(self, bar: Var, index: Operand, node: LStore) -> Operand:
+        kind = node.base.type
+        if isinstance(kind, Array):
+            if node.kind == "set":
+                base = node.base.var.type
+                elem = sampled_item(base, typed(index))
+            else:
+                elem = node.x.type
+        else:
+            elem = kind.elem
+        if node.kind == "dictget":
+            return self.b.method(bar, "get", (index, Lit(0.0)), elem)
+        out = self.b.temp(elem)
+        self.b.op("getitem", (bar, index), out)
+        return out
+
+    def ensure(self, base: Cell, node: LStore) -> None:
+        """Make the cotangent of a container exist."""
+        if base in self.live:
+            return
+        self.live.add(base)
+        value = self.b.zero(base.type, self.use(node.version))
+        last = self.b.block.ops[-1]
+        if last.outs and last.outs[0] is value:
+            last.outs = (self.bar(base),)
+        else:
+            self.b.op("copy", (value,), self.bar(base))
+
+    def display(self, node: LStore) -> None:
+        bar = self.bar(node.base)
+        self.live.discard(node.base)
+        keys = node.index.args if node.index is not None else None
+        for i, x in enumerate(node.x):
+            if x is not None:
+                index: Operand = Lit(keys[i].args[0]) if keys is not None else Lit(i)
+                out = self.b.temp(node.base.type.elem)
+                self.b.op("getitem", (bar, index), out)
+                self.add(x, out)
+
+
+def sampled_item(base: Array, at: Any) -> Any:
+    """The type of an item of an array, for an index of type `at`."""
+    parts = at.elems if isinstance(at, Tuple) else (at,)
+    if all(isinstance(p, Scalar) for p in parts) and len(parts) == base.ndim:
+        return Scalar(frozenset({base.dtype}))
+    sample = np.zeros((2,) * base.ndim, base.dtype)
+    values = []
+    for p in parts:
+        if isinstance(p, Scalar):
+            values.append(0)
+        elif isinstance(p, Opaque) and p.cls is slice:
+            values.append(slice(None))
+        elif isinstance(p, Const) and p.value in (None, Ellipsis):
+            values.append(p.value)
+        elif isinstance(p, Array):
+            values.append(np.zeros((2,) * p.ndim, p.dtype))
+        else:
+            raise NotTyped("an index of this kind")
+    return type_of(sample[tuple(values)])
+
+
+def sampling_bool() -> Any:
+    return Scalar(frozenset({"bool"}))
+

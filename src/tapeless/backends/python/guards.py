@@ -1,0 +1,131 @@
+"""The checks at an entry, as source: types of the arguments, and what names, attributes and cells held."""
+
+from __future__ import annotations
+
+from types import CellType
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.python.emit import Emitter
+from tapeless.specialise.types import Array, Const, Dict, List, NotTyped, Scalar, Struct, Tuple, key_of, type_of
+from tapeless.specialise.unit import Guard, Session
+
+_CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex": complex}
+
+
+class Guards:
+    """Writes guards; the objects that they compare with become closure cells of the entry."""
+
+    def __init__(self, emitter: Emitter, session: Session, entry: Any) -> None:
+        self.emitter, self.session = emitter, session
+        self.cells: dict[str, CellType] = {}
+
+    def own(self, name: str, cell: CellType) -> str:
+        """A name for a cell of ours."""
+        e = self.emitter
+        if name in self.cells:
+            return name
+        base, n = name, 1
+        while name in e.taken or name in e.space or name in e.constants or name in e.unit.cells:
+            n += 1
+            name = f"{base}_{n}"
+        e.constants[name] = cell
+        self.cells[name] = cell
+        if base != name:
+            self.cells[base] = cell
+        return name
+
+    def object(self, value: Any, hint: str) -> str:
+        for name, cell in self.cells.items():
+            if cell.cell_contents is value and name in self.emitter.constants:
+                return name
+        n = sum(1 for k in self.cells if k.startswith(f"_{hint}"))
+        return self.own(f"_{hint}{n or ''}", CellType(value))
+
+    def type_name(self, cls: type) -> str:
+        return self.emitter.constant(cls, cls.__name__)
+
+    def of_value(self, text: str, kind: Any) -> list[str]:
+        """Tests that the value of the expression `text` is of type `kind`."""
+        type_ = self.emitter.constant(type, "type")
+        match kind:
+            case Scalar(kinds=kinds):
+                names = [self.type_name(_CLASSES.get(k) or np.dtype(k).type) for k in sorted(kinds)]
+                if len(names) == 1:
+                    return [f"{type_}({text}) is {names[0]}"]
+                return [f"{type_}({text}) in ({', '.join(names)})"]
+            case Array(dtype=dtype, ndim=ndim):
+                held = self.object(np.dtype(dtype), "dtype")
+                array = self.type_name(np.ndarray)
+                return [f"{type_}({text}) is {array}", f"{text}.dtype is {held}", f"{text}.ndim == {ndim}"]
+            case Const(value=value):
+                if value is None or isinstance(value, bool):
+                    return [f"{text} is {value!r}"]
+                if isinstance(value, str | bytes):
+                    return [f"{type_}({text}) is {type(value).__name__}", f"{text} == {value!r}"]
+                return [f"{text} is {self.object(value, 'object')}"]
+            case Tuple(elems=elems, cls=cls):
+                out = [f"{type_}({text}) is {self.type_name(cls)}", f"len({text}) == {len(elems)}"]
+                for i, e in enumerate(elems):
+                    out += self.of_value(f"{text}[{i}]", e)
+                return out
+            case Struct(cls=cls, names=names, elems=elems):
+                out = [f"{type_}({text}) is {self.type_name(cls)}"]
+                for n, e in zip(names, elems, strict=True):
+                    out += self.of_value(f"{text}[{n!r}]" if cls is dict else f"{text}.{n}", e)
+                return out
+            case List() | Dict():
+                checker = self.object(Same(key_of(kind)), "same")
+                return [f"{checker}({text})"]
+        raise NotTyped(f"a guard for {kind!r}")
+
+    def assumptions(self) -> list[str]:
+        """Tests of everything that the session has assumed."""
+        return [t for g in self.session.guards.values() for t in self.of_guard(g)]
+
+    def of_guard(self, g: Guard) -> list[str]:
+        e = self.emitter
+        if g.kind == "absent":
+            if g.owner is e.space:
+                import builtins
+
+                value = getattr(builtins, g.name)
+                if g.name in e.taken or not g.name.isidentifier():
+                    return [f"{g.name!r} not in {self.object(g.owner, 'names')}"]
+                return [f"{g.name} is {self.object(value, g.name)}"]
+            return [f"{g.name!r} not in {self.object(g.owner, 'names')}"]
+        if g.kind == "global":
+            if g.owner is e.space and g.name not in e.taken and g.name not in e.constants:
+                text = g.name
+            else:
+                text = f"{self.object(g.owner, 'names')}[{g.name!r}]"
+        elif g.kind == "cell":
+            own = e.unit.cells.get(g.name)
+            if own is g.owner and g.name not in e.taken:
+                text = g.name
+            else:
+                text = f"{self.object(g.owner, 'cell')}.cell_contents"
+        else:
+            text = f"{self.object(g.owner, getattr(g.owner, '__name__', 'object').split('.')[-1])}.{g.name}"
+        if g.by_type:
+            return self.of_value(text, g.value)
+        if g.name in ("__code__", "__defaults__") or isinstance(g.value, str):
+            return [f"{text} is {self.object(g.value, 'held')}"] if not isinstance(g.value, str) else [f"{text} == {g.value!r}"]
+        return [f"{text} is {self.object(g.value, g.name.lstrip('_'))}"]
+
+
+class Same:
+    """Tests that a list or dict has the type that was assumed."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.floats = key == ("list", Scalar(frozenset({"float"})))
+
+    def __call__(self, value: Any) -> bool:
+        if self.floats:
+            return type(value) is list and set(map(type, value)) == {float}
+        try:
+            return bool(key_of(type_of(value)) == self.key)
+        except NotTyped:
+            return False

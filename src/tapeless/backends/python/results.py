@@ -1,0 +1,90 @@
+"""Cotangents of the parameters as the gradient that the user gets: same types, same structure, no shared memory."""
+
+from __future__ import annotations
+
+from types import CellType
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.python.guards import Guards
+from tapeless.specialise.types import Array, List, NotTyped, Scalar, Tuple
+
+
+def owned(*arrays: Any) -> Any:
+    """The arrays, copied where two are one object or one is a view of other memory."""
+    out: list[Any] = []
+    for a in arrays:
+        if a.base is not None or not a.flags.writeable or any(a is b for b in out):
+            a = a.copy()
+        out.append(a)
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+def owned_one(a: Any) -> Any:
+    return a.copy() if a.base is not None or not a.flags.writeable else a
+
+
+def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arrays: bool) -> tuple[str, str]:
+    """The gradient as an expression in the names `bars`, and a test for NaN in them."""
+    checks: list[str] = []
+    left = list(bars)
+    seen_arrays = 0
+
+    def part(kind: Any, cells: Any) -> str:
+        nonlocal seen_arrays
+        if isinstance(kind, Tuple):
+            inner = [part(k, None if cells is None else cells[i]) for i, k in enumerate(kind.elems)]
+            if kind.cls is tuple:
+                return f"({', '.join(inner)}{',' if len(inner) == 1 else ''})"
+            return f"{guards.emitter.constant(kind.cls, kind.cls.__name__)}({', '.join(inner)})"
+        if cells is None:
+            if isinstance(kind, Scalar):
+                return "0.0" if kind.kinds == {"float"} else f"{scalar(kind)}(0.0)"
+            raise NotTyped("a gradient that is zero for a structure")
+        text = left.pop(0)
+        match kind:
+            case Scalar(kinds=kinds):
+                checks.append(f"{text} != {text}")
+                if kinds == {"float"}:
+                    return f"float({text})" if arrays else text
+                return f"{scalar(kind)}({text})"
+            case Array():
+                dot = guards.own("vdot", CellType(np.vdot))
+                checks.append(f"not {dot}({text}, {text}) >= 0.0")
+                own = guards.own("owned_one", CellType(owned_one))
+                return f"{own}({text})"
+            case List() if isinstance(kind.elem, Scalar):
+                nan = guards.own("has_nan", CellType(has_nan))
+                checks.append(f"{nan}({text})")
+                return text
+        raise NotTyped(f"a gradient of type {kind!r}")
+
+    def scalar(kind: Scalar) -> str:
+        if len(kind.kinds) != 1:
+            raise NotTyped("an argument of several types")
+        return guards.emitter.constant(np.dtype(next(iter(kind.kinds))).type)
+
+    by_name = dict(zip((p.name for p in target.unit.program.params), lin.ins, strict=True))
+    order = sorted(target.nums)
+    texts: dict[int, str] = {}
+    for n in order:
+        texts[n] = part(target.kinds[n], by_name[target.params[n]])
+    if len(set(target.nums)) > 1 and sum(1 for n in target.nums if isinstance(target.kinds[n], Array)) > 1:
+        own = guards.own("owned", CellType(owned))
+        if all(isinstance(target.kinds[n], Array) for n in target.nums):
+            inner = ", ".join(_bare(texts[n]) for n in target.nums)
+            return f"{own}({inner})", " or ".join(checks)
+        raise NotTyped("several arrays beside other arguments")
+    if target.single:
+        return texts[target.nums[0]], " or ".join(checks)
+    inner = ", ".join(texts[n] for n in target.nums)
+    return f"({inner}{',' if len(target.nums) == 1 else ''})", " or ".join(checks)
+
+
+def _bare(text: str) -> str:
+    return text[text.index("(") + 1 : -1] if text.startswith("owned_one") else text
+
+
+def has_nan(values: list[float]) -> bool:
+    return any(v != v for v in values)

@@ -1,0 +1,335 @@
+"""Specialisation of calls: builtins, primitives with a rule, methods, and functions whose source is opened."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.rules import lookup
+from tapeless.specialise import sampling
+from tapeless.specialise.types import (
+    BOOL, FLOAT, INT, NONE, STR, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Struct, Tuple, join,
+)  # fmt: skip
+from tapeless.specialise.unit import Known
+from tapeless.specialise.values import Values
+
+_CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex": complex}
+
+
+class Iterating:
+    """The value of `zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` between its call and its loop."""
+
+    def __init__(self, kind: str, parts: tuple[Any, ...]) -> None:
+        self.kind, self.parts = kind, parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Iterating) and (self.kind, self.parts) == (other.kind, other.parts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+#: builtin -> method of `Calls` that types it
+BUILTINS: dict[Any, str] = {}
+
+
+def builtin(*functions: Any) -> Callable[[Any], Any]:
+    def decorate(method: Any) -> Any:
+        for f in functions:
+            BUILTINS[f] = method.__name__
+        return method
+
+    return decorate
+
+
+class Calls(Values):
+    """Calls; part of `Interp`."""
+
+    # ---- what is called
+
+    def call_known(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...]) -> None:
+        if isinstance(fn, MethodType) and isinstance(fn.__self__, type):
+            raise NotTyped("a class method", self.line)
+        try:
+            name = BUILTINS.get(fn)
+        except TypeError:
+            name = None
+        if name is not None:
+            if names:
+                raise NotTyped(f"{text} with keywords", self.line)
+            getattr(self, name)(op, fn, text, args)
+            return
+        if fn is builtins.print:
+            for a in args:
+                if not isinstance(self.kind(a), Scalar | Opaque | Const | Array):
+                    raise NotTyped("print of a container", self.line)
+            self.prim(op, fn, text, args, names, NONE)
+            return
+        rule = lookup(fn)
+        if rule is not None:
+            self.prim(op, fn, text, args, names, None)
+        elif isinstance(fn, FunctionType):
+            self.call_unit(op, fn, args, names)
+        elif isinstance(fn, type) and issubclass(fn, tuple) and hasattr(fn, "_fields") and fn.__new__ is not tuple.__new__:
+            self.named_tuple(op, fn, args, names)
+        elif isinstance(fn, type) and issubclass(fn, BaseException):
+            self.prim(op, fn, text, args, names, Opaque(fn))
+        else:
+            raise NotTyped(f"a call of {text or fn!r}", self.line)
+
+    def prim(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...], result: Any) -> None:
+        """A call of a function that is run as it is."""
+        if result is None:
+            result = self.sampled(fn, args, names)
+        operands = tuple(self.operand(a) for a in args)
+        attrs = {"keywords": names, "starred": (False,) * (len(args) - len(names)), "text": text}
+        self.emit("call", (Lit(fn), *operands), op.outs[0], result, **attrs)
+        if isinstance(result, Const):
+            self.bind(op.outs[0], Known(result.value))
+
+    def sampled(self, fn: Any, args: list[Any], names: tuple[str, ...]) -> Any:
+        """The type of a pure primitive's result: asked with the literals as they are, else with other samples."""
+        for literal in (True, False):
+            kinds = [Const(a.value) if literal and isinstance(a, Lit) else self.kind(a) for a in args]
+            split = len(args) - len(names)
+            keywords = dict(zip(names, kinds[split:], strict=True))
+            try:
+                return sampling.result_type(fn, kinds[:split], keywords)
+            except NotTyped as error:
+                refused = error
+        raise NotTyped(refused.reason, self.line)
+
+    def call_unit(self, op: Op, fn: FunctionType, args: list[Any], names: tuple[str, ...]) -> None:
+        from tapeless.specialise.infer import specialise
+
+        bound = self.bound(fn, args, names)
+        kinds = [self.passed(b) for b in bound]
+        unit = specialise(fn, kinds, self.session)
+        if unit.result is None:  # a recursive call whose result is not known yet: this path comes later
+            self.session.changed = self.changed = True
+            self.env = None
+            return
+        operands = tuple(self.operand(b) for b, k in zip(bound, kinds, strict=True) if not isinstance(k, Const))
+        attrs = {"keywords": (), "starred": (False,) * len(operands), "unit": unit}
+        self.emit("call", (Lit(unit), *operands), op.outs[0], unit.result, **attrs)
+        if isinstance(unit.result, Const):
+            self.bind(op.outs[0], Known(unit.result.value))
+
+    def passed(self, binding: Any) -> Any:
+        kind = self.kind(binding)
+        if isinstance(binding, Lit) and type(binding.value) is bool:
+            return Const(binding.value)
+        return kind
+
+    def bound(self, fn: FunctionType, args: list[Any], names: tuple[str, ...]) -> list[Any]:
+        """The bindings of the parameters, in the order of the code object's variables."""
+        code = fn.__code__
+        if code.co_flags & 0x0C:
+            raise NotTyped(f"{fn.__name__} takes *args or **kwargs", self.line)
+        total = code.co_argcount + code.co_kwonlyargcount
+        params = code.co_varnames[:total]
+        split = len(args) - len(names)
+        if split > code.co_argcount:
+            raise NotTyped("too many arguments", self.line)
+        found: dict[str, Any] = dict(zip(params, args[:split], strict=False))
+        for name, value in zip(names, args[split:], strict=True):
+            if name not in params[code.co_posonlyargcount :] or name in found:
+                raise NotTyped(f"an argument {name}", self.line)
+            found[name] = value
+        defaults = fn.__defaults__ or ()
+        first = code.co_argcount - len(defaults)
+        out = []
+        for i, name in enumerate(params):
+            if name in found:
+                out.append(found[name])
+            elif first <= i < code.co_argcount:
+                out.append(self.default(defaults[i - first]))
+            elif name in (fn.__kwdefaults__ or {}):
+                out.append(self.default(fn.__kwdefaults__[name]))  # type: ignore[index]
+            else:
+                raise NotTyped(f"the argument {name} is missing", self.line)
+        if defaults:
+            self.session.guard("attr", fn, "__defaults__", defaults)
+        self.session.guard("attr", fn, "__code__", code)
+        return out
+
+    def default(self, value: Any) -> Any:
+        from tapeless.specialise.values import is_constant
+
+        if isinstance(value, bool | int | float) and type(value) in (bool, int, float):
+            return Lit(value)
+        if is_constant(value):
+            return Known(value)
+        raise NotTyped("a default of this type", self.line)
+
+    def named_tuple(self, op: Op, cls: Any, args: list[Any], names: tuple[str, ...]) -> None:
+        fields = cls._fields
+        if names or len(args) != len(fields):
+            raise NotTyped("a NamedTuple by keywords", self.line)
+        kind = Tuple(tuple(self.kind(a) for a in args), cls)
+        operands = tuple(self.operand(a) for a in args)
+        self.emit("tuple", operands, op.outs[0], kind, starred=(False,) * len(args), cls=cls)
+
+    # ---- builtins
+
+    @builtin(range, zip, enumerate, reversed)
+    def b_iterating(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        if fn is enumerate and len(args) != 1:
+            raise NotTyped("enumerate with a start", self.line)
+        if fn is range and not all(isinstance(self.kind(a), Scalar) for a in args):
+            raise NotTyped("a range of this kind", self.line)
+        stable = []
+        for a in args:
+            if isinstance(a, Known) and not isinstance(a.value, Iterating):
+                raise NotTyped(f"{text} of a constant", self.line)
+            stable.append(a)
+        self.bind(op.outs[0], Known(Iterating(fn.__name__, tuple(stable)), text))
+
+    @builtin(len)
+    def b_len(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        kind = self.kind(args[0])
+        if isinstance(kind, Tuple):
+            self.bind(op.outs[0], Lit(len(kind.elems)))
+            return
+        if not isinstance(kind, List | Dict | Array | Opaque):
+            raise NotTyped(f"len of {kind!r}", self.line)
+        self.prim(op, fn, text, args, (), INT)
+
+    @builtin(float, int, bool, round)
+    def b_number(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        if len(args) != 1 or not isinstance(self.kind(args[0]), Scalar):
+            raise NotTyped(f"{text} of this", self.line)
+        result = {float: FLOAT, int: INT, bool: BOOL}.get(fn)
+        self.prim(op, fn, text, args, (), result)
+
+    @builtin(str, repr)
+    def b_text(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        if not all(isinstance(self.kind(a), Scalar | Opaque | Const) for a in args):
+            raise NotTyped("text of an object", self.line)
+        self.prim(op, fn, text, args, (), STR)
+
+    @builtin(isinstance)
+    def b_isinstance(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        kind = self.kind(args[0])
+        wanted = args[1]
+        if not isinstance(wanted, Known) or not isinstance(wanted.value, type):
+            raise NotTyped("an isinstance test", self.line)
+        answers = {issubclass(c, wanted.value) for c in self.classes(kind)}
+        if len(answers) != 1:
+            raise NotTyped("an isinstance test that depends on the path", self.line)
+        self.bind(op.outs[0], Known(answers.pop()))
+
+    def classes(self, kind: Any) -> list[type]:
+        match kind:
+            case Scalar(kinds=kinds):
+                return [_CLASSES[k] if k in _CLASSES else np.dtype(k).type for k in kinds]
+            case Array():
+                return [np.ndarray]
+            case Const(value=value):
+                return [type(value)]
+            case List():
+                return [list]
+            case Dict():
+                return [dict]
+        return [kind.cls]
+
+    @builtin(max, min)
+    def b_extreme(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        kinds = [self.kind(a) for a in args]
+        if len(args) < 2 or not all(isinstance(k, Scalar) for k in kinds):
+            raise NotTyped(f"{text} of these", self.line)
+        kind = kinds[0]
+        for other in kinds[1:]:
+            kind = join(kind, other)
+        operands = [self.operand(a) for a in args]
+        out = self.typed_var(op.outs[0], kind)
+        if out in operands:  # x = max(x, 0.0): later operands may be read after the first store
+            held = self.typed_var(self.site_var(op, "held", out.name), kind)
+            self.out.ops.append(Op("copy", (out,), (held,), {}, (), self.line))
+            operands = [held if o is out else o for o in operands]
+        self.out.ops.append(Op("copy", (operands[0],), (out,), {}, (), self.line))
+        for i, other in enumerate(operands[1:]):
+            test = self.typed_var(self.site_var(op, i, "_more"), BOOL)
+            ops = self.out.ops
+            ops.append(Op("compare", (other, out), (test,), {"op": ">" if fn is max else "<"}, (), self.line))
+            store = Block([Op("copy", (other,), (out,), {}, (), self.line)])
+            ops.append(Op("if", (test,), (), {}, (store, Block()), self.line))
+        self.bind(op.outs[0], out)
+
+    def site_var(self, op: Op, what: Any, name: str) -> Var:
+        """A source variable of our own for this operation."""
+        key = (id(op), what)
+        if key not in self.sites:
+            self.sites[key] = Var(self.fresh(name))
+        var: Var = self.sites[key]
+        return var
+
+    def fresh(self, name: str) -> str:
+        raise NotImplementedError
+
+    @builtin(list, tuple, dict)
+    def b_container(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        if args or fn is tuple:
+            raise NotTyped(f"{text} of these", self.line)
+        site = self.sites.setdefault(id(op), List() if fn is list else Dict())
+        empty: dict[str, Any] = {"starred": ()} if fn is list else {"spread": ()}
+        self.emit("list" if fn is list else "dict", (), op.outs[0], site, **empty)
+
+    # ---- methods
+
+    def call_method(self, op: Op, base: Any, args: list[Any], names: tuple[str, ...]) -> None:
+        kind = self.kind(base)
+        name = op.attrs["name"]
+        match kind:
+            case List() | Dict() if not names:
+                self.container_method(op, base, kind, name, args)
+            case Array():
+                method = getattr(np.ndarray, name, None)
+                if lookup(method) is None:
+                    raise NotTyped(f"the array method {name}", self.line)
+                result = self.sampled(method, [base, *args], names)
+                self.method(op, base, args, names, name, method, result)
+            case Scalar(kinds=kinds) if kinds == {"f8"}:
+                method = getattr(np.float64, name, None)
+                if lookup(method) is None or args:
+                    raise NotTyped(f"the method {name} of a number", self.line)
+                self.method(op, base, args, names, name, method, self.sampled(method, [base], ()))
+            case Struct(cls=cls) | Tuple(cls=cls) if cls not in (dict, tuple):
+                found = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
+                if not isinstance(found, FunctionType) or name in getattr(kind, "names", ()):
+                    raise NotTyped(f"the method {name} of {cls.__name__}", self.line)
+                self.session.guard("attr", cls, name, found)
+                self.call_unit(op, found, [base, *args], names)
+            case _:
+                raise NotTyped(f"the method {name} of {kind!r}", self.line)
+
+    def method(
+        self, op: Op, base: Any, args: list[Any], names: tuple[str, ...], name: str, method: Any, result: Any
+    ) -> None:
+        operands: list[Operand] = [self.operand(a) for a in (base, *args)]
+        attrs = {"name": name, "keywords": names, "starred": (False,) * (len(args) - len(names)), "method": method}
+        self.emit("call_method", tuple(operands), op.outs[0], result, **attrs)
+        if isinstance(result, Const):
+            self.bind(op.outs[0], Known(result.value))
+
+    def container_method(self, op: Op, base: Any, kind: Any, name: str, args: list[Any]) -> None:
+        match kind, name, len(args):
+            case List(), "append", 1:
+                self.put(kind, self.kind(args[0]))
+                result: Any = NONE
+            case List(), "pop", 0 if kind.elem is not None:
+                result = kind.elem
+            case Dict(), "get", 2 if kind.elem is not None and isinstance(self.kind(args[1]), Scalar):
+                self.put(kind, self.kind(args[1]))
+                result = kind.elem
+            case (List() | Dict(), "pop" | "get", _) if kind.elem is None:
+                self.session.changed = self.changed = True
+                self.env = None
+                return
+            case _:
+                raise NotTyped(f"the method {name} of a {type(kind).__name__.lower()}", self.line)
+        self.method(op, base, args, (), name, None, result)
