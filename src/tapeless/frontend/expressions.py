@@ -330,7 +330,7 @@ class Expressions(Builder):
     # ---- inner functions and comprehensions
 
     def inner_code(self, node: ast.AST, name: str) -> tuple[CodeType, tuple[Operand, ...]]:
-        code = code_of_node(self.code, node, name)
+        code = code_of_node(self.code, node, name, self.node)
         cells: list[Operand] = []
         for free in code.co_freevars:
             kind, var = self.place(free)

@@ -103,11 +103,13 @@ class Matching(Expressions):
         match pattern:
             case ast.MatchSequence(patterns=patterns):
                 star = next((i for i, p in enumerate(patterns) if isinstance(p, ast.MatchStar)), None)
+                kept = any(isinstance(p, ast.MatchStar) and p.name is not None for p in patterns)
                 parts = [
                     ast.MatchAs(pattern=None, name=p.name) if isinstance(p, ast.MatchStar) else p
                     for p in patterns
                 ]
-                found = self.helper("match_sequence", subject, Lit(len(patterns)), Lit(star))
+                shape = (Lit(len(patterns)), Lit(star), Lit(kept))
+                found = self.helper("match_sequence", subject, *shape)
             case ast.MatchMapping(keys=keys, patterns=patterns, rest=rest):
                 key_vars = self.op("tuple", tuple(self.expressions(keys)), starred=(False,) * len(keys))
                 found = self.helper("match_mapping", subject, key_vars, Lit(rest is not None))

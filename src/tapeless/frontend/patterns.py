@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+#: The flags of types that sequence and mapping patterns match.
+SEQUENCE, MAPPING = 1 << 5, 1 << 6
 #: The flag of `int`, `str`, `list`, … and their subclasses: `case int(x)` binds the subject itself.
 MATCHES_ITSELF = 1 << 22
 MISSING = object()
 
 
-def match_sequence(subject: Any, count: int, star: int | None) -> Any:
-    """The items of a sequence pattern with `count` parts, the one at `star` taking what is left."""
-    if isinstance(subject, (str, bytes, bytearray)):
-        return None
-    if not isinstance(subject, (list, tuple)) and not isinstance(subject, Sequence):
+def match_sequence(subject: Any, count: int, star: int | None, kept: bool) -> Any:
+    """The items of a sequence pattern with `count` parts; the one at `star` takes what is left, if `kept`."""
+    if not type(subject).__flags__ & SEQUENCE:
         return None
     n = len(subject)
     if star is None:
@@ -25,14 +24,14 @@ def match_sequence(subject: Any, count: int, star: int | None) -> Any:
         return None
     after = count - 1 - star
     head = [subject[i] for i in range(star)]
-    rest = [subject[i] for i in range(star, n - after)]
+    rest = [subject[i] for i in range(star, n - after)] if kept else []
     tail = [subject[i] for i in range(n - after, n)]
     return [*head, rest, *tail]
 
 
 def match_mapping(subject: Any, keys: tuple[Any, ...], rest: bool) -> Any:
     """The values of a mapping pattern's keys, and a dict of the others if asked for."""
-    if not isinstance(subject, dict) and not isinstance(subject, Mapping):
+    if not type(subject).__flags__ & MAPPING:
         return None
     values = []
     for key in keys:

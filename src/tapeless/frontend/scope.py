@@ -55,6 +55,11 @@ class Names(ast.NodeVisitor):
             return
         (self.used if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if isinstance(node.target, ast.Name) and not node.simple and node.value is None:
+            return  # `(name): annotation` binds nothing
+        self.generic_visit(node)
+
     def visit_Global(self, node: ast.Global) -> None:
         self.globals.update(node.names)
 

@@ -30,13 +30,11 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     if index is None:
         raise SourceUnavailableError(
             f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a "
-            "file or a notebook cell, give a rule with tapeless.jvp_rule, or declare it with tapeless.constant"
+            "file or a notebook cell, give a rule with tapeless.jvp_rule, or declare it constant"
         )
     candidates = index.get((code.co_name, code.co_firstlineno), [])
     if len(candidates) > 1:
-        spans = {(p[0], p[2], p[1], p[3]) for p in code.co_positions()}
-        exact = [n for n in candidates if _span(_last_value(n)) in spans]
-        candidates = exact[:1] if len({ast.dump(n) for n in exact}) == 1 else exact
+        candidates = _innermost(code, candidates)
     if len(candidates) != 1:
         raise SourceUnavailableError(
             f"the source of {code.co_qualname!r} is not found at {code.co_filename}:{code.co_firstlineno}: "
@@ -79,17 +77,32 @@ def _index(
     return _trees[key]
 
 
-def _last_value(node: FunctionNode) -> ast.AST:
-    match node:
-        case ast.Lambda(body=body):
-            return body
-        case ast.GeneratorExp(elt=elt):
-            return elt
-    return node.body[-1]
+def _innermost(code: CodeType, nodes: list[FunctionNode]) -> list[FunctionNode]:
+    """Of lambdas (or generator expressions) that start on one line, the smallest that holds all of `code`."""
+    starts, ends = [], []
+    for line, end_line, column, end_column in code.co_positions():
+        if line is None or end_line is None or column is None or end_column is None:
+            continue
+        if (line, column) != (end_line, end_column):
+            starts.append((line, column))
+            ends.append((end_line, end_column))
+    if not starts:
+        return nodes
+    holding = [n for n in nodes if _start(n) <= min(starts) and max(ends) <= _end(n)]
+    return [
+        n
+        for n in holding
+        if not any(m is not n and _start(n) <= _start(m) and _end(m) <= _end(n) for m in holding)
+    ]
 
 
-def _span(node: ast.AST) -> tuple[int | None, int | None, int | None, int | None]:
-    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+def _start(node: FunctionNode) -> tuple[int, int]:
+    inside = node.body if isinstance(node, ast.Lambda) else node
+    return inside.lineno, inside.col_offset
+
+
+def _end(node: FunctionNode) -> tuple[int, int]:
+    return node.end_lineno or 0, node.end_col_offset or 0
 
 
 def child_codes(code: CodeType) -> list[CodeType]:
@@ -107,15 +120,19 @@ def child_codes(code: CodeType) -> list[CodeType]:
     return found
 
 
-def code_of_node(code: CodeType, node: ast.AST, name: str) -> CodeType:
-    """The code object, among the children of `code`, that `node` was compiled to."""
+def code_of_node(code: CodeType, node: ast.AST, name: str, around: ast.AST) -> CodeType:
+    """The code object, a child of `code`, that `node` was compiled to; `around` is the tree of `code`."""
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(d.lineno for d in decorators)])  # type: ignore[attr-defined]
     found = [c for c in child_codes(code) if c.co_name == name and c.co_firstlineno == first]
     if len(found) > 1 and isinstance(node, ast.Lambda | ast.GeneratorExp):
-        span = _span(_last_value(node))
-        exact = [c for c in found if span in {(p[0], p[2], p[1], p[3]) for p in c.co_positions()}]
-        found = exact or found
+        nodes = [n for n in ast.walk(around) if isinstance(n, ast.Lambda | ast.GeneratorExp)]
+        beside: list[FunctionNode] = [n for n in nodes if type(n) is type(node) and n.lineno == first]
+        held = [(c, _innermost(c, beside)) for c in found]
+        exact = [c for c, holding in held if holding == [node]]
+        # two functions of one text may share one code object
+        alike = [c for c, holding in held if [ast.dump(n) for n in holding] == [ast.dump(node)]]
+        found = exact or alike or found
     if not found:
         raise SourceUnavailableError(f"the code of {name!r} at line {first} does not match its source")
     return found[0]
