@@ -249,8 +249,8 @@ class Writer:
         for is_spread in spread:
             key = None if is_spread else args.pop(0)
             value = args.pop(0)
-            name = "None" if key is None else self.value(key)
-            pairs.append(f"({is_spread}, {name}, {self.value(value)}, {self.tangent(value)})")
+            name = "None, None" if key is None else self.both(key)
+            pairs.append(f"({is_spread}, {name}, {self.both(value)})")
         self.put(f"{out} = \x01tl.dict_of({self.tuple(pairs)})")
 
     def op_unpack(self, op: Op) -> None:

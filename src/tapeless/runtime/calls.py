@@ -21,6 +21,7 @@ from tapeless.rules import lookup, tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.items import Items, nones, tuple_tangent
 from tapeless.runtime.mirrors import ATOMS, Slot, owner
+from tapeless.runtime.operators import BINARY, UNARY
 
 #: callable -> handler(run, args, tangents, keywords, keyword tangents) -> (value, companion)
 HANDLERS: dict[Any, Any] = {}
@@ -37,9 +38,24 @@ INERT_MODULES = frozenset(
     "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils numpy._utils._inspect "
     "typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ scipy._lib.deprecation rich".split()
 )
+#: those of them whose results are text or nothing at all, whatever they are given
+TEXT_MODULES = frozenset("warnings logging traceback pprint reprlib textwrap string re linecache json".split())
 _DISPATCHER = type(np.mean)
+_FACTORY = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]
 _LRU = type(functools.lru_cache(lambda: None))
 _MAKERS = (BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, np.ufunc)
+
+
+_QUIET_METHODS = frozenset(
+    "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__ __format__ __bool__ __len__ __contains__ __sizeof__ "
+    "__dir__ __delattr__ __int__ __index__".split()
+)
+_OPERATORS: dict[str, tuple[Any, bool, Any]] = {}
+for _spec in BINARY.values():
+    _OPERATORS[_spec[2]] = (_spec[0], False, lookup(_spec[0]))
+    _OPERATORS[_spec[3]] = (_spec[0], True, lookup(_spec[0]))
+for _unary in UNARY.values():
+    _OPERATORS[_unary[1]] = (_unary[0], False, lookup(_unary[0]))
 
 
 class Calls(Items):
@@ -135,7 +151,38 @@ class Calls(Items):
         rule = lookup(found)
         if rule is not None:
             return self.primitive(rule, found, args, ts, kw, kts)
+        if type(found) is types.WrapperDescriptorType:
+            special = self.special_method(found, args, ts, kw or {})
+            if special is not None:
+                return special
         return self.foreign(found, args, ts, kw, kts)
+
+    def special_method(self, found: Any, args: Any, ts: Any, kw: Any) -> tuple[Any, Any] | None:
+        """`float.__mul__(a, b)` and the like, asked for by name."""
+        name, home = found.__name__, found.__objclass__
+        if name == "__next__":
+            return self.next(args[0])
+        if name == "__iter__":
+            return self.iter_of(args[0], ts[0]), None
+        if name == "__init__" and issubclass(home, BaseException):
+            found(*args, **kw)
+            self.put(args[0], "args", tuple_tangent(ts[1:]))
+            return None, None
+        if name in _QUIET_METHODS:
+            return found(*args, **kw), None
+        if name in _OPERATORS and not isinstance(args[0], (list, dict, set, np.ndarray)):
+            value = found(*args, **kw)
+            if value is NotImplemented:
+                return value, None
+            op, swapped, rule = _OPERATORS[name]
+            values, tangents = (args[::-1], ts[::-1]) if swapped else (args, ts)
+            del op
+            if isinstance(args[0], (float, complex, int, np.generic)) and rule is not None:
+                t = self.derive(rule, value, values, {}, tuple(self.tangent_of(v, t) for v, t in zip(values, tangents, strict=True)), {})
+                return value, t
+        if name == "__get__":
+            return found(*args, **kw), None
+        return None
 
     # ---- opening Python functions
 
@@ -167,8 +214,10 @@ class Calls(Items):
     def enter_special(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
         """Functions that are run as they are, or whose source was made by a program."""
         if f.__module__ in INERT_MODULES and f.__code__.co_filename != "<string>":
-            self.snapshots.clear()
-            return f(*args, **kw), None
+            text = f.__module__.partition(".")[0] in TEXT_MODULES
+            if text or not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
+                self.snapshots.clear()
+                return f(*args, **kw), None
         if f.__name__ == "__init__" and args and dataclasses.is_dataclass(type(args[0])):
             for cls in type(args[0]).__mro__:
                 if cls.__dict__.get("__init__") is f:
@@ -216,7 +265,7 @@ class Calls(Items):
                 tangents.append(kts.pop(name, None))
             elif name in kwdefaults:
                 values.append(kwdefaults[name])
-                tangents.append((self.look(f, "__kwdefaults__") or {}).get(name))
+                tangents.append(self.look(kwdefaults, name))
             else:
                 f(*args, **kw)
         if flags & 8:
@@ -436,16 +485,17 @@ class Calls(Items):
     def dataclass_init(self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
         """What the `__init__` that `dataclasses` has written does."""
         obj = args[0]
-        bound = inspect.signature(init).bind(*args, **kw)
-        companions = inspect.signature(init).bind(*ts, **kts).arguments
+        values, tangents = self.bind(init, args, ts, kw, kts)
+        names = init.__code__.co_varnames[: len(values)]
+        given = {n: (v, t) for n, v, t in zip(names, values, tangents, strict=True)}
         frozen = cls.__dataclass_params__.frozen
         extra: list[tuple[Any, Any]] = []
         for name, spec in cls.__dataclass_fields__.items():
             is_initvar = spec._field_type is dataclasses._FIELD_INITVAR  # type: ignore[attr-defined]
             if spec._field_type is dataclasses._FIELD_CLASSVAR:  # type: ignore[attr-defined]
                 continue
-            if spec.init and name in bound.arguments:
-                value, t = bound.arguments[name], companions.get(name)
+            if spec.init and name in given and given[name][0] is not _FACTORY:
+                value, t = given[name]
             elif spec.default_factory is not dataclasses.MISSING:
                 value, t = self.call(spec.default_factory, (), ())
             elif spec.default is not dataclasses.MISSING:
@@ -471,8 +521,8 @@ class Calls(Items):
         f = FunctionType(code, module, code.co_name, defaults or None, cells)
         if kwdefaults:
             f.__kwdefaults__ = kwdefaults
-            if any(t is not None for t in kts):
-                self.put(f, "__kwdefaults__", dict(zip(kwdefaults, kts, strict=True)))
+            for name, t in zip(kwdefaults, kts, strict=True):
+                self.put(kwdefaults, name, t)
         if tuple_tangent(ts) is not None:
             self.put(f, "__defaults__", tuple(ts))
         return f

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.mirrors import Mirror, has_tangent, references
+from tapeless.runtime.mirrors import Mirror, references
 
 Pair = tuple[Any, Any]
 
@@ -842,13 +842,9 @@ def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 
 def _partial(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    m = run.mirrors.get(id(f))
-    kept = m.data.get("args") if m is not None else None
-    named = m.data.get("keywords") if m is not None else None
-    return run.call(  # type: ignore[no-any-return]
-        f.func, (*f.args, *args), (*(kept or nones(len(f.args))), *ts), {**f.keywords, **kw},
-        {**dict.fromkeys(f.keywords), **(named or {}), **kts},
-    )
+    kept = run.look(f, "args") or nones(len(f.args))
+    named = {k: run.look(f.keywords, k) for k in f.keywords}
+    return run.call(f.func, (*f.args, *args), (*kept, *ts), {**f.keywords, **kw}, {**named, **kts})  # type: ignore[no-any-return]
 
 
 CALLABLE_TYPES[functools.partial] = _partial
@@ -857,18 +853,13 @@ CALLABLE_TYPES[functools.partial] = _partial
 @handle(functools.partial)
 def _make_partial(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     f = functools.partial(*args, **kw)
-    inner = args[0]
-    before = run.mirrors.get(id(inner)) if isinstance(inner, functools.partial) else None
-    kept = ts[1:]
-    named = {k: kts.get(k) for k in kw}
-    if isinstance(inner, functools.partial):  # partial of a partial is made flat
-        old = before.data if before is not None else {}
-        kept = (*(old.get("args") or nones(len(inner.args))), *kept)
-        named = {**(old.get("keywords") or {}), **named}
-    if has_tangent(kept):
-        run.put(f, "args", tuple(kept))
-    if has_tangent(named):
-        run.put(f, "keywords", named)
+    inner, kept, named = args[0], tuple(ts[1:]), dict(kts)
+    if isinstance(inner, functools.partial):  # a partial of a partial is made flat
+        kept = (*(run.look(inner, "args") or nones(len(inner.args))), *kept)
+        named = {**{k: run.look(inner.keywords, k) for k in inner.keywords}, **named}
+    run.put(f, "args", tuple_tangent(kept))
+    for k, t in named.items():
+        run.put(f.keywords, k, t)
     return f, None
 
 
@@ -1003,6 +994,30 @@ def _rule(f: Any) -> Any:
 def scatter_sum(n, positions, values):  # type: ignore[no-untyped-def]
     """A vector of length `n` with the sum of the values at each position."""
     return np.bincount(positions.ravel(), weights=values.ravel(), minlength=n)
+
+
+@handle(np.multiply.at)
+def _multiply_at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    return _at_one_by_one(run, "Mult", args, ts)
+
+
+@handle(np.divide.at)
+def _divide_at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    return _at_one_by_one(run, "Div", args, ts)
+
+
+def _at_one_by_one(run: Any, name: str, args: Any, ts: Any) -> Pair:
+    """`ufunc.at` in the order of its definition: element by element."""
+    a, index, b = args
+    places = np.arange(a.size).reshape(a.shape)[index]
+    spread, _ = run.call(np.broadcast_to, (b, np.shape(places)), (ts[2], None))
+    for k in np.ndindex(np.shape(places)):
+        where = np.unravel_index(places[k], a.shape)
+        old, t = run.array_item(a, where)
+        factor, dt = run.array_item(spread, k)
+        value, t = run.binary(name, old, t, factor, dt)
+        run.array_store(a, where, value, t)
+    return None, None
 
 
 @handle(np.copyto)

@@ -7,7 +7,7 @@ import operator
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import repeat
-from types import FunctionType, GeneratorType
+from types import FunctionType, GeneratorType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,8 @@ class Items(Attributes):
             return self.array_item(x.base.reshape(-1), index) if x.base.flags.c_contiguous else self.flat_item(x, index)
         if isinstance(x, type) or not self.reaches((x,), (dx,)):
             return value, None
+        if kind is MappingProxyType:
+            return value, self.look(gc.get_referents(x)[0], index)
         if dx is not None and isinstance(x, np.generic):
             return value, dx
         return self.missing_rule(f"subscript of {kind.__name__}")
@@ -147,8 +149,12 @@ class Items(Attributes):
                 self.list_mirror(x)[index] = t
             return
         if kind is dict or (isinstance(x, dict) and not is_python(kind.__setitem__)):
+            if di is not None and index not in x:
+                self.key_tangents.setdefault(id(x), (x, {}))[1][index] = di
             x[index] = value
             self.put(x, index, t)
+            if t is not None and "__builtins__" in x:  # the names of a module
+                self.module_stores = True
             return
         if isinstance(x, np.ndarray) and not is_python(kind.__setitem__):
             self.array_store(x, index, value, t)
@@ -219,7 +225,8 @@ class Items(Attributes):
         if kind is GeneratorType:
             return self.iterate_next(x)
         if isinstance(x, dict) and not is_python(kind.__iter__):
-            return zip(x, repeat(None))
+            keys = self.key_tangents.get(id(x))
+            return zip(x, repeat(None)) if keys is None else ((k, keys[1].get(k)) for k in x)
         f = getattr(kind, "__iter__", None)
         if is_python(f):
             return self.iterate_next(self.call(f, (x,), (dx,))[0])
@@ -314,7 +321,8 @@ class Items(Attributes):
             key = next(source[2])
             t = self.look(source[3], key)
             if source[1]:
-                return value, None if t is None else (None, t)
+                keys = self.key_tangents.get(id(source[3]))
+                return value, tuple_tangent((None if keys is None else keys[1].get(key), t))
             return value, t
         return value, self.look(source[1], value)
 
@@ -431,10 +439,9 @@ class Items(Attributes):
 
     def dict_of(self, parts: Any) -> dict[Any, Any]:
         x: dict[Any, Any] = {}
-        for is_spread, key, value, t in parts:
+        for is_spread, key, kt, value, t in parts:
             if not is_spread:
-                x[key] = value
-                self.put(x, key, t)
+                self.setitem(x, key, kt, value, t)
                 continue
             for k, v, kt in self.mapping_items(value):
                 x[k] = v

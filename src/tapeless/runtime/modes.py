@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, memory
+from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.runtime.run import Run
 
 
@@ -97,7 +97,7 @@ class Reverse(Run):
         if same and not m.flat:
             return m.value
         self.flatten(m, base)
-        return None if m.value is None else self.record.gather(Window(base, a), m.value, a)
+        return None if m.value is None else self.record.gather(window_of(base, a), m.value, a)
 
     def create(self, base: Any, t: Any, a: Any) -> None:
         m = self.new_array(base, None)
@@ -130,6 +130,7 @@ class Reverse(Run):
         if (type(index) is tuple and index == ()) or index is Ellipsis:
             m.value = self.record.overwrite(window, m.value, t, flat)
         else:
+            window = window_of(base, a)
             piece = None if m.value is None else self.record.gather(window, m.value, a)
             piece = self.record.overwrite(index, piece, t, a)
             m.value = self.record.overwrite(window, m.value, piece, flat)
@@ -141,9 +142,9 @@ class Reverse(Run):
         if m.value is None:
             return None
         window = Window(base, a)
-        if is_basic(index):
+        if is_basic(index) and not overlaps_itself(a):
             return self.record.gather(_Then(window, index), m.value, value)
-        return self.record.gather(index, self.record.gather(window, m.value, a), value)
+        return self.record.gather(index, self.record.gather(window_of(base, a), m.value, a), value)
 
     def add_tangents(self, ts: Any, value: Any) -> Any:
         return self.record.add([t for t in ts if t is not None], value)
@@ -163,6 +164,28 @@ class Reverse(Run):
 
     def input(self, value: Any, tangent: Any) -> Any:
         return self.record.input(value)
+
+
+def overlaps_itself(a: Any) -> bool:
+    """Whether a view may hold one element of memory twice (a broadcast, a sliding window)."""
+    extent = a.itemsize
+    for stride, n in sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n > 1):
+        if stride < extent:
+            return True
+        extent += stride * (n - 1)
+    return False
+
+
+def window_of(base: Any, a: Any) -> Any:
+    """Where the view `a` lies in the memory of `base`: a window, or positions if the view overlaps itself."""
+    if not overlaps_itself(a):
+        return Window(base, a)
+    low, size = low_address(base), base.itemsize
+    places = np.full(a.shape, (address(a) - low) // size)
+    for axis, stride in enumerate(a.strides):
+        steps = np.arange(a.shape[axis]) * (stride // size)
+        places = places + steps.reshape([-1 if i == axis else 1 for i in range(a.ndim)])
+    return places
 
 
 class _Then:

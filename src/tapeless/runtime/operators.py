@@ -81,7 +81,9 @@ class Operators(State):
         handler = self.container_operator(name, x, dx, y, dy)
         if handler is not None:
             return handler
-        if self.reaches((x, y), (dx, dy)) and not isinstance(x, str):
+        if is_builtin(x) and is_builtin(y):
+            return op(x, y), None  # every such operator that Python has was handled above: this is its own TypeError
+        if self.reaches((x, y), (dx, dy)):
             self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
         return op(x, y), None
 
@@ -280,6 +282,14 @@ class Operators(State):
 
     def container_inplace(self, name: str, x: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
         raise NotImplementedError
+
+
+def is_builtin(x: Any) -> bool:
+    """Whether a value is of a builtin type whose operators are all known."""
+    return type(x) in _BUILTIN
+
+
+_BUILTIN = PLAIN | {list, tuple, dict, set, frozenset, range, slice, type, bytearray}
 
 
 def _own_arrays(kind: type) -> bool:

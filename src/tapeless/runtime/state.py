@@ -26,6 +26,7 @@ class State:
         self.snapshots: dict[int, tuple[Any, Any]] = {}
         self.caches: dict[int, Any] = {}
         self.guarded: dict[int, Any] = {}
+        self.key_tangents: dict[int, tuple[Any, dict[Any, Any]]] = {}
 
     # ---- objects
 

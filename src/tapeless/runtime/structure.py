@@ -59,6 +59,10 @@ def plan_of(x: Any, memo: dict[int, Plan]) -> Plan:
         return plan
     if x is None or isinstance(x, (int, *_OPAQUE)):
         return Plan("none", x)
+    if isinstance(x, Tangent):
+        plan = memo[id(x)] = Plan("object", x)
+        plan.children = {k: plan_of(v, memo) for k, v in x._fields.items()}
+        return plan
     fields = fields_of(x)
     if fields is None:
         return Plan("none", x)
@@ -126,8 +130,9 @@ def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]
         if any(t is not None for t in ts):
             run.list_mirror(plan.value)[:] = ts
     else:
+        place = plan.value._fields if isinstance(plan.value, Tangent) else plan.value
         for key, child in plan.children.items():
-            run.put(plan.value, key, fill_in(run, child, field(tangent, key, lins), lins, done))
+            run.put(place, key, fill_in(run, child, field(tangent, key, lins), lins, done))
     return None
 
 
@@ -233,7 +238,7 @@ def build(plan: Plan, memo: dict[int, Any], make: Any) -> Any:
         for k, c in plan.children.items():
             table[k] = make(c)
         return table
-    found = memo[id(plan)] = Tangent(type(plan.value).__name__, {})
+    found = memo[id(plan)] = Tangent(class_name(plan.value), {})
     for k, c in plan.children.items():
         found._fields[k] = make(c)
     return found
@@ -277,10 +282,15 @@ def result_tangent(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
         for k, v in x.items():
             table[k] = result_tangent(run, v, run.look(x, k), memo)
         return table
-    found = memo[id(x)] = Tangent(type(x).__name__, {})
+    found = memo[id(x)] = Tangent(class_name(x), {})
+    place = x._fields if isinstance(x, Tangent) else x
     for k, v in plan.children.items():
-        found._fields[k] = result_tangent(run, v, run.look(x, k), memo)
+        found._fields[k] = result_tangent(run, v, run.look(place, k), memo)
     return found
+
+
+def class_name(x: Any) -> str:
+    return str(x._name) if isinstance(x, Tangent) else type(x).__name__
 
 
 def shallow(x: Any) -> Plan | None:
@@ -291,7 +301,7 @@ def shallow(x: Any) -> Plan | None:
         return Plan("dict", x)
     if x is None or isinstance(x, (int, *_OPAQUE)):
         return None
-    fields = fields_of(x)
+    fields = x._fields if isinstance(x, Tangent) else fields_of(x)
     if fields is None:
         return None
     plan = Plan("object", x)
@@ -333,8 +343,9 @@ def outputs_of(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
         return found
     table: dict[Any, Any] = {}
     memo[id(x)] = found_dict = (plan.kind, type(x), table)
+    place = x._fields if isinstance(x, Tangent) else x
     for k, v in x.items() if plan.kind == "dict" else plan.children.items():
-        table[k] = outputs_of(run, v, run.look(x, k), memo)
+        table[k] = outputs_of(run, v, run.look(place, k), memo)
     return found_dict
 
 

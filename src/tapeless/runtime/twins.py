@@ -17,7 +17,7 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
-from tapeless.runtime.calls import TWINS
+from tapeless.runtime.calls import HANDLERS, TWINS
 
 _MISSING = object()
 
@@ -174,18 +174,9 @@ def _sort(items, *, key=None, reverse=False):  # type: ignore[no-untyped-def]
         items[i] = old[order[i]]
 
 
-class _Comparable:
-    """A key and its position, ordered by the key through the opened `<`."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key):  # type: ignore[no-untyped-def]
-        self.key = key
-
-
 def _order(keys, reverse):  # type: ignore[no-untyped-def]
     """The positions that sort the keys, by a stable merge that asks the same `<` as `list.sort`."""
-    if _plain(keys):
+    if comparable_in_c(keys):
         return sorted_positions(keys, reverse)
     positions = list(range(len(keys)))
     if reverse:
@@ -213,15 +204,11 @@ def _merge(keys, positions):  # type: ignore[no-untyped-def]
     return out + left[i:] + right[j:]
 
 
-def _plain(keys):  # type: ignore[no-untyped-def]
-    return _all_plain(keys)
-
-
-def _all_plain(keys: Any) -> bool:
+def comparable_in_c(keys: Any) -> bool:
     """Whether C may compare the keys: numbers, strings, and tuples of them."""
     for key in keys:
         if isinstance(key, tuple):
-            if not _all_plain(key):
+            if not comparable_in_c(key):
                 return False
         elif type(key).__module__ not in ("builtins", "numpy", "datetime"):
             return False
@@ -301,19 +288,19 @@ def _chain_from_iterable(iterables):  # type: ignore[no-untyped-def]
 @twin(itertools.combinations)
 def _combinations(iterable, r):  # type: ignore[no-untyped-def]
     pool = tuple(iterable)
-    return _picks(pool, list(itertools.combinations(range(len(pool)), r)))
+    return _picks(pool, choices_of(itertools.combinations, range(len(pool)), r))
 
 
 @twin(itertools.combinations_with_replacement)
 def _combinations_with_replacement(iterable, r):  # type: ignore[no-untyped-def]
     pool = tuple(iterable)
-    return _picks(pool, list(itertools.combinations_with_replacement(range(len(pool)), r)))
+    return _picks(pool, choices_of(itertools.combinations_with_replacement, range(len(pool)), r))
 
 
 @twin(itertools.permutations)
 def _permutations(iterable, r=None):  # type: ignore[no-untyped-def]
     pool = tuple(iterable)
-    return _picks(pool, list(itertools.permutations(range(len(pool)), r)))
+    return _picks(pool, choices_of(itertools.permutations, range(len(pool)), r))
 
 
 def _picks(pool, choices):  # type: ignore[no-untyped-def]
@@ -328,7 +315,7 @@ def _product(*iterables, repeat=1):  # type: ignore[no-untyped-def]
 
 
 def _product_items(pools):  # type: ignore[no-untyped-def]
-    for choice in itertools.product(*[range(len(pool)) for pool in pools]):
+    for choice in choices_of(itertools.product, *[range(len(pool)) for pool in pools]):
         yield tuple([pools[k][choice[k]] for k in range(len(pools))])
 
 
@@ -390,11 +377,14 @@ class _Groups:
     def __init__(self, iterator, key):  # type: ignore[no-untyped-def]
         self.iterator, self.key = iterator, key
         self.target = self.current_key = self.current = _MISSING
+        self.done = False
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return self
 
     def __next__(self):  # type: ignore[no-untyped-def]
+        if self.done:
+            raise StopIteration
         while self.current_key is self.target or self.current_key == self.target:
             self.current = next(self.iterator)
             self.current_key = self.current if self.key is None else self.key(self.current)
@@ -402,13 +392,12 @@ class _Groups:
         return (self.current_key, self.group(self.target))
 
     def group(self, target):  # type: ignore[no-untyped-def]
-        while self.current_key == target:
+        while not self.done and self.current_key == target:
             yield self.current
             try:
                 self.current = next(self.iterator)
             except StopIteration:
-                self.current_key = _MISSING
-                self.iterator = iter(())
+                self.done = True
                 return
             self.current_key = self.current if self.key is None else self.key(self.current)
 
@@ -511,6 +500,11 @@ def _zip_longest(*iterables, fillvalue=None):  # type: ignore[no-untyped-def]
                         return
             values.append(value)
         yield tuple(values)
+
+
+def choices_of(function: Any, *args: Any) -> list[Any]:
+    """Choices among positions, which have no derivative: the C function itself."""
+    return list(function(*args))
 
 
 # ---- functools, collections
@@ -651,6 +645,121 @@ def _op_itruediv(a, b):  # type: ignore[no-untyped-def]
     return a
 
 
+@twin(operator.ipow)
+def _op_ipow(a, b):  # type: ignore[no-untyped-def]
+    a **= b
+    return a
+
+
+@twin(operator.imod)
+def _op_imod(a, b):  # type: ignore[no-untyped-def]
+    a %= b
+    return a
+
+
+@twin(operator.ifloordiv)
+def _op_ifloordiv(a, b):  # type: ignore[no-untyped-def]
+    a //= b
+    return a
+
+
+@twin(operator.imatmul)
+def _op_imatmul(a, b):  # type: ignore[no-untyped-def]
+    a @= b
+    return a
+
+
+@twin(operator.iand)
+def _op_iand(a, b):  # type: ignore[no-untyped-def]
+    a &= b
+    return a
+
+
+@twin(operator.ior)
+def _op_ior(a, b):  # type: ignore[no-untyped-def]
+    a |= b
+    return a
+
+
+@twin(operator.ixor)
+def _op_ixor(a, b):  # type: ignore[no-untyped-def]
+    a ^= b
+    return a
+
+
+@twin(operator.ilshift)
+def _op_ilshift(a, b):  # type: ignore[no-untyped-def]
+    a <<= b
+    return a
+
+
+@twin(operator.irshift)
+def _op_irshift(a, b):  # type: ignore[no-untyped-def]
+    a >>= b
+    return a
+
+
+@twin(operator.iconcat)
+def _op_iconcat(a, b):  # type: ignore[no-untyped-def]
+    a += b
+    return a
+
+
+@twin(operator.and_)
+def _op_and_(a, b):  # type: ignore[no-untyped-def]
+    return a & b
+
+
+@twin(operator.or_)
+def _op_or_(a, b):  # type: ignore[no-untyped-def]
+    return a | b
+
+
+@twin(operator.xor)
+def _op_xor(a, b):  # type: ignore[no-untyped-def]
+    return a ^ b
+
+
+@twin(operator.lshift)
+def _op_lshift(a, b):  # type: ignore[no-untyped-def]
+    return a << b
+
+
+@twin(operator.rshift)
+def _op_rshift(a, b):  # type: ignore[no-untyped-def]
+    return a >> b
+
+
+@twin(operator.lt)
+def _op_lt(a, b):  # type: ignore[no-untyped-def]
+    return a < b
+
+
+@twin(operator.le)
+def _op_le(a, b):  # type: ignore[no-untyped-def]
+    return a <= b
+
+
+@twin(operator.gt)
+def _op_gt(a, b):  # type: ignore[no-untyped-def]
+    return a > b
+
+
+@twin(operator.ge)
+def _op_ge(a, b):  # type: ignore[no-untyped-def]
+    return a >= b
+
+
+@twin(operator.eq)
+def _op_eq(a, b):  # type: ignore[no-untyped-def]
+    return a == b
+
+
+@twin(operator.ne)
+def _op_ne(a, b):  # type: ignore[no-untyped-def]
+    return a != b
+
+
 @twin(operator.concat)
 def _op_concat(a, b):  # type: ignore[no-untyped-def]
     return a + b
@@ -669,3 +778,11 @@ def _op_setitem(a, b, c):  # type: ignore[no-untyped-def]
 @twin(operator.delitem)
 def _op_delitem(a, b):  # type: ignore[no-untyped-def]
     del a[b]
+
+
+def _as_it_is(f: Any) -> Any:
+    return lambda run, args, ts, kw, kts: (f(*args, **kw), None)
+
+
+for _helper in (choices_of, comparable_in_c, sorted_positions):
+    HANDLERS[_helper] = _as_it_is(_helper)
