@@ -358,7 +358,7 @@ def test_a_record_is_read_by_many_threads() -> None:
 
 
 def test_many_uses_of_one_value() -> None:
-    """The first contribution is borrowed, the second makes a buffer, the others go into it; the seed stays as it is."""
+    """The first contribution is borrowed, the second makes a buffer; the seed stays as it is."""
     record, a = Record(), np.ones(3)
     x = record.input(a)
     seed = np.array([1.0, 2.0, 3.0])

@@ -76,7 +76,7 @@ def test_gradient_of_gradient(case: Any) -> None:
             else:
                 there[path[0]] = leaves[k]
         if attribute:
-            return weighted(function.__get__(here[0]), weights)
+            return weighted(getattr(here[0], function.__name__), weights)
         return weighted(function(*here, **there), weights)
 
     gradient = tl.grad(value, argnums=numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,12 @@ def find(path: str) -> Any:
                 return None
         return found
     return None
+
+
+def implementation(function: Any) -> Any:
+    """The C function below a public NumPy function that only dispatches, which NumPy itself calls; or None."""
+    below = getattr(function, "_implementation", None)
+    return below if isinstance(below, BuiltinFunctionType) else None
 
 
 def find_all(*paths: str) -> list[Any]:

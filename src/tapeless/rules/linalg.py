@@ -264,16 +264,21 @@ def _(a: Any, da: Any, *, out: Any) -> Any:
 
 
 def cofactors(a: Any) -> Any:
-    """The derivative of the determinant by each element, also of a singular matrix.
+    """The derivative of the determinant by each element, det(a) times the transposed inverse.
 
-    From a = u s v^H: cof(a) = det(u) det(v^H) conj(u) (products of all singular values but one) conj(v)^H.
+    Near a singular matrix, where that is lost, the recursion of Faddeev and LeVerrier, which divides by integers only.
     """
-    from tapeless.rules.mathematics import exclusive_products
-
-    u, s, vh = np.linalg.svd(a)
-    turn = np.conjugate(np.linalg.det(u) * np.linalg.det(vh))
-    middle = exclusive_products(s)
-    return np.conjugate(turn[..., None, None] * (u * middle[..., None, :]) @ vh)
+    n = a.shape[-1]
+    size = np.prod(np.sqrt(np.sum(np.abs(a) ** 2, axis=-1)), axis=-1)
+    determinant = np.linalg.det(a)
+    if np.all(np.abs(determinant) > 1e-10 * size):
+        return determinant[..., None, None] * transposed(np.linalg.inv(a))
+    eye = np.eye(n)
+    adjugate = eye + 0 * a
+    for k in range(1, n):
+        product = a @ adjugate
+        adjugate = product - eye * (np.sum(product * eye, axis=(-2, -1)) / k)[..., None, None]
+    return transposed(adjugate) * (-1.0) ** (n - 1)
 
 
 @jvp_rule(np.linalg.slogdet, rows=_SQUARE)

@@ -197,12 +197,15 @@ def _fancy(index: Any) -> bool:
 
 def overlaps_itself(view: Any) -> bool:
     """Whether two elements of a view may share memory, as in a broadcast or a sliding window."""
-    span = view.itemsize
-    for stride, n in sorted([(abs(view.strides[k]), view.shape[k]) for k in range(view.ndim)]):
-        if n > 1:
-            if stride < span:
+    strides, shape = view.strides, view.shape
+    for k in range(len(shape)):
+        if shape[k] > 1:
+            step, span = abs(strides[k]), view.itemsize  # a step must reach past all that lies within it
+            for j in range(len(shape)):
+                if shape[j] > 1 and (abs(strides[j]), j) < (step, k):
+                    span += abs(strides[j]) * (shape[j] - 1)
+            if step < span:
                 return True
-            span += stride * (n - 1)
     return False
 
 

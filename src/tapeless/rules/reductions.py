@@ -403,7 +403,7 @@ def _(
 ) -> Any:
     shape = np.shape(a)
     unit = np.eye(shape[axis1], shape[axis2], offset)
-    return np.moveaxis(np.multiply.outer(unit, ct), (0, 1), (axis1, axis2))
+    return np.moveaxis(np.reshape(unit, unit.shape + (1,) * np.ndim(ct)) * ct, (0, 1), (axis1, axis2))
 
 
 nondifferentiable(

@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.rules.compat import implementation
+
 
 class Row:
     """One line of a rule's test table: a call, and what is special about it."""
@@ -104,6 +106,7 @@ class Elementwise(Rule):
         parameters = list(inspect.signature(first).parameters.values())[1:]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.limit = 1_000_000 if self.variadic else len(self.names)  # a further argument is a ufunc's `out`
 
 
 class Jvp(Rule):
@@ -224,7 +227,8 @@ def on_missing(loader: Callable[[Any], bool]) -> None:
 def _present(functions: Any) -> list[Any]:
     """The functions that this version of the library has (compat.find gives None for the others)."""
     listed = functions if isinstance(functions, (list, tuple)) else [functions]
-    return [f for f in listed if f is not None]
+    found = [f for f in listed if f is not None]
+    return found + [f for f in map(implementation, found) if f is not None and f not in found]
 
 
 def elementwise(
