@@ -38,6 +38,7 @@ def scattered(ct: Any, a: Any, index: Any) -> Any:
         row(_V, _V > 0.6),
         row(_A, (np.array([[0], [1]]), np.array([1, 1]))),
         row(np.array(2.5), ()),
+        row(np.float64(2.5), (Ellipsis, None)),
         row(_A, _A < 1.0),
         row(_A, True),
     ],

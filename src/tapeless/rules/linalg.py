@@ -272,12 +272,12 @@ def cofactors(a: Any) -> Any:
     size = np.prod(np.sqrt(np.sum(np.abs(a) ** 2, axis=-1)), axis=-1)
     determinant = np.linalg.det(a)
     if np.all(np.abs(determinant) > 1e-10 * size):
-        return determinant[..., None, None] * transposed(np.linalg.inv(a))
+        return np.reshape(determinant, (*np.shape(determinant), 1, 1)) * transposed(np.linalg.inv(a))
     eye = np.eye(n)
     adjugate = eye + 0 * a
     for k in range(1, n):
         product = a @ adjugate
-        adjugate = product - eye * (np.sum(product * eye, axis=(-2, -1)) / k)[..., None, None]
+        adjugate = product - eye * (np.sum(product * eye, axis=(-2, -1), keepdims=True) / k)
     return transposed(adjugate) * (-1.0) ** (n - 1)
 
 
@@ -363,8 +363,9 @@ def free_phase(v: Any, dv: Any) -> Any:
     rows = np.flatnonzero(np.all(np.abs(v.imag) < 1e-15, axis=(*range(v.ndim - 2), v.ndim - 1)))
     if len(rows) == 0:
         return None
-    pivot = v[..., rows[:1], :]
-    return (dv[..., rows[:1], :] / np.where(pivot == 0, np.inf, pivot)).imag * 1j
+    k = int(rows[0])
+    pivot = v[..., k : k + 1, :]
+    return (dv[..., k : k + 1, :] / np.where(pivot == 0, np.inf, pivot)).imag * 1j
 
 
 @jvp_rule(np.linalg.eigh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_SPD, "U"), row(_HERMITE)])

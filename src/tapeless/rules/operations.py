@@ -250,6 +250,9 @@ class Gather(Operation):
         ct = slots.values[index]
         if parent is None or ct is None:
             return
+        if slots.entries[parent][2].kind != "array":  # s[..., None] of a NumPy scalar
+            slots.add(parent, ct)
+            return
         buffer, window = slots.own(parent), self.window
         if callable(window):
             add_into(window(buffer), ct)
