@@ -31,7 +31,7 @@ def find(path: str) -> Any:
 
 
 def implementation(function: Any) -> Any:
-    """The C function below a public NumPy function that only dispatches, which NumPy itself calls; or None."""
+    """The C function below a public NumPy function that only dispatches; or None."""
     below = getattr(function, "_implementation", None)
     return below if isinstance(below, BuiltinFunctionType) else None
 

@@ -266,7 +266,7 @@ def _(a: Any, da: Any, *, out: Any) -> Any:
 def cofactors(a: Any) -> Any:
     """The derivative of the determinant by each element, det(a) times the transposed inverse.
 
-    Near a singular matrix, where that is lost, the recursion of Faddeev and LeVerrier, which divides by integers only.
+    Near a singular matrix, where that is lost, the recursion of Faddeev and LeVerrier divides by integers only.
     """
     n = a.shape[-1]
     size = np.prod(np.sqrt(np.sum(np.abs(a) ** 2, axis=-1)), axis=-1)
@@ -396,8 +396,9 @@ def _(a: Any, da: Any, *, out: Any) -> Any:
     if not np.iscomplexobj(v):
         return dw, dv
     largest = np.argmax(np.abs(v), axis=-2, keepdims=True)
-    pivot = np.take_along_axis(v, largest, axis=-2)
-    moved = np.take_along_axis(dv, largest, axis=-2)
+    chosen = np.arange(a.shape[-1])[:, None] == largest
+    pivot = np.sum(v * chosen, axis=-2, keepdims=True)
+    moved = np.sum(dv * chosen, axis=-2, keepdims=True)
     return dw, dv - v * ((moved / np.where(pivot == 0, 1, pivot)).imag * 1j)
 
 
