@@ -266,7 +266,7 @@ def _(a: Any, da: Any, *, out: Any) -> Any:
 def cofactors(a: Any) -> Any:
     """The derivative of the determinant by each element, det(a) times the transposed inverse.
 
-    Near a singular matrix, where that is lost, the recursion of Faddeev and LeVerrier divides by integers only.
+    Near a singular matrix, where that fails, Faddeev and LeVerrier's recursion divides by integers only.
     """
     n = a.shape[-1]
     size = np.prod(np.sqrt(np.sum(np.abs(a) ** 2, axis=-1)), axis=-1)
