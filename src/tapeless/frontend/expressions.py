@@ -20,6 +20,12 @@ COMPARE = {
 #: What nothing written beside it can observe being evaluated earlier or later.
 _SIMPLE = (ast.Name, ast.Constant, ast.Attribute, ast.Lambda, ast.expr_context, ast.arguments, ast.arg)
 
+#: What lowers to operations of which only the last one assigns the result.
+_COMPOUND = (
+    ast.BinOp, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Set, ast.Dict,
+    ast.JoinedStr, ast.IfExp, ast.Lambda, ast.GeneratorExp, ast.Yield, ast.YieldFrom,
+)  # fmt: skip
+
 
 def simple(node: ast.AST) -> bool:
     """Whether it cannot matter when `node` is evaluated: a name, a constant, an attribute of such."""
@@ -46,9 +52,9 @@ def plain_spec(part: ast.FormattedValue) -> bool:
 
 def compound(node: ast.expr) -> bool:
     """Whether `node` lowers to an operation with a fresh result, rather than to a name or a literal."""
-    return isinstance(
-        node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Attribute | ast.Subscript | ast.Tuple | ast.List
-    )
+    if isinstance(node, ast.Compare):
+        return len(node.ops) == 1
+    return isinstance(node, _COMPOUND)
 
 
 class Expressions(Builder):
@@ -173,7 +179,7 @@ class Expressions(Builder):
         self.emit("if", (test,), blocks=blocks)
 
     def expr_IfExp(self, node: ast.IfExp, into: Var | None) -> Operand:
-        out = self.temp()
+        out = self.temp() if into is None else into
         self.choose(node, lambda part: self.expression(part, out))
         return out
 
