@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 PRELUDE = """
 import math
+from functools import reduce
+
 import numpy as np
 
 
@@ -151,14 +153,22 @@ class Writer:
             f"halve({p}, 2)",
             f"({p} if {self.condition()} else {q})",
             f"max({p}, {q})",
-            f"({p}) * ({q}) * 0.4 - ({q})",
+            f"math.tanh({p}) * ({q}) * 0.7 - 0.4 * ({q})",
             f"abs({p} - 0.1)",
         ]
         options += [f"{a}.sum() * 0.2" for a in self.names("array")]
         options += [
-            f"(0.3 * {a} @ {b})" for a in self.names("array", (3,)) for b in self.names("array", (3,))
+            f"math.tanh(0.3 * {a} @ {b})"
+            for a in self.names("array", (3,))
+            for b in self.names("array", (3,))
         ]
         options += [f"sum({items}[-3:]) * 0.3" for items in self.names("list")]
+        options += [f"math.tanh(max({items}, key=lambda v: v * v))" for items in self.names("list")]
+        options += [f"sorted({items})[0] * 0.5" for items in self.names("list")]
+        options += [f"reduce(lambda s, v: math.sin(s * v + {p}), {n}[:4])" for n in self.names("list")]
+        options += [f"sum(map(math.sin, {n}[:4])) * 0.3" for n in self.names("list")]
+        options += [f"math.tanh(sum({n}.values()))" for n in self.names("dict")]
+        options += [f"float({a}[0])" for a in self.names("array", (3,))]
         options += [f"{f}({p})" for f in self.callable_here()]
         return self.pick(options)
 
@@ -184,21 +194,32 @@ class Writer:
                 f"np.sin({p})",
                 f"({p} + {q}) * 0.5",
                 f"{p} * np.cos({q})",
-                f"{p} * ({f})",
+                f"{p} * math.cos({f})",
                 f"np.where({p} > {self.pick(THRESHOLDS)}, {p}, {q})",
                 f"{p}[::-1] - 0.2 * {q}",
                 f"{p} / (1.0 + {q} ** 2)",
+                f"np.cumsum({p}, axis=0) * 0.4",
+                f"np.sort({p} * 0.9, axis=0)",
+                f"np.clip({p}, -0.73, 0.79)",
+                f"np.concatenate([{p}[1:], {q}[:1]])",
+                f"np.stack([{p}, {q}]).max(axis=0)",
+                f"np.broadcast_to({p}[0], {shape}) * {q}",
+                f"np.maximum({p}, {q} - 0.3)",
             ]
             if shape == (3,) and self.names("array", (3, 3)):
                 m = self.pick(self.names("array", (3, 3)))
-                options += [f"0.4 * ({m} @ {p})", f"{m}.sum(axis=0) * 0.3", f"np.tanh({m}[:, 0] * {q})"]
+                options += [
+                    f"0.4 * ({m} @ np.sin({p}))",
+                    f"{m}.sum(axis=0) * 0.3",
+                    f"np.tanh({m}[:, 0] * {q})",
+                ]
             if shape == (3, 3) and self.names("array", (3,)):
                 v = self.pick(self.names("array", (3,)))
                 options += [
-                    f"{p} * {v}",
-                    f"np.outer({v}, {v}) + {q}",
-                    f"0.3 * ({p} @ {q})",
-                    f"{p}.T * {v}[:, None]",
+                    f"{p} * np.sin({v})",
+                    f"np.outer(np.sin({v}), {v}) * 0.5 + 0.5 * {q}",
+                    f"0.3 * (np.sin({p}) @ {q})",
+                    f"{p}.T * np.cos({v})[:, None]",
                 ]
         return self.pick(options)
 
@@ -288,14 +309,20 @@ class Writer:
             f"{n}[{n} > {c}] = {f}",
             f"{n}[{n} < {c}] *= 0.6",
             f"np.sin({n}, out={n})",
-            f"np.multiply({n}, {e}, out={n})",
+            f"np.multiply({n}, np.cos({e}), out={n})",
             f"{n}[::-1] -= 0.2 * {n}",
             f"{n}[[0, -1]] += 0.2 * ({f})",
             f"np.add.at({n}, [0, 0, -1], {f})",
             f"{n}[1:] = {n}[:-1]",
+            f"{n}[1:] += 0.4 * {n}[:-1]",
+            f"{n}[:-1] *= {n}[1:]",
+            f"np.add({n}[1:], {n}[:-1] * 0.5, out={n}[1:])",
+            f"{n}[...] = np.roll({n}, 1, axis=0)",
+            f"np.copyto({n}, {e}, where={n} > {c})",
+            f"[{n}, {self.pick(self.names('array', (3,)))}][{self.below(2)}][0] = {f}",
         ]
         if v.bound_here:
-            stores += [f"{n} += {e}", f"{n} *= math.cos({f})", f"{n} = {e}", f"{n} = {n}.copy()"]
+            stores += [f"{n} += 0.3 * {e}", f"{n} *= math.cos({f})", f"{n} = {e}", f"{n} = {n}.copy()"]
         if len(v.shape) == 1:
             stores += [
                 f"{n}[0], {n}[-1] = {n}[-1], {n}[0]",
@@ -340,6 +367,10 @@ class Writer:
             f"{n} = {n}[-4:]" if self.scope[n].bound_here else f"del {n}[4:]",
             f"{n}[0], {n}[-1] = {n}[-1], {n}[0]",
             f"{n}.sort()",
+            f"{n}.sort(key=lambda v: -v)",
+            f"{n}[1:] = [v * 0.8 for v in {n}[1:]]",
+            f"{n}[0], *_ = ({e}, {n}[-1])",
+            f"{n}.append({n}.pop(0))",
         ]
         choice = self.below(len(stores) + 1)
         if choice < len(stores):
@@ -452,6 +483,9 @@ class Writer:
             f"for {k}, {t} in enumerate({n}[-2:]):",
             f"for {t}, {k} in zip({n}[:2], {a}, strict=False):",
         ]
+        heads += [f"for {k}, {t} in {d}.items():" for d in self.names("dict")]
+        heads += [f"for {k}, {t} in sorted({d}.items()):" for d in self.names("dict")]
+        heads += [f"for {t} in (v * 0.5 for v in {n}[:2]):", f"for {t}, {k} in [({self.float_leaf()}, 1.0)]:"]
         head = self.pick(heads)
         self.emit(head)
         variables = [v for v in (t,) if v in head]
