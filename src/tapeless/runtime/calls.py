@@ -27,6 +27,8 @@ from tapeless.runtime.operators import BINARY, UNARY
 HANDLERS: dict[Any, Any] = {}
 #: C function -> a Python function that does the same and is opened in its place
 TWINS: dict[Any, FunctionType] = {}
+#: name of a C accelerator -> what registers the twins of its functions, when one is first needed
+ACCELERATORS: dict[str, Any] = {}
 #: type of a callable object -> handler(run, object, args, tangents, keywords, keyword tangents)
 CALLABLE_TYPES: dict[type, Any] = {}
 #: modules whose functions are run as they are: they make text, look at types, or talk to the system
@@ -111,6 +113,8 @@ class Calls(Items):
             by_type = CALLABLE_TYPES.get(cls)
             if by_type is not None:
                 return by_type(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        if kind is types.WrapperDescriptorType or kind is types.MethodDescriptorType:
+            return self.call_descriptor(f, None, args, ts, kw, kts)
         if kind in _MAKERS:
             return self.foreign(f, args, ts, kw, kts)
         python = getattr(f, "py_func", None)
@@ -188,6 +192,11 @@ class Calls(Items):
 
     def enter(self, f: FunctionType, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
         code = f.__code__
+        if f.__module__ == "statistics" and f not in HANDLERS:
+            from tapeless.runtime.formulas import formula_loaded
+
+            if formula_loaded("statistics") and f in HANDLERS:
+                return self.call(f, args, ts, kw, kts)
         if code.co_filename.startswith("<") and f.__module__ != "__main__" or f.__module__ in INERT_MODULES:
             special = self.enter_special(f, args, ts, kw or {}, kts or {})
             if special is not None:
@@ -389,6 +398,11 @@ class Calls(Items):
         me = getattr(f, "__self__", None)
         hidden = () if me is None or isinstance(me, ModuleType) else (me,)
         if self.reaches((*hidden, *args, *kw.values()), (*ts, *(kts or {}).values())):
+            load = ACCELERATORS.pop(getattr(f, "__module__", None) or "", None)
+            if load is not None:
+                load()
+                if f in TWINS:
+                    return self.enter(TWINS[f], args, ts, kw, kts)
             self.missing_rule(f"{_name(f)}()")
         self.snapshots.clear()
         return f(*args, **kw), None

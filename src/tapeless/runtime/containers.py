@@ -1101,4 +1101,65 @@ def _place(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return run.foreign(np.putmask, args, ts, kw, kts)  # type: ignore[no-any-return]
 
 
+_CONVERTER = getattr(getattr(getattr(np, "_core", None), "_multiarray_umath", None), "_array_converter", None)
+if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the place of asarray
+
+    @handle(_CONVERTER)
+    def _array_converter(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        kept = [
+            run.call(np.asarray, (x,), (t,))[0] if not isinstance(x, np.ndarray) and run.reaches((x,), (t,)) else x
+            for x, t in zip(args, ts, strict=True)
+        ]
+        return _CONVERTER(*kept, **kw), None
+
+    @handle(_CONVERTER.wrap)
+    def _converter_wrap(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        value = args[0].wrap(*args[1:], **kw)
+        if value is args[1] or isinstance(value, np.ndarray):
+            return value, None
+        return value, run.array_item(args[1], ())[1]
+
+    for _method_name in ("as_arrays", "result_type"):
+        HANDLERS[getattr(_CONVERTER, _method_name)] = _plain_method(getattr(_CONVERTER, _method_name))
+HANDLERS[np.broadcast] = _maker(np.broadcast)
+
+
+@handle(np.vectorize._vectorize_call)
+def _vectorize_call(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """What `np.vectorize` does without a signature: the function, on every element of the broadcast arguments."""
+    named = {**dict(zip(("self", "func", "args"), args, strict=False)), **kw}
+    me, func, inputs = named["self"], named["func"], named["args"]
+    if me.signature is not None:
+        return run.enter(np.vectorize._vectorize_call, args, ts, kw, kts)  # type: ignore[no-any-return]
+    if not inputs:
+        return run.call(func, (), ())  # type: ignore[no-any-return]
+    pairs = ts[2] if len(ts) > 2 else kts.get("args")
+    arrays = [run.call(np.asarray, (x,), (None if pairs is None else pairs[i],))[0] for i, x in enumerate(inputs)]
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    spread = [run.call(np.broadcast_to, (a, shape), (None, None))[0] for a in arrays]
+
+    def one(index: Any) -> Any:
+        items = [run.array_item(a, index) for a in spread]
+        plain = [(v.item() if isinstance(v, np.generic) else v, t) for v, t in items]  # as object arrays hold them
+        moved = [run.call(float, (v,), (t,)) if type(p) is float else (p, t) for (v, t), (p, _) in zip(items, plain, strict=True)]
+        return run.call(func, tuple(v for v, _ in moved), tuple(t for _, t in moved))
+
+    indices = list(np.ndindex(*shape))
+    if not indices and me.otypes is None:
+        raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
+    otypes = me.otypes
+    first = None
+    if otypes is None:
+        first = one(indices[0])
+        outputs = first[0] if isinstance(first[0], tuple) else (first[0],)
+        otypes = "".join(np.asarray(o).dtype.char for o in outputs)
+    results = [np.zeros(shape, c) for c in otypes]
+    for k, index in enumerate(indices):
+        value, t = first if k == 0 and first is not None and me.cache else one(index)
+        values, tangents = (value, t or nones(len(value))) if len(results) > 1 else ((value,), (t,))
+        for r, v, tv in zip(results, values, tangents, strict=True):
+            run.array_store(r, index, v, tv)
+    return (tuple(results) if len(results) > 1 else results[0]), None
+
+
 __all__ = ["collections", "inplace_of", "operator_of"]

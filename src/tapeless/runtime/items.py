@@ -278,6 +278,8 @@ class Items(Attributes):
                 self.iterators[id(iterator)] = (iterator, ("set", x))
         elif isinstance(x, (tuple, list, deque, np.ndarray)) and (dx is not None or not isinstance(x, tuple)):
             self.iterators[id(iterator)] = (iterator, ["at", x, dx, 0])
+        elif isinstance(x, dict) and id(x) in self.key_tangents:
+            self.iterators[id(iterator)] = (iterator, ["keys", self.key_tangents[id(x)][1]])
         elif type(x).__name__ in ("dict_values", "dict_items", "odict_values", "odict_items"):
             table = gc.get_referents(x)[0]  # the dict itself: `x.mapping` is only a proxy of it
             self.iterators[id(iterator)] = (iterator, ["view", "items" in type(x).__name__, iter(table), table])
@@ -317,6 +319,8 @@ class Items(Attributes):
                 return self.array_item(x, i)
             m = self.mirrors.get(id(x))
             return value, None if m is None else m.data[i]
+        if source[0] == "keys":
+            return value, source[1].get(value)
         if source[0] == "view":
             key = next(source[2])
             t = self.look(source[3], key)

@@ -147,6 +147,8 @@ def references(x: Any) -> Iterable[Any]:
         return x.operands
     if isinstance(x, memoryview):
         return (x.obj,)
+    if isinstance(x, np.broadcast):
+        return [it.base for it in x.iters]
     attributes = getattr(x, "__dict__", None)
     if isinstance(attributes, dict):
         found = list(attributes.values())

@@ -194,7 +194,7 @@ class Operators(State):
         if name in ("Add", "Sub"):  # linear: the old value is not needed
             old, other = x, y
         else:
-            old, other = x.copy(), self.frozen(y) if y is not x else x.copy()
+            old, other = x.copy(), y.copy() if isinstance(y, np.ndarray) else y
         tx = None if tx is None else self.settled(tx)
         ty = None if ty is None else self.settled(ty)
         x = BINARY[name][1](x, y)

@@ -5,11 +5,10 @@ Each does what the original does, as its documentation gives it; companions then
 
 from __future__ import annotations
 
-import bisect
 import builtins
 import collections
 import functools
-import heapq
+import importlib
 import importlib.util
 import itertools
 import operator
@@ -17,7 +16,7 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
-from tapeless.runtime.calls import HANDLERS, TWINS
+from tapeless.runtime.calls import ACCELERATORS, HANDLERS, TWINS
 
 _MISSING = object()
 
@@ -559,16 +558,16 @@ def _without_accelerator(name: str, accelerators: list[str]) -> ModuleType:
     return module
 
 
-def _register_module(real: ModuleType, accelerators: list[str]) -> None:
-    python = _without_accelerator(real.__name__, accelerators)
-    for name, f in vars(python).items():
-        original = getattr(real, name, None)
+def _register_module(name: str, accelerators: list[str]) -> None:
+    real, python = importlib.import_module(name), _without_accelerator(name, accelerators)
+    for attribute, f in vars(python).items():
+        original = getattr(real, attribute, None)
         if type(f) is FunctionType and original is not None and type(original) is not FunctionType:
             TWINS[original] = f
 
 
-_register_module(heapq, ["_heapq"])
-_register_module(bisect, ["_bisect"])
+for _real, _accelerator in (("heapq", "_heapq"), ("bisect", "_bisect"), ("statistics", "_statistics")):
+    ACCELERATORS[_accelerator] = functools.partial(_register_module, _real, [_accelerator])
 
 
 @twin(operator.add)

@@ -1,0 +1,124 @@
+"""Functions whose value comes from exact arithmetic or C code, and whose derivative comes from a formula.
+
+The value is that of the function itself, to the last bit; the formula, an ordinary function of the same arguments, is
+opened for the tangent only.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from tapeless.runtime.calls import HANDLERS
+
+
+def by_formula(original: Any, formula: Any) -> None:
+    """Take the value of a call of `original` from itself, and its tangent from `formula`."""
+
+    def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        args, ts = list(args), list(ts)
+        for i, x in enumerate(args):
+            if hasattr(type(x), "__next__"):  # an iterator can be read only once
+                values, more = run.collect(x, ts[i])
+                args[i], ts[i] = run.filled(values, more), None
+        value = original(*args, **kw)
+        if not run.reaches((*args, *kw.values()), (*ts, *kts.values())):
+            return value, None
+        again, t = run.call(formula, tuple(args), tuple(ts), kw, kts)
+        if isinstance(value, np.ndarray):
+            found = run.tangent_of(again, t)
+            return run.give(value, found, ())
+        return value, t
+
+    HANDLERS[original] = run_both
+
+
+def load_statistics(module: Any) -> None:
+    """Formulas for the functions of `statistics`, which computes with fractions."""
+    for name, formula in (
+        ("mean", _mean), ("fmean", _fmean), ("geometric_mean", _geometric_mean), ("harmonic_mean", _harmonic_mean),
+        ("variance", _variance), ("pvariance", _pvariance), ("stdev", _stdev), ("pstdev", _pstdev),
+        ("covariance", _covariance), ("correlation", _correlation), ("linear_regression", _linear_regression),
+    ):  # fmt: skip
+        if hasattr(module, name):
+            by_formula(getattr(module, name), formula)
+
+
+def _mean(data):  # type: ignore[no-untyped-def]
+    items = list(data)
+    return sum(items) / len(items)
+
+
+def _fmean(data, weights=None):  # type: ignore[no-untyped-def]
+    items = list(data)
+    if weights is None:
+        return sum(items) / len(items)
+    w = list(weights)
+    return sum([a * b for a, b in zip(items, w)]) / sum(w)  # noqa: B905
+
+
+def _geometric_mean(data):  # type: ignore[no-untyped-def]
+    items = list(data)
+    return math.exp(sum([math.log(x) for x in items]) / len(items))
+
+
+def _harmonic_mean(data, weights=None):  # type: ignore[no-untyped-def]
+    items = list(data)
+    w = [1.0] * len(items) if weights is None else list(weights)
+    return sum(w) / sum([b / a for a, b in zip(items, w)])  # noqa: B905
+
+
+def _sum_of_squares(items, center):  # type: ignore[no-untyped-def]
+    m = sum(items) / len(items) if center is None else center
+    return sum([(x - m) ** 2 for x in items])
+
+
+def _variance(data, xbar=None):  # type: ignore[no-untyped-def]
+    items = list(data)
+    return _sum_of_squares(items, xbar) / (len(items) - 1)
+
+
+def _pvariance(data, mu=None):  # type: ignore[no-untyped-def]
+    items = list(data)
+    return _sum_of_squares(items, mu) / len(items)
+
+
+def _stdev(data, xbar=None):  # type: ignore[no-untyped-def]
+    return math.sqrt(_variance(data, xbar))
+
+
+def _pstdev(data, mu=None):  # type: ignore[no-untyped-def]
+    return math.sqrt(_pvariance(data, mu))
+
+
+def _cross(x, y):  # type: ignore[no-untyped-def]
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    return sum([(a - mx) * (b - my) for a, b in zip(x, y)])  # noqa: B905
+
+
+def _covariance(x, y, /):  # type: ignore[no-untyped-def]
+    return _cross(x, y) / (len(x) - 1)
+
+
+def _correlation(x, y, /):  # type: ignore[no-untyped-def]
+    return _cross(x, y) / math.sqrt(_cross(x, x) * _cross(y, y))
+
+
+def _linear_regression(x, y, /, *, proportional=False):  # type: ignore[no-untyped-def]
+    if proportional:
+        slope = sum([a * b for a, b in zip(x, y)]) / sum([a * a for a in x])  # noqa: B905
+        return (slope, 0.0 * slope)
+    slope = _cross(x, y) / _cross(x, x)
+    return (slope, sum(y) / len(y) - slope * sum(x) / len(x))
+
+
+def formula_loaded(module_name: str) -> bool:
+    """Register the formulas of a module of the standard library, once it is in use; True if there were any."""
+    module = sys.modules.get(module_name)
+    if module_name == "statistics" and module is not None and module.mean not in HANDLERS:
+        load_statistics(module)
+        return True
+    return False
