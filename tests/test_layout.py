@@ -80,6 +80,6 @@ def test_every_error_says_something(path: Path) -> None:
 
 #: Errors that a person reads; `StopIteration` and such are signals.
 ERRORS = {
-    "ValueError", "TypeError", "RuntimeError", "KeyError", "IndexError", "AttributeError", "Exception", "AssertionError",
-    "TapelessError", "VerifyError", "ParseError", "MissingRuleError", "BackendError", "UnsupportedSyntaxError",
+    "ValueError", "TypeError", "RuntimeError", "KeyError", "IndexError", "AttributeError", "Exception",
+    "AssertionError", "TapelessError", "VerifyError", "ParseError", "MissingRuleError", "BackendError",
 }  # fmt: skip

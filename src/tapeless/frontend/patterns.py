@@ -15,6 +15,8 @@ def match_sequence(subject: Any, count: int, star: int | None, kept: bool) -> An
     """The items of a sequence pattern with `count` parts; the one at `star` takes what is left, if `kept`."""
     if not type(subject).__flags__ & SEQUENCE:
         return None
+    if star is not None and count == 1:
+        return [[item for item in subject] if kept else []]
     n = len(subject)
     if star is None:
         if n != count:
@@ -33,8 +35,13 @@ def match_mapping(subject: Any, keys: tuple[Any, ...], rest: bool) -> Any:
     """The values of a mapping pattern's keys, and a dict of the others if asked for."""
     if not type(subject).__flags__ & MAPPING:
         return None
+    if keys and len(subject) < len(keys):
+        return None
     values = []
-    for key in keys:
+    for i in range(len(keys)):
+        key = keys[i]
+        if key in keys[:i]:
+            raise ValueError(f"mapping pattern checks duplicate key ({key!r})")
         if key not in subject:
             return None
         values.append(subject[key])

@@ -213,3 +213,34 @@ def subjects(x):
     match (w := x):
         case _:
             return w
+
+
+class Registered:
+    """A sequence by its word only."""
+
+
+import collections.abc
+collections.abc.Sequence.register(Registered)
+
+
+@case((Registered(),), (range(1 << 40),), ({1: 2},), ({1: 2, 3: 4},))
+def only_what_is_asked(subject):
+    match subject:
+        case [first, *_, last]:
+            return first, last
+        case {Consts.ONE: 2, True: 3}:
+            return 1
+
+
+@case((Registered(),), (range(3),), (3,))
+def only_a_star(subject):
+    match subject:
+        case [*_]:
+            return "sequence"
+
+
+@case(([1, 2],), ("ab",), ((),))
+def all_by_a_star(subject):
+    match subject:
+        case [*items]:
+            return items

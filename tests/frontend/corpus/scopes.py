@@ -318,3 +318,10 @@ def exec_and_eval():
     space = {"x": 4}
     exec("y = x + 1", space)
     return space["y"], eval("x * 2", {"x": x}), eval("x + 1")
+
+
+def global_recursion(n):
+    return n if n < 2 else global_recursion(n - 1) + global_recursion(n - 2)
+
+
+case((7,))(global_recursion)

@@ -65,7 +65,7 @@ def _compiled(code: CodeType, module_globals: dict[str, Any]) -> tuple[CodeType,
     if (code, id(code)) not in _codes:
         program = lower(code, module_globals)
         plain = Plain(program)
-        text = plain.text()
+        text = plain.text("_tl_made")  # not its own name: that one is the global
         filename = f"<plain {program.name} {next(_count)}>"
         names = [*plain.objects, *_runtime({}), *(f"_free_{name}" for name in program.freevars)]
         wrapped = (
@@ -102,9 +102,10 @@ class Plain:
         for var in program.variables():
             self.var(var)
 
-    def text(self) -> str:
+    def text(self, name: str | None = None) -> str:
         program = self.program
-        name = program.name if program.name.isidentifier() else "function"
+        if name is None:
+            name = program.name if program.name.isidentifier() else "function"
         self.lines = [_HEADER.format(name=name, params=self.parameters())]
         if self.stored:
             self.put(1, "global " + ", ".join(self.stored))
