@@ -323,7 +323,7 @@ def _inside_the_domain(
         try:
             with np.errstate(all="ignore"):
                 values = np.array([g(k * h) for k in points])
-        except (ArithmeticError, ValueError):
+        except Exception:  # whatever the program raises where it is not defined
             if last:
                 raise
         else:
@@ -386,6 +386,8 @@ def _children(value: Any) -> list[tuple[str, Any]] | None:
 
 def _fields(value: Any) -> dict[str, Any]:
     """The attributes of an instance of an ordinary Python class; none for functions, modules and classes."""
+    if isinstance(value, Tangent):
+        return {name: value[name] for name in value}
     code = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)
     if isinstance(value, (*code, np.ndarray, np.generic, str, bytes)):
         return {}
@@ -486,11 +488,15 @@ class _Rebuild:
             return entries
         if fields := _fields(value):
             fresh: Any = {} if self.tangent else copy.copy(value)
+            if isinstance(value, Tangent) and not self.tangent:
+                fresh = Tangent(type(value).__name__, {})
             self.made[id(value)] = fresh
             for name, child in fields.items():
                 part = self.of(child)
                 if self.tangent:
                     fresh[name] = part
+                elif isinstance(fresh, Tangent):
+                    setattr(fresh, name, part)
                 elif part is not child:
                     object.__setattr__(fresh, name, part)
             return fresh

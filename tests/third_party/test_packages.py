@@ -385,7 +385,7 @@ def ht_lmtd(a, b, c, d):
 def ht_effectiveness(ntu, ratio):
     from ht import effectiveness_from_NTU
 
-    return effectiveness_from_NTU(ntu, ratio, subtype="crossflow")
+    return effectiveness_from_NTU(ntu, ratio, subtype="counterflow")
 
 
 def chemicals_antoine(t, a, b, c):
@@ -400,11 +400,10 @@ def chemicals_lee_kesler(t, tc, pc, omega):
     return Lee_Kesler(t, tc, pc, omega)
 
 
-def chemicals_flash(zs, ks):
-    from chemicals.rachford_rice import Rachford_Rice_solution
+def chemicals_flash(fraction, zs, ks):
+    from chemicals.rachford_rice import Rachford_Rice_flash_error
 
-    fraction, liquid, gas = Rachford_Rice_solution(zs, ks)
-    return fraction, liquid, gas
+    return Rachford_Rice_flash_error(fraction, zs, ks)
 
 
 def psychrolib_dew_point(t, humidity):
@@ -435,7 +434,7 @@ PHYSICS = [
     ("ht effectiveness_from_NTU", ht_effectiveness, (5.0, 0.7)),
     ("chemicals Antoine", chemicals_antoine, (100.0, 8.95894, 510.595, -15.95)),
     ("chemicals Lee_Kesler", chemicals_lee_kesler, (347.2, 425.1, 52.7e5, 0.299)),
-    ("chemicals Rachford_Rice", chemicals_flash, ([0.5, 0.3, 0.2], [1.685, 0.742, 0.532])),
+    ("chemicals Rachford_Rice", chemicals_flash, (0.4, [0.5, 0.3, 0.2], [1.685, 0.742, 0.532])),
     ("psychrolib dew point", psychrolib_dew_point, (25.0, 0.5)),
     ("psychrolib moist air", psychrolib_moist_air, (25.0, 0.5, 101325.0)),
 ]
@@ -473,12 +472,11 @@ def pymeeus_interpolation(ys, x):
     return Interpolation([27.0, 27.5, 28.0], ys)(x)
 
 
-def pymeeus_kepler(eccentricity, anomaly):
+def pymeeus_separation(ra1, declination1, ra2, declination2):
     from pymeeus.Angle import Angle
-    from pymeeus.Coordinates import kepler_equation
+    from pymeeus.Coordinates import angular_separation
 
-    e, v = kepler_equation(eccentricity, Angle(anomaly))
-    return e(), v()
+    return angular_separation(Angle(ra1), Angle(declination1), Angle(ra2), Angle(declination2))()
 
 
 def pymeeus_ecliptical(ra, declination):
@@ -494,7 +492,7 @@ ASTRONOMY = [
     ("astral sun", astral_declination, (0.2,)),
     ("astral refraction", astral_refraction, (80.0,)),
     ("pymeeus Interpolation", pymeeus_interpolation, ([0.49, 0.51, 0.46], 27.7)),
-    ("pymeeus kepler_equation", pymeeus_kepler, (0.1, 5.0)),
+    ("pymeeus angular_separation", pymeeus_separation, (213.9, 19.2, 201.3, -11.2)),
     ("pymeeus equatorial2ecliptical", pymeeus_ecliptical, (116.3, 28.0)),
 ]
 
@@ -517,10 +515,10 @@ def networkx_shortest_path(weights):
     return networkx.dijkstra_path_length(graph, 0, 2)
 
 
-def mpmath_quad(exponent, end):
+def mpmath_quad(exponent, scale):
     import mpmath
 
-    return mpmath.fp.quad(lambda t: t**exponent, [0.0, end])
+    return mpmath.fp.quad(lambda t: (scale * t) ** exponent, [0.0, 1.0])
 
 
 def mpmath_findroot(a):
