@@ -29,11 +29,13 @@ _INACTIVE = {
 class Dual:
     """A dual program, compiled: `run(_tl, args, tangents, function, constants[, slot])`."""
 
-    __slots__ = ("call", "constants", "is_generator", "names", "program", "text")
+    __slots__ = ("binds", "call", "constants", "count", "is_generator", "program", "text")
 
     def __init__(self, program: Program, text: str, call: Callable[..., Any], constants: tuple[Any, ...]) -> None:
         self.program, self.text, self.call, self.constants = program, text, call, constants
         self.is_generator = program.is_generator
+        self.count = len(program.params)
+        self.binds = any(p.kind in ("vararg", "kwarg", "keyword") for p in program.params)
 
 
 _duals: dict[tuple[CodeType, int], Dual] = {}

@@ -43,7 +43,7 @@ class Attributes(Operators):
                 if is_python(getattr(kind, "__getattr__", None)):
                     return self.call(kind.__getattr__, (x, name), (None, None))
                 raise
-        found = _on_class(kind, name)
+        found = on_class(kind, name)
         how = type(found)
         if how is property and found.fget is not None:
             try:
@@ -135,7 +135,7 @@ class Attributes(Operators):
         if fields is not None and name in fields and not isinstance(kind.__dict__.get(name), property):
             value = getattr(x, name)
             return value, None if dx is None else dx[fields.index(name)]
-        found = _on_class(kind, name)
+        found = on_class(kind, name)
         if type(found) is property and type(found.fget) is FunctionType:
             return self.call(found.fget, (x,), (dx,))
         value = getattr(x, name)
@@ -167,7 +167,7 @@ class Attributes(Operators):
             x.cell_contents = value
             self.put(x, 0, t)
             return
-        found = _on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
+        found = on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
         if type(found) is property and found.fset is not None:
             self.call(found.fset, (x, value), (None, t))
             return
@@ -197,7 +197,7 @@ class Attributes(Operators):
     def delattr(self, x: Any, name: str) -> None:
         kind = type(x)
         hook = kind.__delattr__
-        found = _on_class(kind, name)
+        found = on_class(kind, name)
         if type(hook) is FunctionType:
             self.call(hook, (x, name), (None, None))
         elif type(found) is property and found.fdel is not None:
@@ -217,7 +217,7 @@ class Attributes(Operators):
         raise NotImplementedError
 
 
-def _on_class(kind: type, name: str) -> Any:
+def on_class(kind: type, name: str) -> Any:
     """What the class holds under `name`, not bound to anything."""
     for cls in kind.__mro__:
         if name in cls.__dict__:

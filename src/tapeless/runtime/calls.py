@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import dis
 import functools
 import inspect
 import operator
@@ -19,6 +20,7 @@ from tapeless.autodiff.dual import DUAL_CODES, dual_of
 from tapeless.errors import MissingRuleError, SourceUnavailableError, UntrackedMutationError
 from tapeless.rules import lookup, tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
+from tapeless.runtime.attributes import on_class
 from tapeless.runtime.items import Items, nones, tuple_tangent
 from tapeless.runtime.mirrors import ATOMS, Slot, owner
 from tapeless.runtime.operators import BINARY, UNARY
@@ -60,12 +62,37 @@ for _unary in UNARY.values():
     _OPERATORS[_unary[1]] = (_unary[0], False, lookup(_unary[0]))
 
 
+#: types of real numbers
+REALS = frozenset({float, int, bool, np.float64})
+_needs_result: dict[int, tuple[Any, bool]] = {}
+
+
+def needs_result(rule: Any) -> bool:
+    """Whether a rule reads the value of the function, so that a copy of it must be kept."""
+    found = _needs_result.get(id(rule))
+    if found is None:
+        needed = True
+        if type(rule) is Elementwise:
+            lambdas = rule.partials if isinstance(rule.partials, tuple) else (rule.partials,)
+            codes = [p.__code__ for p in lambdas if p is not None]
+            needed = any(c.co_varnames[0] in {i.argval for i in dis.get_instructions(c)} for c in codes)
+        elif type(rule) is Linear:
+            needed = False
+        found = _needs_result[id(rule)] = (rule, needed)
+    return found[1]
+
+
 class Calls(Items):
     """`call`, `call_method` and what they need."""
 
     def call(self, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
         kind = type(f)
         if kind is FunctionType:
+            known = self.opened.get(f)
+            if known is not None:
+                if kw or known.binds or len(args) != known.count:
+                    args, ts = self.bind(f, args, ts, kw or {}, kts or {})
+                return known.call(self, args, ts, f, known.constants)  # type: ignore[no-any-return]
             handler = HANDLERS.get(f)
             if handler is not None:
                 return handler(self, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
@@ -137,7 +164,7 @@ class Calls(Items):
             if how is FunctionType:
                 attributes = getattr(x, "__dict__", None)
                 if attributes is None or name not in attributes:
-                    if type(inspect.getattr_static(kind, name)) is FunctionType:
+                    if on_class(kind, name) is found:
                         return self.call(found, (x, *args), (dx, *ts), kw, kts)
             elif how is types.MethodDescriptorType:
                 return self.call_descriptor(found, None, (x, *args), (dx, *ts), kw, kts)
@@ -218,6 +245,7 @@ class Calls(Items):
             slot.ref = weakref.ref(generator)
             self.slots[id(generator)] = slot
             return generator, None
+        self.opened[f] = dual
         return dual.call(self, args, ts, f, dual.constants)  # type: ignore[no-any-return]
 
     def enter_special(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
@@ -326,6 +354,12 @@ class Calls(Items):
         custom = getattr(rule, "run", None)
         if custom is not None:
             return custom(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        if type(rule) is Elementwise and not kw:
+            for a in args:
+                if type(a) not in REALS:
+                    break
+            else:
+                return self.scalar(rule, f, args, ts)
         kw = kw or {}
         outs = _outputs(f, args, kw)
         if type(rule) is Nondifferentiable:
@@ -349,13 +383,21 @@ class Calls(Items):
         if self.reverse and not (type(rule) is Linear and rule.form == "one") and not (
             type(rule) is Elementwise and rule.constant
         ):
-            t = self.derive(rule, self.frozen(y), tuple([self.frozen(a) for a in args]), kw, targs, tkw)
+            t = self.derive(rule, self.frozen(y) if needs_result(rule) else y, tuple([self.frozen(a) for a in args]), kw, targs, tkw)
         elif self.reverse and type(rule) is Linear and len(args) + len(kw) > 1:  # the first argument lends its shape only
             kept = (args[0], *[self.frozen(a) for a in args[1:]])
             t = self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
         else:
             t = self.derive(rule, y, args, kw, targs, tkw)
         return self.give(y, t, args)
+
+    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        """An elementwise function of real numbers."""
+        y = f(*args)
+        for t in ts:
+            if t is not None:
+                return y, self.derive(rule, y, args, {}, ts, {})
+        return y, None
 
     def primitive_out(self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any) -> tuple[Any, Any]:
         """A primitive that writes its result into arrays that it was given."""
@@ -639,8 +681,6 @@ def has_cell_tangent(run: Calls, cell: Any) -> bool:
 
 def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:
     """Whether a class body itself (not only its methods) reads the cell."""
-    import dis
-
     name = code.co_freevars[(body.__closure__ or ()).index(cell)]
     return any(i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name for i in dis.get_instructions(code))
 

@@ -7,6 +7,7 @@ import collections
 import copy
 import functools
 import operator
+import weakref
 from collections import OrderedDict, defaultdict, deque
 from types import GeneratorType
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 
 from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.mirrors import Mirror, references
+from tapeless.runtime.mirrors import Mirror, Slot, references
+from tapeless.runtime.twins import strict_zip
 
 Pair = tuple[Any, Any]
 
@@ -578,6 +580,96 @@ def _next(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
         return run.next(args[0])  # type: ignore[no-any-return]
     except StopIteration:
         return args[1], ts[1]
+
+
+def _generator(run: Any, slot: Slot, generator: Any) -> Pair:
+    """A generator of ours, entered like one of the program."""
+    slot.ref = weakref.ref(generator)
+    run.slots[id(generator)] = slot
+    return generator, None
+
+
+def _pairs(run: Any, x: Any, dx: Any) -> Any:
+    """An iterator over items and companions; as in Python, what cannot be iterated is refused at once."""
+    f = getattr(type(x), "__iter__", None)
+    if f is None and not hasattr(type(x), "__getitem__"):
+        iter(x)
+    if hasattr(f, "__code__"):
+        return run.iterate_next(run.call(f, (x,), (dx,))[0])
+    return run.iterate(x, dx)
+
+
+@handle(builtins.zip)
+def _zip(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if kw.get("strict"):
+        return run.enter(strict_zip, (list(args),), (None,))  # type: ignore[no-any-return]
+    slot = Slot()
+    return _generator(run, slot, _zip_items(slot, [_pairs(run, x, t) for x, t in zip(args, ts, strict=True)]))
+
+
+def _zip_items(slot: Slot, sources: list[Any]) -> Any:
+    while sources:
+        values, ts = [], []
+        for source in sources:
+            try:
+                value, t = next(source)
+            except StopIteration:
+                return
+            values.append(value)
+            ts.append(t)
+        slot.out = tuple_tangent(ts)
+        yield tuple(values)
+
+
+@handle(builtins.enumerate)
+def _enumerate(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    start = args[1] if len(args) > 1 else kw.get("start", 0)
+    x, dx = (args[0], ts[0]) if args else (kw["iterable"], kts.get("iterable"))
+    slot = Slot()
+    return _generator(run, slot, _enumerate_items(slot, _pairs(run, x, dx), operator.index(start)))
+
+
+def _enumerate_items(slot: Slot, source: Any, n: int) -> Any:
+    for value, t in source:
+        slot.out = None if t is None else (None, t)
+        yield n, value
+        n += 1
+
+
+@handle(builtins.map)
+def _map(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if len(args) < 2:
+        map(*args)
+    slot = Slot()
+    return _generator(run, slot, _map_items(run, slot, args[0], [_pairs(run, x, t) for x, t in zip(args[1:], ts[1:], strict=True)]))
+
+
+def _map_items(run: Any, slot: Slot, f: Any, sources: list[Any]) -> Any:
+    while True:
+        values, ts = [], []
+        for source in sources:
+            try:
+                value, t = next(source)
+            except StopIteration:
+                return
+            values.append(value)
+            ts.append(t)
+        value, t = run.call(f, tuple(values), tuple(ts))
+        slot.out = t
+        yield value
+
+
+@handle(builtins.filter)
+def _filter(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    slot = Slot()
+    return _generator(run, slot, _filter_items(run, slot, args[0], _pairs(run, args[1], ts[1])))
+
+
+def _filter_items(run: Any, slot: Slot, f: Any, source: Any) -> Any:
+    for value, t in source:
+        if value if f is None or f is bool else run.call(f, (value,), (t,))[0]:
+            slot.out = t
+            yield value
 
 
 @handle(GeneratorType.send)

@@ -156,7 +156,9 @@ def rebuild(out: Any, table: dict[int, Any], memo: dict[int, Any]) -> Any:
         return None
     if isinstance(out, Output):
         t = None if out.lin is None else table.get(out.lin.index)
-        return zeros(out.space) if t is None else t
+        if t is None:
+            return zeros(out.space)
+        return out.space.dtype.type(t) if out.space.kind == "scalar" else t
     kind, cls, children = out
     if kind == "tuple":
         parts = [rebuild(c, table, memo) for c in children]

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
+from tapeless.rules.spaces import FLOAT
 from tapeless.runtime.run import Run
 
 
@@ -145,6 +146,32 @@ class Reverse(Run):
         if is_basic(index) and not overlaps_itself(a):
             return self.record.gather(_Then(window, index), m.value, value)
         return self.record.gather(index, self.record.gather(window_of(base, a), m.value, a), value)
+
+    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        y = f(*args)
+        if type(y) is not float and type(y) is not np.float64:
+            if all(t is None for t in ts):
+                return y, None
+            return y, self.derive(rule, y, args, {}, ts, {})
+        parents: list[int] = []
+        factors: list[float] = []
+        try:
+            if rule.separate:
+                for p, t in zip(rule.partials, ts):  # noqa: B905
+                    if t is not None and p is not None:
+                        factors.append(float(p(y, *args)))
+                        parents.append(t.index)
+            else:
+                ps = rule.partials(y, *args)
+                for p, t in zip(ps if type(ps) is tuple else (ps,), ts):  # noqa: B905
+                    if t is not None and p is not None:
+                        factors.append(float(p))
+                        parents.append(t.index)
+        except (ArithmeticError, ValueError, TypeError):
+            return y, self.derive(rule, y, args, {}, ts, {})
+        if not parents:
+            return y, None
+        return y, self.record.append(tuple(factors), tuple(parents), FLOAT)
 
     def add_tangents(self, ts: Any, value: Any) -> Any:
         return self.record.add([t for t in ts if t is not None], value)

@@ -14,6 +14,7 @@ from tapeless.runtime.state import State
 
 PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), np.float64, np.int64, np.bool_, np.float32, np.complex128})
 SCALARS = frozenset({int, float, bool, complex})
+_REALS = frozenset({float, int, bool, np.float64})
 _ARRAYS = (np.ndarray, np.generic)
 
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], str, str, str]] = {
@@ -63,6 +64,8 @@ class Operators(State):
         if kx in PLAIN and ky in PLAIN:
             if dx is None and dy is None:
                 return op(x, y), None
+            if kx in _REALS and ky in _REALS:
+                return self.scalar(_RULES[name], op, (x, y), (dx, dy))
             if kx is not str and ky is not str:
                 return self.primitive(_RULES[name], op, (x, y), (dx, dy))
         if isinstance(x, _ARRAYS) or isinstance(y, _ARRAYS):
@@ -248,6 +251,9 @@ class Operators(State):
 
     # given by other parts of a run
     def call(self, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def primitive(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:

@@ -12,12 +12,27 @@ import numpy as np
 from tapeless.runtime.mirrors import ATOMS, ArrayMirror, Mirror, Slot, has_tangent, owner, references
 
 
+class ArrayRef(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference that knows under which key its array was entered."""
+
+    __slots__ = ("key",)
+    key: int
+
+
 class State:
     """Mirrors by identity.  `mirrors` keeps its objects alive; arrays and generators are held weakly."""
 
     def __init__(self) -> None:
         self.mirrors: dict[int, Mirror] = {}
-        self.arrays: dict[int, ArrayMirror] = {}
+        arrays: dict[int, ArrayMirror] = {}
+        self.arrays = arrays
+
+        def forget(ref: Any) -> None:
+            m = arrays.get(ref.key)
+            if m is not None and m.ref is ref:
+                del arrays[ref.key]
+
+        self.forget = forget
         self.slots: dict[int, Slot] = {}
         self.iterators: dict[int, Any] = {}
         self.module_stores: Any = None
@@ -26,6 +41,7 @@ class State:
         self.snapshots: dict[int, tuple[Any, Any]] = {}
         self.caches: dict[int, Any] = {}
         self.guarded: dict[int, Any] = {}
+        self.opened: dict[Any, Any] = {}
         self.key_tangents: dict[int, tuple[Any, dict[Any, Any]]] = {}
 
     # ---- objects
@@ -109,14 +125,9 @@ class State:
         return base, m if m is not None and m.ref() is base else None
 
     def new_array(self, base: Any, value: Any, flat: bool = False) -> ArrayMirror:
-        key, arrays = id(base), self.arrays
-
-        def forget(ref: Any) -> None:
-            m = arrays.get(key)
-            if m is not None and m.ref is ref:
-                del arrays[key]
-
-        m = arrays[key] = ArrayMirror(weakref.ref(base, forget), value, flat)
+        ref = ArrayRef(base, self.forget)
+        ref.key = id(base)
+        m = self.arrays[ref.key] = ArrayMirror(ref, value, flat)
         return m
 
     # ---- what can be reached

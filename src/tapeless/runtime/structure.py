@@ -199,7 +199,9 @@ def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
         return empty_like(plan.value)
     if kind == "leaf":
         ct = cts.get(plan.lin.index)
-        return zeros(space_of(plan.value)) if ct is None else ct
+        if ct is None:
+            return zeros(space_of(plan.value))
+        return plan.value.dtype.type(ct) if isinstance(plan.value, np.inexact) else ct
     if kind == "tuple":
         parts = [gradient(c, cts, memo) for c in plan.children]
         return type(plan.value)(*parts) if hasattr(plan.value, "_fields") else tuple(parts)

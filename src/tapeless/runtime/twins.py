@@ -35,53 +35,15 @@ def twin(*originals: Any) -> Any:
 # ---- builtins
 
 
-@twin(builtins.map)
-def _map(function, *iterables):  # type: ignore[no-untyped-def]
-    if not iterables:
-        raise TypeError("map() must have at least two arguments.")
-    return _map_items(function, [iter(it) for it in iterables])
-
-
-def _map_items(function, iterators):  # type: ignore[no-untyped-def]
-    if len(iterators) == 1:
-        for item in iterators[0]:
-            yield function(item)
-        return
-    while True:
-        items = []
-        for it in iterators:
-            try:
-                items.append(next(it))
-            except StopIteration:
-                return
-        yield function(*items)
-
-
-@twin(builtins.filter)
-def _filter(function, iterable):  # type: ignore[no-untyped-def]
-    return _filter_items(function, iter(iterable))
-
-
-def _filter_items(function, iterator):  # type: ignore[no-untyped-def]
-    for item in iterator:
-        if item if function is None or function is bool else function(item):
-            yield item
-
-
-@twin(builtins.zip)
-def _zip(*iterables, strict=False):  # type: ignore[no-untyped-def]
-    return _zip_items([iter(it) for it in iterables], strict)
-
-
-def _zip_items(iterators, strict):  # type: ignore[no-untyped-def]
+def strict_zip(iterables):  # type: ignore[no-untyped-def]
+    """`zip(*iterables, strict=True)`."""
+    iterators = [iter(it) for it in iterables]
     while iterators:
         items = []
         for k in range(len(iterators)):
             try:
                 items.append(next(iterators[k]))
             except StopIteration:
-                if not strict:
-                    return
                 if k > 0:
                     plural = " " if k == 1 else "s 1-"
                     raise ValueError(f"zip() argument {k + 1} is shorter than argument{plural}{k}") from None
@@ -94,17 +56,6 @@ def _zip_items(iterators, strict):  # type: ignore[no-untyped-def]
                     raise ValueError(f"zip() argument {j + 1} is longer than argument{plural}{j}") from None
                 return
         yield tuple(items)
-
-
-@twin(builtins.enumerate)
-def _enumerate(iterable, start=0):  # type: ignore[no-untyped-def]
-    return _enumerate_items(iter(iterable), start)
-
-
-def _enumerate_items(iterator, n):  # type: ignore[no-untyped-def]
-    for item in iterator:
-        yield n, item
-        n += 1
 
 
 @twin(builtins.any)
