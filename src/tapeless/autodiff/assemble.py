@@ -63,25 +63,30 @@ def _build(unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, key: An
     forward = [*lists, *inits, *assemble.block(lin.top).ops]
     lin.slots = assemble.record
     lin.exit_var = transpose.exit_var
-    lin.record = Tuple(tuple(v.type for v in assemble.record))
+    lin.record = Tuple((unit.result, *(v.type for v in assemble.record)))
     if lin.fused:
         assemble.join(forward, cts, body, results)
         return
     record = assemble.record
     lin.forward.program.params = unit.program.params
     lin.forward.program.body = Block(forward)
-    lin.forward.result = Tuple((unit.result, lin.record))
+    lin.forward.result = lin.record
     name = Var(plan.fresh("record"), lin.record)
     params = [name, *cts]
     lin.reverse.program.params = [Param(v, "standard", v.name) for v in params]
     ops: list[Op] = []
     if record:
-        ops.append(Op("unpack", (name,), tuple(record), {"star": None}, (), 0))
+        ops.append(_unpack(name, unit.result, record))
     ops += [*body.ops]
     result, tail = gathered(results)
     lin.reverse.program.body = Block([*ops, *tail, Op("return", (result,), (), {}, (), 0)])
     kinds = [a.type if isinstance(a, Var) else lin.ins for a in results]
     lin.reverse.result = kinds[0] if len(results) == 1 else Tuple(tuple(kinds))
+
+
+def _unpack(name: Var, value: Any, slots: list[Var]) -> Op:
+    """The record's parts; its first is the value."""
+    return Op("unpack", (name,), (Var("_", value), *slots), {"star": None}, (), 0)
 
 
 def gathered(values: list[Operand]) -> tuple[Operand, list[Op]]:
@@ -94,6 +99,7 @@ def gathered(values: list[Operand]) -> tuple[Operand, list[Op]]:
 
 def _program(unit: Unit, name: str) -> Program:
     p = unit.program
+    name = name.replace("<lambda>", "function")
     return Program(name, [], Block(), p.filename, p.firstline, (), False, p.code, p.node)
 
 
@@ -105,6 +111,7 @@ class Assemble:
         slots = plan.slots
         self.record: list[Var] = []
         self.counted: dict[Frame, Op] = {}
+        self.ends: dict[LLoop, list[Op]] = {}
         if transpose.exit_var is not None:
             self.record.append(transpose.exit_var)
         for s in slots:
@@ -140,6 +147,8 @@ class Assemble:
         if frames is None:
             return [op]
         attrs = {k: v for k, v in op.attrs.items() if k not in ("frames", "cond", "node")}
+        if op.kind == "rest":
+            return self.block(frames[0]).ops
         if op.kind == "if":
             return [Op("if", op.args, (), attrs, tuple(self.block(f) for f in frames), op.line)]
         node: LLoop = op.attrs["node"]
@@ -168,6 +177,7 @@ class Assemble:
             before.append(Op("copy", (Lit(0),), (n,), {}, (), node.line))
             self.counted[target] = Op("inplace", (n, Lit(1)), (n,), {"op": "Add"}, (), node.line)
         after += [o for s in node.count.saves for o in self.save(s)]
+        self.ends[node] = after
 
     def save(self, slot: Slot) -> list[Op]:
         v = slot.version.var
@@ -193,6 +203,16 @@ class Assemble:
         if self.lin.fused:
             return []
         values: list[Operand] = []
+        before: list[Op] = []
+        around: list[LLoop] = []
+        frame: Frame | None = e.frame
+        known: dict[Any, bool] = {}
+        while frame is not None:
+            known[frame.assume[0]] = frame.assume[1]
+            if frame.loop is not None:
+                around.append(frame.loop)
+                before += self.ends.get(frame.loop, [])
+            frame = frame.parent
         for var in self.record:
             if var is self.transpose.exit_var:
                 values.append(Lit(e.number))
@@ -200,16 +220,20 @@ class Assemble:
             slot = next(s for s in self.plan.slots if var in (s.var, s.items))
             if slot.items is not None:
                 values.append(var)
+            elif slot.version in known and slot.version.frame.level.parent is None:
+                values.append(Lit(known[slot.version]))
+            elif any(node.count is slot.version for node in around):
+                values.append(var)
             elif slot.version.number > e.after and not slot.maybe:
                 values.append(Lit(None))
             else:
                 values.append(var)
-        record, pair = Var("_", None), Var("_", None)
-        none: tuple[bool, ...] = (False,) * len(values)
+        record = Var("_", None)
+        values = [e.op.args[0], *values]
         return [
-            Op("tuple", tuple(values), (record,), {"starred": none}, (), e.op.line),
-            Op("tuple", (e.op.args[0], record), (pair,), {"starred": (False, False)}, (), e.op.line),
-            Op("return", (pair,), (), {}, (), e.op.line),
+            *before,
+            Op("tuple", tuple(values), (record,), {"starred": (False,) * len(values)}, (), e.op.line),
+            Op("return", (record,), (), {}, (), e.op.line),
         ]
 
     def join(self, forward: list[Op], cts: list[Var], body: Block, results: list[Operand]) -> None:
@@ -235,7 +259,7 @@ def _careful(lin: Linearized, unit: Unit) -> None:
     name = Var(lin.plan.fresh("record"), lin.record)
     unit.program.params = [Param(v, "standard", v.name) for v in (name, *cts)]
     result, tail = gathered(results)
-    start = [Op("unpack", (name,), tuple(lin.slots), {"star": None}, (), 0)] if lin.slots else []
+    start = [_unpack(name, lin.unit.result, lin.slots)] if lin.slots else []
     unit.program.body = Block([*start, *body.ops, *tail, Op("return", (result,), (), {}, (), 0)])
     unit.make = None
 

@@ -79,6 +79,8 @@ class LLoop:
     """How often the body ran, where the reverse pass has to know."""
     after: dict[Var, Version] = field(default_factory=dict)
     """The versions of all variables behind the loop."""
+    number: int = 0
+    """How many versions had been defined behind it."""
     mode: str = ""
     """How the reverse pass runs it: "zip" over saved lists, "range" over the same range backwards, or "count"."""
 

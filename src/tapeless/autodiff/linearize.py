@@ -12,7 +12,7 @@ from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoo
 from tapeless.autodiff.residuals import CHEAP, Expr, Frame, Level, Mark, Version, binary, lit, ref, unary
 from tapeless.specialise.normal import may_break, returns_inside
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
-from tapeless.specialise.types import Array, Dict, List, NotTyped, RecordOf, Scalar, Struct, Tuple, differentiable
+from tapeless.specialise.types import BOOL, Array, Dict, List, NotTyped, RecordOf, Scalar, Struct, Tuple, differentiable
 from tapeless.specialise.unit import Unit
 
 Tree = Any
@@ -37,6 +37,7 @@ class Linearized:
     active_result: bool = True
     taken: set[str] = field(default_factory=set)
     plan: Any = None
+    shapes: dict[Var, Version] = field(default_factory=dict)
     slots: list[Var] = field(default_factory=list)
     """The variables of the record."""
     exit_var: Var | None = None
@@ -78,6 +79,9 @@ class Walk:
         code = unit.program.code
         self.result.taken = names | set(code.co_names if code else ()) | set(unit.cells)
         self.count = 0
+        self.shapes: dict[Var, Version] = {}
+        """For storage that is written into, the version that names it, whatever is in it."""
+        self.inside_write = False
 
     def run(self) -> Linearized:
         r = self.result
@@ -91,6 +95,7 @@ class Walk:
             if p in self.active and isinstance(p.type, List | Dict) and self.storage.written(p):
                 raise NotTyped(f"the argument {p.name} is written into", self.line)
         self.block(body)
+        r.shapes = self.shapes
         return r
 
     # ---- cells
@@ -125,6 +130,12 @@ class Walk:
         if old is not None:
             old.overwrite()
         version.stable = not self.storage.changes(var)
+        if not version.stable and not self.inside_write:
+            shape = Version(var, self.frame, sure=sure, number=self.count)
+            if var in self.shapes:
+                self.shapes[var].final = False
+            self.shapes[var] = shape
+            self.frame.ops.append(Mark(shape))
         self.cur[var] = version
         self.frame.ops.append(Mark(version))
         return version
@@ -200,7 +211,9 @@ class Walk:
             self.value(op)
             self.move(self.tree(out), tuple(parts), out)
             return
+        self.inside_write = op.kind == "inplace" and out is op.args[0] and out in self.shapes
         self.value(op, again)
+        self.inside_write = False
         if out in self.active:
             if passive(op):
                 terms = []
@@ -297,24 +310,36 @@ class Walk:
             i = index.value if isinstance(kind, Tuple) else kind.names.index(index.value)
             self.move(self.tree(out), x[i], out)
             return
-        self.lblock.nodes.append(LStore("get", x, before, at, self.tree(out), self.line))
+        assert isinstance(base, Var)
+        self.lblock.nodes.append(LStore("get", x, self.named(base), at, self.tree(out), self.line))
 
     def op_setitem(self, op: Op) -> None:
         base, index, value = op.args
         if not isinstance(base, Var):
             raise NotTyped("a store into a constant", self.line)
         if base not in self.active:
-            if self.linear(value) is not None:
-                raise NotTyped("an active value in a passive container", self.line)
-            self.value(op)
+            self.value(op)  # nothing that is useful depends on it
+            self.changed(base)
             return
         at, x = self.expr(index), self.linear(value)
         like = self.expr(value)
         self.value(op)
-        node = LStore("set", self.tree(base), self.cur[base], at, x, self.line)
+        self.changed(base)
+        node = LStore("set", self.tree(base), self.named(base), at, x, self.line)
         if isinstance(kind_of(value), Array) and isinstance(base.type, Array):
             node.like = like
         self.lblock.nodes.append(node)
+
+    def changed(self, base: Var) -> None:
+        """The storage that `base` names shows other numbers from here on."""
+        if isinstance(base.type, Array):
+            self.inside_write = True
+            self.define(base)
+            self.inside_write = False
+
+    def named(self, base: Var) -> Version:
+        """A version that names the storage of `base`, whatever is in it."""
+        return self.shapes.get(base) or self.cur[base]
 
     def op_list(self, op: Op) -> None:
         out = op.outs[0]
@@ -343,10 +368,13 @@ class Walk:
         args = op.args[1:]
         out = op.outs[0]
         x = [self.linear(a) for a in args]
+        fn = op.args[0].value  # type: ignore[union-attr]
+        for a in args:
+            if isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a) and out in self.active:
+                raise NotTyped("a list that is written into as an operand", self.line)
         v = [self.expr(a) if not (isinstance(a, Lit) and callable(a.value)) else lit(a.value) for a in args]
         self.value(op)
         if out in self.active and not passive(op):
-            fn = op.args[0].value  # type: ignore[union-attr]
             terms = call_terms(fn, op, x, v, ref(self.cur[out]), [kind_of(a) for a in args])
             self.lin(self.tree(out), terms, out)
 
@@ -364,8 +392,6 @@ class Walk:
             return
         self.value(op)
         if not isinstance(base, Var) or base not in self.active:
-            if any(c is not None for c in x[1:]):
-                raise NotTyped("an active value in a passive container", self.line)
             return
         cell, version = self.tree(base), self.cur[base]
         target = self.tree(out) if out in self.active else None
@@ -399,11 +425,19 @@ class Walk:
         record = Var(self.fresh("record"), RecordOf(target))
         if any(isinstance(a.type, List | Dict) for a, on in zip(args, active, strict=True) if on):  # type: ignore[union-attr]
             raise NotTyped("an active container passed to a function", self.line)
-        pair = Op("call", op.args, (out, record), {**op.attrs, "linearized": target}, (), op.line)
-        self.frame.ops.append(pair)
-        self.define(out)
+        self.frame.ops.append(Op("call", op.args, (record,), {**op.attrs, "linearized": target}, (), op.line))
+        self.frame.ops.append(Op("getitem", (record, Lit(0)), (out,), {}, (), op.line))
         version = self.define(record)
-        ins = [c for a, on in zip(args, active, strict=True) if on for c in leaves(self.tree(a))]  # type: ignore[arg-type]
+        self.define(out)
+        ins: list[Any] = []
+        for a, inner in zip(args, target.ins, strict=True):
+            mine = leaves(self.tree(a)) if inner is not None else []  # type: ignore[arg-type]
+            if len(mine) != len(leaves(inner)):
+                raise NotTyped("a structure that is active in part", self.line)
+            ins += mine
+        if not ins:
+            self.move(self.tree(out), None, out)
+            return
         self.lblock.nodes.append(LCall(target, version, ins, leaves(self.tree(out)), self.line))
 
     def fresh(self, name: str) -> str:
@@ -430,11 +464,12 @@ class Walk:
     op_continue = op_break
     op_raise = op_break
 
-    def sub(self, block: Block, level: Level | None = None) -> tuple[Frame, LBlock]:
-        """Walk an inner block; the frame and the linear block of it."""
+    def sub(self, block: Block, level: Level | None = None, assume: Any = (None, True)) -> tuple[Frame, LBlock]:
+        """Walk an inner block, which runs where a test has a known result; the frame and the linear block of it."""
         outer, outer_l = self.frame, self.lblock
         self.frame = frame = Frame(outer, level or outer.level, self.cur)
         self.lblock = frame.linear = LBlock(frame, outer_l)
+        frame.assume = assume
         self.block(block)
         self.frame, self.lblock = outer, outer_l
         return frame, frame.linear
@@ -442,10 +477,11 @@ class Walk:
     def op_if(self, op: Op) -> None:
         test = self.expr(op.args[0])
         before = dict(self.cur)
-        then, lthen = self.sub(op.blocks[0])
+        known = self.cur.get(op.args[0]) if isinstance(op.args[0], Var) and op.args[0].type == BOOL else None
+        then, lthen = self.sub(op.blocks[0], assume=(known, True))
         after = self.cur
         self.cur = dict(before)
-        orelse, lorelse = self.sub(op.blocks[1])
+        orelse, lorelse = self.sub(op.blocks[1], assume=(known, False))
         self.frame.ops.append(Op("if", op.args, (), {"frames": (then, orelse)}, (), op.line))
         self.lblock.nodes.append(LIf(test, (lthen, lorelse), op.line))
         other = self.cur
@@ -456,7 +492,9 @@ class Walk:
                 self.cur[var] = a
             elif a is not None or b is not None:
                 self.cur.pop(var, None)
+                self.inside_write = var in self.shapes
                 both = self.define(var, sure=a is not None and b is not None and a.sure and b.sure)
+                self.inside_write = False
                 both.parents = [v for v in (a, b) if v is not None]
 
     def op_loop(self, op: Op) -> None:
@@ -472,7 +510,12 @@ class Walk:
         versions = [self.cur.get(a) if isinstance(a, Var) else None for a in op.args]
         if cond is not None and any(o in self.active for o_ in cond.walk() for o in o_.outs):
             raise NotTyped("an active value in the condition of a loop", op.line)
-        assigned = {o for b in (cond, body) if b is not None for inner in b.walk() for o in inner.outs} | set(op.outs)
+        inner_ops = [inner for b in (cond, body) if b is not None for inner in b.walk()]
+        assigned = {o for inner in inner_ops for o in inner.outs} | set(op.outs)
+        assigned |= {
+            i.args[0] for i in inner_ops if i.kind == "setitem" and isinstance(i.args[0], Var) and isinstance(i.args[0].type, Array)
+        }
+        written = {v for v in assigned if v in self.shapes}
         outer, outer_l, outer_level = self.frame, self.lblock, self.level
         before = dict(self.cur)
         for var in assigned:
@@ -481,10 +524,12 @@ class Walk:
         self.level = level
         self.frame = frame = Frame(outer, level, self.cur)
         self.lblock = frame.linear = LBlock(frame, outer_l)
-        node = LLoop(op, level, (self.lblock,), op.line, args)
+        node = frame.loop = LLoop(op, level, (self.lblock,), op.line, args)
         for var in sorted(assigned, key=lambda v: v.name):
             if var in before or var in op.outs or cond is not None:
+                self.inside_write = var in written
                 self.define(var, sure=var in op.outs or var not in before or before[var].sure).final = False
+                self.inside_write = False
         self.items(op, node, cells, versions)
         frame.entry = dict(self.cur)
         self.block(body)
@@ -495,16 +540,23 @@ class Walk:
         self.frame.ops.append(Op(op.kind, op.args, op.outs, {**op.attrs, "frames": frames, "cond": cond, "node": node}, (), op.line))
         self.lblock.nodes.append(node)
         for var in sorted(assigned, key=lambda v: v.name):
+            self.inside_write = var in written
             self.define(var, sure=var in before and before[var].sure)
+            self.inside_write = False
         node.after = dict(self.cur)
+        node.number = self.count
         if returns_inside(op):
+            if self.level.parent is not None:
+                raise NotTyped("a return from a nested loop", op.line)
             # what follows runs only if the loop did not return
             first = len(self.result.exits)
             inside = [e for e in self.result.exits if e.frame.inside(frame)]
-            lrest = LBlock(self.frame, self.lblock)
-            lnone = LBlock(self.frame, self.lblock)
+            rest = Frame(self.frame, self.level, self.cur)
+            lrest = rest.linear = LBlock(rest, self.lblock)
+            lnone = LBlock(Frame(self.frame, self.level, self.cur), self.lblock)
             self.lblock.nodes.append(LIf(Expr("returned", (), {"exits": inside, "first": first}), (lnone, lrest), op.line))
-            self.lblock = lrest
+            self.frame.ops.append(Op("rest", (), (), {"frames": (rest,)}, (), op.line))
+            self.frame, self.lblock = rest, lrest
 
     def items(self, op: Op, node: LLoop, cells: list[Tree], versions: list[Any]) -> None:
         """The linear part of a loop's assignment of its items."""

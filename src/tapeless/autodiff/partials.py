@@ -35,7 +35,7 @@ def partials(rule: Elementwise, y: Expr, operands: list[Expr]) -> list[Expr | No
 def _one(fn: FunctionType, y: Expr, operands: list[Expr]) -> list[Expr | None]:
     try:
         node = node_of(fn.__code__, fn.__globals__)
-        if not isinstance(node, ast.Lambda) or node.args.vararg is not None:
+        if not isinstance(node, ast.Lambda):
             raise Opaque
         names = [a.arg for a in node.args.args]
         scope: dict[str, Expr] = dict(zip(names, [y, *operands], strict=False))

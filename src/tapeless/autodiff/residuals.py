@@ -41,6 +41,8 @@ class Frame:
         self.entry = dict(entry)
         self.ops: list[Op | Mark] = []
         self.linear: Any = None
+        self.loop: Any = None
+        self.assume: tuple[Version | None, bool] = (None, True)
         self.saves: list[Any] = []
         """Slots that are filled where the block begins."""
 

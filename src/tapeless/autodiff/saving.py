@@ -257,7 +257,7 @@ class Plan:
         parent = node.level.parent
         assert parent is not None
         frame = block.frame
-        node.count = Version(n, frame, final=parent.parent is None, number=10**9)
+        node.count = Version(n, frame, number=node.number)
         self.counters.append(node)
         self.uses[node.count] = [block]
 

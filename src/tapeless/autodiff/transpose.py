@@ -244,8 +244,12 @@ class Transpose:
                 from tapeless.autodiff.adjoints import Transposed
 
                 result = self.b.call(Transposed.of(rule), (ct, *values), x.type, names)
+                like = args[position]
+                if isinstance(x.type, Array) and like is not None:
+                    return self.b.call(unbroadcast, (result, self.expr(like)), x.type)
                 if isinstance(x.type, Scalar) and not isinstance(kind, Scalar):
-                    return self.b.call(float, (result,), x.type, text="float")
+                    total = self.b.call(np.sum, (result,), Scalar(frozenset({kind.dtype})))
+                    return self.b.call(float, (total,), x.type, text="float") if "float" in x.type.kinds else total
                 return result
         raise NotTyped("a linear function of this kind")
 
@@ -307,7 +311,7 @@ class Transpose:
 
     def shape(self, c: Cell, snapshot: dict[Var, Version]) -> Operand:
         """A value of the shape of the cotangent of `c`: what its variable holds there."""
-        version = snapshot.get(c.var)
+        version = self.lin.shapes.get(c.var) or snapshot.get(c.var)
         if version is None or c.type != c.var.type or not version.sure:
             raise NotTyped(f"the shape of the cotangent of {c.name}")
         return self.use(version)
@@ -409,7 +413,7 @@ class Transpose:
                     raise NotTyped("a zero cotangent of a part of a result")
                 args.append(Lit(0.0))
         ins = node.ins
-        outs = tuple(Var(self.plan.fresh(f"d_{c.name.lstrip('_')}"), c.type) for c in ins if c is not None)
+        outs = tuple(Var(self.plan.fresh(f"_d_{c.name.lstrip('_')}"), c.type) for c in ins if c is not None)
         attrs = {"keywords": (), "starred": (False,) * len(args), "reverse": node.target, "careful": self.careful}
         if len(outs) == 1 and ins[0] is not None and ins[0] not in self.live and not ins[0].mutable:
             outs = (self.bar(ins[0]),)
@@ -461,6 +465,10 @@ class Transpose:
                         assert node.like is not None
                         value = self.b.method(value, "copy", (), typed(value), np.ndarray.copy)
                         value = self.b.call(unbroadcast, (value, self.expr(node.like)), node.x.type)
+                    elif isinstance(base.type, Array) and isinstance(typed(value), Array):
+                        value = self.b.call(np.sum, (value,), Scalar(frozenset({base.type.dtype})))
+                        if "float" in node.x.type.kinds:
+                            value = self.b.call(float, (value,), node.x.type, text="float")
                     self.add(node.x, value)
                 if isinstance(base.type, List | Dict) and not isinstance(base.type.elem, Scalar):
                     raise NotTyped("a store of an array into a list")

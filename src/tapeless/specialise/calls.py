@@ -33,6 +33,10 @@ class Iterating:
     __hash__ = None  # type: ignore[assignment]
 
 
+#: functions that write into an argument
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+WRITING_METHODS = ("fill", "sort", "put", "partition", "resize", "setfield", "setflags", "byteswap", "itemset")
+
 #: builtin -> method of `Calls` that types it
 BUILTINS: dict[Any, str] = {}
 
@@ -83,6 +87,10 @@ class Calls(Values):
 
     def prim(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...], result: Any) -> None:
         """A call of a function that is run as it is."""
+        if fn in WRITERS or "out" in names or "where" in names:
+            raise NotTyped(f"{text} writes into an argument", self.line)
+        if isinstance(fn, np.ufunc) and (len(args) > fn.nin or names):
+            raise NotTyped("a ufunc with options", self.line)
         if result is None:
             result = self.sampled(fn, args, names)
         operands = tuple(self.operand(a) for a in args)
@@ -154,7 +162,6 @@ class Calls(Values):
                 raise NotTyped(f"the argument {name} is missing", self.line)
         if defaults:
             self.session.guard("attr", fn, "__defaults__", defaults)
-        self.session.guard("attr", fn, "__code__", code)
         return out
 
     def default(self, value: Any) -> Any:
@@ -289,7 +296,7 @@ class Calls(Values):
                 self.container_method(op, base, kind, name, args)
             case Array():
                 method = getattr(np.ndarray, name, None)
-                if lookup(method) is None:
+                if lookup(method) is None or name in WRITING_METHODS or "out" in names:
                     raise NotTyped(f"the array method {name}", self.line)
                 result = self.sampled(method, [base, *args], names)
                 self.method(op, base, args, names, name, method, result)

@@ -33,10 +33,12 @@ class Text:
     """An expression: its source, how tightly it binds, the variables that it reads, and whether it may be evaluated
     later than the operations behind it."""
 
-    __slots__ = ("level", "movable", "reads", "text")
+    __slots__ = ("index", "level", "movable", "reads", "text")
 
-    def __init__(self, text: str, level: int) -> None:
+    def __init__(self, text: str, level: int, index: str = "") -> None:
         self.text, self.level = text, level
+        self.index = index or text
+        """The same expression between brackets: slices have a form of their own there."""
         self.reads: set[Var] = set()
         self.movable = False
 
@@ -211,7 +213,7 @@ class Emitter:
         uses = self.uses.get(out, 0)
         if uses == 1 and self.defs.get(out, 0) == 1 and out.name.startswith("_"):
             # a name read through a copy of a copy is the same text
-            text = Text(text.text, text.level)
+            text = Text(text.text, text.level, text.index)
             text.reads, text.movable = set(self.last), self.moved and self.pure and op.kind in _PURE
             self.pending.append((out, text))
             return
@@ -248,14 +250,17 @@ class Emitter:
                 a, b = self.take(op.args)
                 return Text(f"{a.at(8)} {op.attrs['op']} {b.at(8)}", COMPARE)
             case "tuple" | "list":
-                parts = [t.at(LAMBDA) for t in self.take(op.args)]
+                taken = self.take(op.args)
+                parts = [t.at(LAMBDA) for t in taken]
                 inner = ", ".join(parts)
                 if op.kind == "list":
                     return Text(f"[{inner}]", ATOM)
                 cls = op.attrs.get("cls")
                 if cls is not None:
                     return Text(f"{self.constant(cls, cls.__name__)}({inner})", ATOM)
-                return Text(f"({inner}{',' if len(parts) == 1 else ''})", ATOM)
+                comma = "," if len(parts) == 1 else ""
+                index = ", ".join(t.index for t in taken) + comma if parts else "()"
+                return Text(f"({inner}{comma})", ATOM, index)
             case "dict":
                 parts = [t.at(LAMBDA) for t in self.take(op.args)]
                 return Text("{" + ", ".join(f"{k}: {v}" for k, v in zip(parts[::2], parts[1::2], strict=True)) + "}", ATOM)
@@ -264,10 +269,12 @@ class Emitter:
                 return Text(f"{a.at(ATOM)}.{op.attrs['name']}", ATOM)
             case "getitem":
                 a, b = self.take(op.args)
-                return Text(f"{a.at(ATOM)}[{self.index(b)}]", ATOM)
+                return Text(f"{a.at(ATOM)}[{b.index}]", ATOM)
             case "slice":
-                a, b, c = (("" if t.text == "None" else t.at(LAMBDA)) for t in self.take(op.args))
-                return Text(f"{a}:{b}" + (f":{c}" if c else ""), -1)
+                taken = self.take(op.args)
+                a, b, c = (("" if t.text == "None" else t.at(LAMBDA)) for t in taken)
+                full = f"{self.constant(slice, 'slice')}({', '.join(t.at(LAMBDA) for t in taken)})"
+                return Text(full, ATOM, f"{a}:{b}" + (f":{c}" if c else ""))
             case "call":
                 return self.call(op)
             case "call_method":
@@ -278,14 +285,6 @@ class Emitter:
             case "format":
                 return self.format(op)
         raise NotImplementedError(op.kind)
-
-    def index(self, t: Text) -> str:
-        """An index; slices and tuples of slices without parentheses."""
-        if t.level == -1:
-            return t.text
-        if t.text.startswith("(") and t.text.endswith(")") and ":" in t.text:
-            return t.text[1:-1].rstrip(",") if t.text.count(",") > 1 or not t.text.endswith(",)") else t.text[1:-1]
-        return t.text
 
     def arguments(self, args: list[Text], names: tuple[str, ...]) -> str:
         split = len(args) - len(names)
@@ -378,11 +377,11 @@ class Emitter:
             case "unpack":
                 (value,) = self.take(op.args)
                 self.flush()
-                names = ", ".join(self.name(o) for o in op.outs)
+                names = ", ".join("_" if o.name == "_" and not self.uses.get(o) else self.name(o) for o in op.outs)
                 self.write(f"{names}{',' if len(op.outs) == 1 else ''} = {value.text}")
             case "inplace":
                 self.inplace(op)
-            case "call" if len(op.outs) > 1 or "linearized" in op.attrs:
+            case "call" if len(op.outs) > 1:
                 text = self.call(op)
                 self.flush()
                 self.write(f"{', '.join(self.name(o) for o in op.outs)} = {text.text}")
@@ -421,7 +420,7 @@ class Emitter:
         # Python evaluates the value first, then the container, then the index
         v, b, i = self.take((value, base, index))
         self.flush()
-        target = f"{b.at(ATOM)}[{self.index(i)}]"
+        target = f"{b.at(ATOM)}[{i.index}]"
         for sign in ("+", "-"):
             if v.level == 12 and v.text.startswith(f"{target} {sign} "):
                 rest = v.text[len(target) + 3 :]

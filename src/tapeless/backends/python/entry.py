@@ -88,7 +88,6 @@ class Target:
                 raise NotTyped("missing arguments")
             defaults = list(have[len(have) - missing :])
             self.session.guard("attr", f, "__defaults__", f.__defaults__)
-        self.session.guard("attr", f, "__code__", code)
         self.check_aliases()
         kinds = [*self.kinds, *(type_of(d) for d in defaults)]
         if any(not isinstance(k, Scalar) and type(d) is not type(None) and not isinstance(d, str)
@@ -207,8 +206,7 @@ def _uses(fused: Fused) -> Op:
 
 def _record_text(emitter: Emitter, lin: Linearized) -> str:
     if isinstance(lin.fused, Fused):
-        inner = ", ".join(emitter.name(v) for v in lin.fused.record)
-        return f"({inner}{',' if len(lin.fused.record) == 1 else ''})"
+        return f"({', '.join(['None', *(emitter.name(v) for v in lin.fused.record)])},)"
     return "record"
 
 
@@ -250,7 +248,7 @@ def _split_body(
     for p in unit.program.params:
         args.append(given.get(p.name) or repr(target.defaults[list(_parameters(target.f)).index(p.name) - len(target.args)]))
     fwd, rev = emitter.bound(lin.forward.name, lin.forward), emitter.bound(lin.reverse.name, lin.reverse)
-    emitter.write(f"value, record = {fwd}({', '.join(args)})")
+    emitter.write(f"record = {fwd}({', '.join(args)})")
     kinds = lin.reverse.result
     n = len(kinds.elems) if isinstance(kinds, Tuple) and len(_leaf_results(lin)) > 1 else 1
     bars = [f"bar_{i}" for i in range(n)]
@@ -263,7 +261,7 @@ def _split_body(
     emitter.indent -= 2 if arrays else 1
     emitter.write("except (ArithmeticError, ValueError):")
     emitter.write(f"    {_targets(bars)} = {careful}(record, 1.0)")
-    return "value", bars
+    return "record[0]", bars
 
 
 def _leaf_results(lin: Linearized) -> list[Any]:
