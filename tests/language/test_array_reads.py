@@ -63,6 +63,10 @@ def reductions(x):
     return [x.max() * x.min(), np.linalg.norm(x), x.cumsum() * np.prod(x), np.dot(x, x[::-1]), np.ptp(x)]
 
 
+def products_of_sums(x):
+    return x.sum() * x[0] + np.mean(x) * x * x[1], x / x.sum(), (x * x[2]).max() * x.sum()
+
+
 def strong_zero(x):
     return np.where(x > 0, np.sqrt(np.abs(x)), 0.0)
 
@@ -74,7 +78,7 @@ def polynomial(x):
     return y @ np.vander(x, 4) + np.polyval([1.0, 2.0, x[0]], x)
 
 
-@pytest.mark.parametrize("program", [reductions, strong_zero, polynomial])
+@pytest.mark.parametrize("program", [reductions, products_of_sums, strong_zero, polynomial])
 def test_reads_of_vectors(program):
     check(program, X)
 
