@@ -347,7 +347,9 @@ class Calls(Items):
         return t
 
     def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
-        return tangent(rule, y, args, kw, ts, kts)
+        """The tangent of a result; derivative arithmetic does not warn."""
+        with np.errstate(all="ignore"):
+            return tangent(rule, y, args, kw, ts, kts)
 
     def primitive(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
         """Call `f`, which has a rule, and derive the tangent of its result."""
@@ -396,7 +398,7 @@ class Calls(Items):
         y = f(*args)
         for t in ts:
             if t is not None:
-                return y, self.derive(rule, y, args, {}, ts, {})
+                return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
         return y, None
 
     def primitive_out(self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any) -> tuple[Any, Any]:

@@ -602,7 +602,7 @@ def _pairs(run: Any, x: Any, dx: Any) -> Any:
 @handle(builtins.zip)
 def _zip(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if kw.get("strict"):
-        return run.enter(strict_zip, (list(args),), (None,))  # type: ignore[no-any-return]
+        return run.enter(strict_zip, (run.filled(list(args), ts),), (None,))  # type: ignore[no-any-return]
     slot = Slot()
     return _generator(run, slot, _zip_items(slot, [_pairs(run, x, t) for x, t in zip(args, ts, strict=True)]))
 

@@ -150,9 +150,12 @@ class Reverse(Run):
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         y = f(*args)
         if type(y) is not float and type(y) is not np.float64:
-            if all(t is None for t in ts):
-                return y, None
-            return y, self.derive(rule, y, args, {}, ts, {})
+            return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
+        if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
+            y = y.item()
+            result, args = np.float64(y), [a.item() if type(a) is np.float64 else a for a in args]
+        else:
+            result = y
         parents: list[int] = []
         factors: list[float] = []
         try:
@@ -168,10 +171,11 @@ class Reverse(Run):
                         factors.append(float(p))
                         parents.append(t.index)
         except (ArithmeticError, ValueError, TypeError):
-            return y, self.derive(rule, y, args, {}, ts, {})
+            with np.errstate(all="ignore"):
+                return result, self.derive(rule, result, args, {}, ts, {})
         if not parents:
-            return y, None
-        return y, self.record.append(tuple(factors), tuple(parents), FLOAT)
+            return result, None
+        return result, self.record.append(tuple(factors), tuple(parents), FLOAT)
 
     def add_tangents(self, ts: Any, value: Any) -> Any:
         return self.record.add([t for t in ts if t is not None], value)

@@ -15,6 +15,7 @@ from tapeless.runtime.state import State
 PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), np.float64, np.int64, np.bool_, np.float32, np.complex128})
 SCALARS = frozenset({int, float, bool, complex})
 _REALS = frozenset({float, int, bool, np.float64})
+_SMOOTH = frozenset({"Add", "Sub", "Mult", "Div", "Pow"})
 _ARRAYS = (np.ndarray, np.generic)
 
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], str, str, str]] = {
@@ -64,7 +65,7 @@ class Operators(State):
         if kx in PLAIN and ky in PLAIN:
             if dx is None and dy is None:
                 return op(x, y), None
-            if kx in _REALS and ky in _REALS:
+            if kx in _REALS and ky in _REALS and name in _SMOOTH:
                 return self.scalar(_RULES[name], op, (x, y), (dx, dy))
             if kx is not str and ky is not str:
                 return self.primitive(_RULES[name], op, (x, y), (dx, dy))
