@@ -29,7 +29,7 @@ def inputs_outputs(op: Op) -> tuple[list[Var], list[Var]]:
     """The variables that derivatives flow from and to in `op`; a container that is stored into is both."""
     ins = [a for a in op.args if isinstance(a, Var)]
     outs = list(op.outs)
-    if op.kind == "setitem":
+    if op.kind in ("setitem", "augitem"):
         return [ins[0], *[a for a in op.args[2:] if isinstance(a, Var)]], [ins[0]]
     if op.kind == "call_method" and op.attrs.get("method") is None:
         return ins, [*outs, ins[0]]

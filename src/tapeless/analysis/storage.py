@@ -17,7 +17,7 @@ def _writes(op: Op) -> Var | None:
     base = op.args[0] if op.args else None
     if not isinstance(base, Var):
         return None
-    if op.kind == "setitem" or (op.kind == "inplace" and isinstance(base.type, Array)):
+    if op.kind in ("setitem", "augitem") or (op.kind == "inplace" and isinstance(base.type, Array)):
         return base
     if op.kind == "call_method" and op.attrs.get("method") is None and op.attrs["name"] in ("append", "pop"):
         return base
@@ -34,7 +34,7 @@ class Storage:
         self._indexed = {
             op.args[0]
             for op in ops
-            if op.kind in ("getitem", "setitem") and isinstance(op.args[0], Var) and isinstance(op.args[0].type, Array)
+            if op.kind in ("getitem", "setitem", "augitem") and isinstance(op.args[0], Var) and isinstance(op.args[0].type, Array)
         }
         self._indexed |= {
             a for op in ops if op.kind in ("loop", "unpack") for a in op.args if isinstance(a, Var) and isinstance(a.type, Array)

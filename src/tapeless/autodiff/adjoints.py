@@ -13,9 +13,9 @@ def unbroadcast(ct: Any, like: Any) -> Any:
     """The cotangent `ct` summed over the axes along which `like` was broadcast."""
     shape = like.shape
     if ct.__class__ is not np.ndarray:
-        return np.full(shape, ct)
+        return np.full(shape, ct, like.dtype)
     if ct.shape == shape:
-        return ct
+        return ct if ct.dtype == like.dtype else ct.astype(like.dtype)
     extra = ct.ndim - len(shape)
     if extra > 0:
         ct = ct.sum(axis=tuple(range(extra)))
@@ -25,7 +25,7 @@ def unbroadcast(ct: Any, like: Any) -> Any:
             ct = ct.sum(axis=axes, keepdims=True)
         if ct.shape != shape:
             ct = np.array(np.broadcast_to(ct, shape))
-    return ct
+    return ct if ct.dtype == like.dtype else ct.astype(like.dtype)
 
 
 def zeros_of(value: Any) -> Any:

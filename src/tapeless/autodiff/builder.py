@@ -84,6 +84,11 @@ class Builder:
                 args = tuple(self.expr(a) for a in e.args)
                 fn = e.attrs["fn"]
                 return self.call(fn, args, sampling.result_type(fn, [typed(a) for a in args]), text=e.attrs.get("text", ""))
+            case "tuple":
+                parts = tuple(self.expr(a) for a in e.args)
+                out = self.temp(Tuple(tuple(typed(a) for a in parts)))
+                self.op("tuple", parts, out, starred=(False,) * len(parts))
+                return out
             case "sign":
                 return self.sign(self.expr(e.args[0]))
             case "getitem":

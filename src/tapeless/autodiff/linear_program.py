@@ -111,6 +111,29 @@ class LStore:
     """The value stored, where it may have been broadcast."""
 
 
+@dataclass(slots=True, eq=False)
+class LSequence:
+    """`out = rule([x, ...], *rest)`: a linear function of the elements of a nest of lists."""
+
+    rule: Any
+    args: list[Expr]
+    keywords: tuple[str, ...]
+    xs: Any
+    out: Cell
+    type: Any
+    line: int
+
+    def cells(self) -> Iterator[tuple[tuple[int, ...], Cell]]:
+        def walk(xs: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Cell]]:
+            if isinstance(xs, tuple):
+                for i, x in enumerate(xs):
+                    yield from walk(x, (*path, i))
+            elif xs is not None:
+                yield path, xs
+
+        return walk(self.xs, ())
+
+
 def refs_of(node: Any) -> Iterator[Version]:
     """The versions that a node itself needs."""
     match node:
@@ -121,12 +144,15 @@ def refs_of(node: Any) -> Iterator[Version]:
             yield from node.test.refs()
         case LCall():
             yield node.record
+        case LSequence():
+            for e in node.args:
+                yield from e.refs()
         case LStore():
             if node.index is not None:
                 yield from node.index.refs()
             if node.like is not None:
                 yield from node.like.refs()
-            if node.kind not in ("new", "display"):
+            if node.kind not in ("new", "display"):  # by reference: only its shape counts
                 yield node.version
 
 
@@ -140,6 +166,9 @@ def cells_of(node: Any) -> Iterator[Cell]:
         case LCall():
             yield from (c for c in node.ins if c is not None)
             yield from node.outs
+        case LSequence():
+            yield node.out
+            yield from (c for _, c in node.cells())
         case LStore():
             yield node.base
             yield from (c for c in (node.x if isinstance(node.x, list) else [node.x]) if c is not None)

@@ -7,9 +7,10 @@ from typing import Any
 
 from tapeless.analysis.activity import active_variables, passive
 from tapeless.analysis.storage import Storage
-from tapeless.autodiff.jvp import Method, Term, call_terms, product_terms
-from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LStore
+from tapeless.autodiff.jvp import Form, Method, Term, call_terms, product_terms
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LSequence, LStore
 from tapeless.autodiff.residuals import CHEAP, Expr, Frame, Level, Mark, Version, binary, lit, ref, unary
+from tapeless.rules import Elementwise, Linear, lookup
 from tapeless.specialise.normal import may_break, returns_inside
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.specialise.types import BOOL, Array, Dict, List, NotTyped, RecordOf, Scalar, Struct, Tuple, differentiable
@@ -79,6 +80,9 @@ class Walk:
         code = unit.program.code
         self.result.taken = names | set(code.co_names if code else ()) | set(unit.cells)
         self.count = 0
+        self.shape_class: dict[Version, Any] = {}
+        self.parts: dict[Operand, Expr] = {}
+        """The elements of temporary tuples: cheaper to save than the tuple."""
         self.shapes: dict[Var, Version] = {}
         """For storage that is written into, the version that names it, whatever is in it."""
         self.inside_write = False
@@ -184,6 +188,18 @@ class Walk:
 
     # ---- operations on values
 
+    def common_shape(self, operands: tuple[Operand, ...]) -> Any:
+        """What says that all arrays among the operands have one shape; None if they may be broadcast."""
+        found = {
+            self.shape_class.get(v, v) for a in operands if isinstance(a, Var) and isinstance(a.type, Array) if (v := self.cur.get(a))
+        }
+        return found.pop() if len(found) == 1 else None
+
+    def fits(self, terms: list[Term], shape: Any) -> None:
+        if shape is not None:
+            for t in terms:
+                t.like = None
+
     def recompute(self, op: Op) -> Expr | None:
         """The expression of a cheap scalar operation."""
         if op.attrs["op"] in CHEAP and all(isinstance(k, Scalar) for k in (*(kind_of(a) for a in op.args), op.outs[0].type)):
@@ -211,9 +227,12 @@ class Walk:
             self.value(op)
             self.move(self.tree(out), tuple(parts), out)
             return
+        shape = self.common_shape(op.args) if op.attrs["op"] != "MatMult" else None
         self.inside_write = op.kind == "inplace" and out is op.args[0] and out in self.shapes
         self.value(op, again)
         self.inside_write = False
+        if shape is not None:
+            self.shape_class[self.cur[out]] = shape
         if out in self.active:
             if passive(op):
                 terms = []
@@ -222,11 +241,12 @@ class Walk:
                 y = ref(self.cur[out])
                 if op.attrs["op"] == "Div" and self.cheap_here(v[0]):
                     y = Expr("binary", tuple(v), {"op": "Div"})
-                if twice and op.attrs["op"] in ("Add", "Mult") and isinstance(out.type, Scalar):
+                if twice and op.attrs["op"] in ("Add", "Mult"):
                     two = lit(2) if op.attrs["op"] == "Add" else binary("Mult", lit(2), v[0])
                     terms = [Term(x[0], mul=two)]
                 else:
                     terms = product_terms(op.attrs["op"], x, v, y, kinds)
+                self.fits(terms, shape)
             self.lin(self.tree(out), terms, out)
 
     op_inplace = op_binary
@@ -254,6 +274,9 @@ class Walk:
 
     def op_tuple(self, op: Op) -> None:
         x = tuple(self.linear(a) for a in op.args)
+        parts = Expr("tuple", tuple(self.parts.get(a) or self.expr(a) if isinstance(a, Var) else self.expr(a) for a in op.args))
+        if op.outs[0].name.startswith("_"):
+            self.parts[op.outs[0]] = parts
         self.value(op)
         if op.outs[0] in self.active:
             self.move(self.tree(op.outs[0]), x, op.outs[0])
@@ -330,6 +353,21 @@ class Walk:
             node.like = like
         self.lblock.nodes.append(node)
 
+    def op_augitem(self, op: Op) -> None:
+        base, index, value = op.args
+        assert isinstance(base, Var)
+        at, x, like = self.expr(index), self.linear(value), self.expr(value)
+        self.value(op)
+        self.changed(base)
+        if base not in self.active:
+            return
+        name = op.attrs["op"]
+        if name in ("Mult", "Div") and x is not None or name not in ("Add", "Sub", "Mult", "Div"):
+            raise NotTyped("an in-place operation on a part of an array by an active value", self.line)
+        kind = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div"}[name]
+        node = LStore(kind, self.tree(base), self.named(base), at, x, self.line, like)
+        self.lblock.nodes.append(node)
+
     def changed(self, base: Var) -> None:
         """The storage that `base` names shows other numbers from here on."""
         if isinstance(base.type, Array):
@@ -344,6 +382,11 @@ class Walk:
     def op_list(self, op: Op) -> None:
         out = op.outs[0]
         x = [self.linear(a) for a in op.args]
+        if isinstance(out.type, Tuple):  # an argument written out: its parts are the elements themselves
+            self.parts[out] = Expr("tuple", tuple(self.parts.get(a) or self.expr(a) for a in op.args))
+            self.cells[out] = tuple(x)
+            self.value(op)
+            return
         self.value(op)
         if out in self.active:
             self.lblock.nodes.append(LStore("display", self.tree(out), self.cur[out], None, x, self.line))
@@ -373,10 +416,37 @@ class Walk:
             if isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a) and out in self.active:
                 raise NotTyped("a list that is written into as an operand", self.line)
         v = [self.expr(a) if not (isinstance(a, Lit) and callable(a.value)) else lit(a.value) for a in args]
+        shape = self.common_shape(args) if isinstance(lookup(fn), Elementwise) else None
         self.value(op)
+        if shape is not None:
+            self.shape_class[self.cur[out]] = shape
         if out in self.active and not passive(op):
+            if self.sequence(op, fn, x, v):
+                return
             terms = call_terms(fn, op, x, v, ref(self.cur[out]), [kind_of(a) for a in args])
+            self.fits(terms, shape)
             self.lin(self.tree(out), terms, out)
+
+    def sequence(self, op: Op, fn: Any, x: list[Tree], v: list[Expr]) -> bool:
+        """A linear function of the elements of a list or tuple, such as `np.concatenate`."""
+        rule = lookup(fn)
+        if not isinstance(rule, Linear) or not rule.sequence:
+            return False
+        names = op.attrs["keywords"]
+        if any(c is not None for c in x[1:]) or rule.positions != (0,) or x[0] is None:
+            raise NotTyped("a derivative through an option", self.line)
+        out = self.tree(op.outs[0])
+        if not isinstance(x[0], tuple):
+            if not isinstance(kind_of(op.args[1]), Array | Scalar):
+                raise NotTyped("a list as an operand", self.line)
+            form = Form(rule, tuple(v[: len(v) - len(names)]), tuple(zip(names, v[len(v) - len(names) :], strict=True)), 0)
+            self.lin(out, [Term(x[0], form=form)], op.outs[0])
+            return True
+        first = self.parts.get(op.args[1]) if isinstance(op.args[1], Var) else None
+        if first is not None:
+            v = [first, *v[1:]]
+        self.lblock.nodes.append(LSequence(rule, v, names, x[0], out, kind_of(op.args[1]), self.line))
+        return True
 
     def op_call_method(self, op: Op) -> None:
         base, *args = op.args
@@ -513,7 +583,7 @@ class Walk:
         inner_ops = [inner for b in (cond, body) if b is not None for inner in b.walk()]
         assigned = {o for inner in inner_ops for o in inner.outs} | set(op.outs)
         assigned |= {
-            i.args[0] for i in inner_ops if i.kind == "setitem" and isinstance(i.args[0], Var) and isinstance(i.args[0].type, Array)
+            i.args[0] for i in inner_ops if i.kind in ("setitem", "augitem") and isinstance(i.args[0], Var) and isinstance(i.args[0].type, Array)
         }
         written = {v for v in assigned if v in self.shapes}
         outer, outer_l, outer_level = self.frame, self.lblock, self.level

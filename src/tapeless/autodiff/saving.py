@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tapeless.autodiff.linear_program import LBlock, LIf, Lin, LLoop, cells_of, refs_of
+from tapeless.autodiff.linear_program import LBlock, LIf, Lin, LLoop, LSequence, cells_of, refs_of
 from tapeless.autodiff.linearize import Linearized, leaves
 from tapeless.autodiff.residuals import Expr, Frame, Level, Version
 from tapeless.program.ir import Var
@@ -209,6 +209,8 @@ class Plan:
                 case LIf():
                     node.test = substitute(node.test, self.table)
                 case LLoop():
+                    node.args = [substitute(e, self.table) for e in node.args]
+                case LSequence():
                     node.args = [substitute(e, self.table) for e in node.args]
                 case _:
                     if getattr(node, "index", None) is not None and isinstance(node.index, Expr):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapeless.autodiff.builder import Builder, Careful, typed
 from tapeless.autodiff.jvp import Form, MatMul, Method, Term
-from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LStore
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LSequence, LStore
 from tapeless.autodiff.linearize import Linearized, leaves
 from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
@@ -118,6 +118,8 @@ class Transpose:
                     self.call_node(node)
                 case LStore():
                     self.store_node(node)
+                case LSequence():
+                    self.sequence_node(node)
 
     def walk(self, items: Var) -> Var:
         """A copy of a saved list that the reverse pass may consume."""
@@ -217,7 +219,7 @@ class Transpose:
                 if isinstance(kind, Scalar):
                     return value
                 raise NotTyped("broadcasting that is not known")
-            value = self.b.call(unbroadcast, (value, self.expr(t.like)), Array(getattr(kind, "dtype", "f8"), x.type.ndim))
+            value = self.b.call(unbroadcast, (value, self.expr(t.like)), x.type)
             kind = typed(value)
         if isinstance(kind, Array) and kind.dtype != x.type.dtype:
             if kind.dtype[0] != x.type.dtype[0]:
@@ -425,6 +427,31 @@ class Transpose:
             assert c is not None
             self.add(c, v, fresh=not c.mutable)
 
+    def sequence_node(self, node: LSequence) -> None:
+        if node.out not in self.live:
+            return
+        self.live.discard(node.out)
+        values = [self.bar(node.out), *(self.expr(e) for e in node.args)]
+        names = node.keywords
+        nest: Operand = self.b.call(node.rule.transpose, tuple(values), node.type, names)
+        held = Var(self.plan.fresh("parts"), node.type)
+        self.b.op("copy", (nest,), held)
+        whole = self.leafed(node.args[0])
+        for path, cell in node.cells():
+            kind, part, like = node.type, held, whole
+            for i in path:
+                kind = kind.elems[i]
+                out = self.b.temp(kind)
+                self.b.op("getitem", (part, Lit(i)), out)
+                part = out
+                like = like.args[i] if like.kind == "tuple" else like
+            value: Operand = part
+            if isinstance(cell.type, Scalar):
+                value = self.b.call(float, (part,), cell.type, text="float")
+            elif like is not whole:
+                value = self.b.call(unbroadcast, (part, self.b.expr(like)), cell.type)
+            self.add(cell, value, fresh=False)
+
     # ---- storage
 
     def store_node(self, node: LStore) -> None:
@@ -437,6 +464,9 @@ class Transpose:
                     self.display(node)
             return
         if node.kind in ("get", "dictget") and (node.x is None or node.x not in self.live):
+            return
+        if node.kind in ("add", "sub", "mul", "div"):
+            self.augmented(node)
             return
         self.ensure(base, node)
         match node.kind:
@@ -473,6 +503,33 @@ class Transpose:
                 if isinstance(base.type, List | Dict) and not isinstance(base.type.elem, Scalar):
                     raise NotTyped("a store of an array into a list")
                 self.b.op("setitem", (bar, index, Lit(0.0)))
+
+    def augmented(self, node: LStore) -> None:
+        """`base[index] op= x`."""
+        base, bar = node.base, self.bar(node.base)
+        if base not in self.live:
+            return
+        assert node.index is not None and node.like is not None
+        index = self.expr(node.index)
+        if node.kind in ("mul", "div"):
+            part = self.b.temp(sampled_item(base.var.type, typed(index)))
+            self.b.op("getitem", (bar, index), part)
+            scale = self.b.scaled if node.kind == "mul" else self.b.divided
+            value = scale(self.expr(node.like), part) if node.kind == "mul" else scale(part, self.expr(node.like))
+            self.b.op("setitem", (bar, index, value))
+            return
+        if node.x is None:
+            return
+        kind = sampled_item(base.var.type, typed(index))
+        part = self.b.temp(kind)
+        self.b.op("getitem", (bar, index), part)
+        value = self.b.method(part, "copy", (), kind, np.ndarray.copy)
+        if isinstance(node.x.type, Scalar):
+            value = self.b.call(np.sum, (value,), Scalar(frozenset({base.type.dtype})))
+            value = self.b.call(float, (value,), node.x.type, text="float")
+        else:
+            value = self.b.call(unbroadcast, (value, self.expr(node.like)), node.x.type)
+        self.add(node.x, value, 1 if node.kind == "add" else -1)
 
     def accumulate(self, bar: Var, index: Operand, value: Operand, node: LStore) -> None:
         """`bar[index] += value`."""

@@ -118,7 +118,7 @@ class Calls(Values):
         kinds = [self.passed(b) for b in bound]
         unit = specialise(fn, kinds, self.session)
         if unit.result is None:  # a recursive call whose result is not known yet: this path comes later
-            self.session.changed = self.changed = True
+            self.session.unresolved = True
             self.env = None
             return
         operands = tuple(self.operand(b) for b, k in zip(bound, kinds, strict=True) if not isinstance(k, Const))
@@ -334,7 +334,7 @@ class Calls(Values):
                 self.put(kind, self.kind(args[1]))
                 result = kind.elem
             case (List() | Dict(), "pop" | "get", _) if kind.elem is None:
-                self.session.changed = self.changed = True
+                self.changed = True
                 self.env = None
                 return
             case _:

@@ -109,13 +109,13 @@ class Interp(Calls):
                 for key in [k for k, u in units.items() if k not in before and u.done]:
                     del units[key]  # they were typed with an unfinished result of this one
             self.changed = False
-            self.session.changed = False
+            self.session.unresolved = False
             self.reset()
             body = self.block(self.source.body)
             if self.env is not None:
                 self.out = body
                 self.op_return(Op("return", (Lit(None),), (), {}, (), self.line))
-            if not self.changed and not (self.unit.recursive and self.session.changed):
+            if not self.changed and not (self.unit.recursive and self.session.unresolved):
                 break
         else:
             raise NotTyped("types do not settle", self.source.firstline)
@@ -389,7 +389,7 @@ class Interp(Calls):
             raise NotTyped("results of different types", self.line)
         if known is None or both != known:
             self.unit.result = both
-            self.session.changed = self.changed = True
+            self.changed = True
         self.out.ops.append(Op("return", (operand,), (), {}, (), self.line))
         self.env = None
 

@@ -5,8 +5,8 @@ Then every exit stands last on its path, and which branches were taken says how 
 
 from __future__ import annotations
 
-from tapeless.program.ir import Block, Op
-from tapeless.specialise.types import NotTyped
+from tapeless.program.ir import Block, Op, Var
+from tapeless.specialise.types import Array, NotTyped, Tuple, type_of
 
 EXITS = ("return", "break", "continue", "raise")
 _LIMIT = 60
@@ -90,6 +90,95 @@ def count_uses(block: Block) -> dict[int, int]:
     return uses
 
 
+def displays(block: Block, uses: dict[int, int]) -> None:
+    """A list written out as an argument of a primitive, `np.array([a, b])`, is a tuple that prints as a list."""
+    made: dict[int, Op] = {}
+    for op in block.walk():
+        if op.kind == "list" and op.outs[0].name.startswith("_") and uses.get(id(op.outs[0])) == 1 and op.args:
+            made[id(op.outs[0])] = op
+        elif op.kind in ("call", "list") and "unit" not in op.attrs:
+            for a in op.args[1 if op.kind == "call" else 0 :]:
+                inner = made.get(id(a))
+                if inner is not None and (op.kind == "call" or id(op.outs[0]) in made):
+                    kinds = tuple(o.type if isinstance(o, Var) else type_of(o.value) for o in inner.args)
+                    inner.outs[0].type = Tuple(kinds)
+
+
+def propagate(block: Block) -> None:
+    """`t = copy(v)` where `v` keeps its value while the temporary `t` is used: use `v`."""
+    defs: dict[int, int] = {}
+    for op in block.walk():
+        for o in op.outs:
+            defs[id(o)] = defs.get(id(o), 0) + 1
+    _propagate(block, defs)
+
+
+def _propagate(block: Block, defs: dict[int, int]) -> None:
+    known: dict[int, Var] = {}
+    kept: list[Op] = []
+    for op in block.ops:
+        op.args = tuple(known.get(id(a), a) if isinstance(a, Var) else a for a in op.args)
+        for inner in op.blocks:
+            for o in inner.walk():
+                o.args = tuple(known.get(id(a), a) if isinstance(a, Var) else a for a in o.args)
+        assigned = {id(o) for o in op.outs} | {id(o) for b in op.blocks for i in b.walk() for o in i.outs}
+        for t, v in list(known.items()):
+            if id(v) in assigned:
+                del known[t]  # `stays` has seen that it is not used any more
+        if (
+            op.kind == "copy" and isinstance(op.args[0], Var) and op.outs[0].name.startswith("_")
+            and defs[id(op.outs[0])] == 1 and stays(block, op)
+        ):  # fmt: skip
+            known[id(op.outs[0])] = op.args[0]
+            continue
+        kept.append(op)
+        for inner in op.blocks:
+            _propagate(inner, defs)
+    block.ops[:] = kept
+
+
+def stays(block: Block, copy: Op) -> bool:
+    """Whether all uses of the copy come in its block before its source is assigned again."""
+    temp, source = copy.outs[0], copy.args[0]
+    start = next(i for i, op in enumerate(block.ops) if op is copy)
+    uses = sum(1 for op in block.walk() for a in op.args if a is temp)
+    for op in block.ops[start + 1 :]:
+        inner = [op, *(i for b in op.blocks for i in b.walk())]
+        used = sum(1 for i in inner for a in i.args if a is temp)
+        assigns = any(o is source for i in inner for o in i.outs)
+        if used and assigns and op.blocks:
+            return False
+        uses -= used
+        if assigns:
+            return uses == 0
+    return True
+
+
+def augmented(block: Block, uses: dict[int, int]) -> None:
+    """`a[i] += v` on an array becomes one operation: load, in-place operation and store see the same storage."""
+    for op in block.ops:
+        for inner in op.blocks:
+            augmented(inner, uses)
+    ops = block.ops
+    gone: set[int] = set()
+    for i, op in enumerate(ops):
+        if op.kind != "setitem" or not isinstance(op.args[0], Var) or not isinstance(op.args[0].type, Array):
+            continue
+        step = next((o for o in ops[:i] if o.kind == "inplace" and o.outs[0] is op.args[2]), None)
+        load = step and next((o for o in ops[:i] if o.kind == "getitem" and o.outs[0] is step.args[0]), None)
+        if not step or not load or uses.get(id(step.outs[0])) != 1 or uses.get(id(load.outs[0])) != 1:
+            continue
+        if load.args[0] is not op.args[0] or load.args[1] is not op.args[1] or not isinstance(load.outs[0].type, Array):
+            continue
+        gone |= {id(step), id(load)}
+        ops[i] = Op("augitem", (*op.args[:2], step.args[1]), (), {"op": step.attrs["op"]}, (), op.line)
+    ops[:] = [o for o in ops if id(o) not in gone]
+
+
 def normalise(block: Block) -> Block:
-    block = tail_form(forward_copies(block, count_uses(block)))
-    return block
+    block = forward_copies(block, count_uses(block))
+    propagate(block)
+    uses = count_uses(block)
+    displays(block, uses)
+    augmented(block, uses)
+    return tail_form(block)

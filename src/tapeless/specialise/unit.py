@@ -68,7 +68,8 @@ class Session:
         self.units: dict[Any, Unit] = {}
         self.guards: dict[tuple[str, int, str], Guard] = {}
         self.stack: list[Unit] = []
-        self.changed = False
+        self.unresolved = False
+        """A call was met whose result is not known yet."""
         self.kept: list[Any] = []
         """Objects whose identity is part of a key."""
 

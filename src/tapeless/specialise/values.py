@@ -266,7 +266,6 @@ class Values:
             raise NotTyped("a container of values of different types", self.line)
         if both != site.elem:
             site.elem = both
-            self.session.changed = True
             self.changed = True
         if key is not None:
             key = Opaque(type(key.value)) if isinstance(key, Const) else key

@@ -374,6 +374,10 @@ class Emitter:
                 self.write("raise " + " from ".join(parts))
             case "setitem":
                 self.setitem(op)
+            case "augitem":
+                base, index, value = self.take(op.args)
+                self.flush()
+                self.write(f"{base.at(ATOM)}[{index.index}] {_BINARY[op.attrs['op']][0]}= {value.text}")
             case "unpack":
                 (value,) = self.take(op.args)
                 self.flush()

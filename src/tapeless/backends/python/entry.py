@@ -6,8 +6,9 @@ it calls `miss`, where the fast reverse pass fails (a NaN, an arithmetic error) 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
@@ -19,6 +20,7 @@ from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.guards import Guards
 from tapeless.backends.python.results import gradient_source
+from tapeless.errors import TapelessError
 from tapeless.program.ir import Block, Lit, Op, Var
 from tapeless.rules import lookup
 from tapeless.specialise.infer import specialise
@@ -88,7 +90,6 @@ class Target:
                 raise NotTyped("missing arguments")
             defaults = list(have[len(have) - missing :])
             self.session.guard("attr", f, "__defaults__", f.__defaults__)
-        self.check_aliases()
         kinds = [*self.kinds, *(type_of(d) for d in defaults)]
         if any(not isinstance(k, Scalar) and type(d) is not type(None) and not isinstance(d, str)
                for k, d in zip(kinds[len(args) :], defaults, strict=True)):
@@ -100,8 +101,18 @@ class Target:
             p.name in self.params and self.params.index(p.name) in nums for p in params.values()
         )
 
-    def check_aliases(self) -> None:
-        """Two array arguments of one storage are refused where one is written into; nothing typed writes into arguments."""
+    def varying(self) -> set[str]:
+        """The names of the differentiated parameters."""
+        return {self.params[n] for n in self.nums}
+
+    def arguments(self) -> list[str]:
+        """The arguments of the unit as source: the entry's parameters, and the defaults of the others."""
+        out = []
+        names = self.f.__code__.co_varnames
+        for p in self.unit.program.params:
+            index = names.index(p.name)
+            out.append(p.name if index < len(self.args) else repr(self.defaults[index - len(self.args)]))
+        return out
 
 
 def _whole(kind: Any) -> bool:
@@ -125,6 +136,27 @@ def reverse_entry(
     f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], *, with_value: bool, has_aux: bool
 ) -> Entry:
     """The entry of `grad(f)` (or `value_and_grad(f)`) for arguments like these; raises `NotTyped`."""
+    with refusing():
+        return _reverse_entry(f, args, kwargs, argnums, with_value, has_aux)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Nothing of the program has run while an entry is built: whatever goes wrong there only refuses the typed road.
+    With `TAPELESS_STRICT` set it is shown."""
+    try:
+        yield
+    except NotTyped:
+        raise
+    except Exception as error:
+        if os.environ.get("TAPELESS_STRICT") and not isinstance(error, TapelessError):
+            raise
+        raise NotTyped(f"{type(error).__name__}: {error}") from error
+
+
+def _reverse_entry(
+    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], with_value: bool, has_aux: bool
+) -> Entry:
     target = Target(f, args, kwargs, argnums)
     unit = target.unit
     kind = unit.result
@@ -132,7 +164,7 @@ def reverse_entry(
         if not isinstance(kind, Tuple) or len(kind.elems) != 2:
             raise NotTyped("has_aux without a pair")
         kind = kind.elems[0]
-    if not isinstance(kind, Scalar) or not kind.kinds <= {"float", "f8"}:
+    if not isinstance(kind, Scalar) or not (kind.kinds <= {"float", "f8"} or kind.kinds == {"f4"}):
         raise NotTyped(f"a result of type {kind!r}")
     lin = linearized(unit, target.active, fused=True, aux=has_aux)
     return _build(target, lin, with_value, has_aux)
@@ -142,7 +174,7 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     entry = Entry()
     unit, lib = target.unit, entry.library
     name = f"grad_{unit.name}" if unit.name.isidentifier() else "grad_lambda"
-    shell = Unit(_renamed(unit, name), unit.namespace, unit.cells)
+    shell = Unit(renamed(unit, name), unit.namespace, unit.cells)
     if isinstance(lin.fused, Fused):
         shell.program.body = Block([*lin.fused.forward, *_seeded(lin.fused), _uses(lin.fused)])
     emitter = Emitter(shell)
@@ -161,6 +193,10 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     careful = guards.own("careful", CellType(None))
     emitter.pure = False
     if isinstance(lin.fused, Fused):
+        given = dict(zip((p.name for p in unit.program.params), target.arguments(), strict=True))
+        for p in unit.program.params:
+            if p.name not in target.params:
+                emitter.write(f"{p.name} = {given[p.name]}")
         _fused_body(emitter, lin, lin.fused, careful, arrays, guards)
         value = emitter.take((lin.fused.value,))[0].text
         bars = [emitter.take((r,))[0].text for r in lin.fused.results]
@@ -181,14 +217,14 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     cells = dict(unit.cells)
     for n, v in emitter.constants.items():
         cells[n] = lib.cell(v, n.endswith("_rev")) if isinstance(v, Unit) else v if n in guards.cells else CellType(v)
-    guards.cells["careful"].cell_contents = _careful(lin, lib, arrays)
+    guards.cells["careful"].cell_contents = careful_pass(lin, lib)
     entry.call = compile_function(source, name, unit.namespace, cells)
     entry.source = "\n\n".join([source, *lib.sources])
     entry.arity = len(target.args)
     return entry
 
 
-def _renamed(unit: Unit, name: str) -> Any:
+def renamed(unit: Unit, name: str) -> Any:
     from dataclasses import replace
 
     return replace(unit.program, name=name, body=Block())
@@ -242,13 +278,8 @@ def _split_body(
 ) -> tuple[str, list[str]]:
     """Value pass and reverse pass as calls."""
     assert lin.forward is not None and lin.reverse is not None
-    unit = target.unit
-    given = dict(zip(target.params, target.params, strict=True))
-    args = []
-    for p in unit.program.params:
-        args.append(given.get(p.name) or repr(target.defaults[list(_parameters(target.f)).index(p.name) - len(target.args)]))
     fwd, rev = emitter.bound(lin.forward.name, lin.forward), emitter.bound(lin.reverse.name, lin.reverse)
-    emitter.write(f"record = {fwd}({', '.join(args)})")
+    emitter.write(f"record = {fwd}({', '.join(target.arguments())})")
     kinds = lin.reverse.result
     n = len(kinds.elems) if isinstance(kinds, Tuple) and len(_leaf_results(lin)) > 1 else 1
     bars = [f"bar_{i}" for i in range(n)]
@@ -270,11 +301,7 @@ def _leaf_results(lin: Linearized) -> list[Any]:
     return [c for tree in lin.ins for c in leaves(tree)]
 
 
-def _parameters(f: Any) -> tuple[str, ...]:
-    return tuple(inspect.signature(f).parameters)
-
-
-def _careful(lin: Linearized, lib: Library, arrays: bool) -> Callable[..., Any]:
+def careful_pass(lin: Linearized, lib: Library) -> Callable[..., Any]:
     """The careful reverse pass, generated when it is first called."""
 
     def careful(record: Any, *cts: Any) -> Any:

@@ -82,6 +82,32 @@ def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arra
     return f"({inner}{',' if len(target.nums) == 1 else ''})", " or ".join(checks)
 
 
+def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
+    """The cotangents of the parameters as the user gets them, from those of their parts."""
+    left = list(bars)
+    kept: list[Any] = []
+
+    def part(kind: Any, cells: Any, value: Any) -> Any:
+        if isinstance(kind, Tuple):
+            inner = [part(k, None if cells is None else cells[i], value[i]) for i, k in enumerate(kind.elems)]
+            return tuple(inner) if kind.cls is tuple else kind.cls(*inner)
+        if cells is None:
+            return np.zeros_like(value) if isinstance(kind, Array) else type(value)(0.0)
+        found = left.pop(0)
+        if isinstance(kind, Array):
+            if found.base is not None or not found.flags.writeable or any(found is a for a in kept):
+                found = found.copy()
+            kept.append(found)
+            return found
+        return type(value)(found) if isinstance(kind, Scalar) else found
+
+    trees = dict(zip((p.name for p in target.unit.program.params), lin.ins, strict=True))
+    done = {n: part(target.kinds[n], trees[target.params[n]], target.args[n]) for n in sorted(target.nums)}
+    if target.single:
+        return done[target.nums[0]]
+    return tuple([done[n] for n in target.nums])
+
+
 def _bare(text: str) -> str:
     return text[text.index("(") + 1 : -1] if text.startswith("owned_one") else text
 
