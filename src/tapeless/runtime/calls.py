@@ -11,6 +11,7 @@ import operator
 import sys
 import types
 import weakref
+from collections import deque
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -64,6 +65,7 @@ for _unary in UNARY.values():
 
 #: types of real numbers
 REALS = frozenset({float, int, bool, np.float64})
+_KNOWN_ARGUMENTS = ATOMS | {np.ndarray, list, tuple}
 _needs_result: dict[int, tuple[Any, bool]] = {}
 
 
@@ -79,6 +81,27 @@ def needs_result(rule: Any) -> bool:
         elif type(rule) is Linear:
             needed = False
         found = _needs_result[id(rule)] = (rule, needed)
+    return found[1]
+
+
+_QUIET_RULES: dict[int, tuple[Any, bool]] = {}
+_QUIET_NAMES = frozenset("np math cos sin cosh sinh conj conjugate sign where ones_like zeros_like".split())
+
+
+def may_warn(rule: Any) -> bool:
+    """Whether evaluating a rule's partials may divide by zero or leave a domain, so that NumPy would warn."""
+    found = _QUIET_RULES.get(id(rule))
+    if found is None:
+        warns = type(rule) is not Linear
+        if type(rule) is Elementwise:
+            lambdas = rule.partials if isinstance(rule.partials, tuple) else (rule.partials,)
+            steps = [i for p in lambdas if p is not None for i in dis.get_instructions(p.__code__)]
+            warns = any(
+                (i.opname == "BINARY_OP" and i.argrepr not in ("+", "-", "*"))
+                or (i.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF") and i.argval not in _QUIET_NAMES)
+                for i in steps
+            )
+        found = _QUIET_RULES[id(rule)] = (rule, warns)
     return found[1]
 
 
@@ -348,6 +371,8 @@ class Calls(Items):
 
     def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
         """The tangent of a result; derivative arithmetic does not warn."""
+        if self.reverse and not may_warn(rule):
+            return tangent(rule, y, args, kw, ts, kts)
         with np.errstate(all="ignore"):
             return tangent(rule, y, args, kw, ts, kts)
 
@@ -369,6 +394,10 @@ class Calls(Items):
             for out in outs:
                 self.overwrite(out, (), None)
             return value, None
+        for a in args:
+            if type(a) not in _KNOWN_ARGUMENTS:
+                args, ts = self.known_arguments(f, args, ts)
+                break
         targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
         tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
         for t in (*targs, *tkw.values()):
@@ -392,6 +421,28 @@ class Calls(Items):
         else:
             t = self.derive(rule, y, args, kw, targs, tkw)
         return self.give(y, t, args)
+
+    def known_arguments(self, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        """Arguments as rules take them: what active values hide in becomes a list, a number or an array first."""
+        values, tangents = list(args), list(ts)
+        for i, x in enumerate(args):
+            kind = type(x)
+            if kind in _KNOWN_ARGUMENTS or isinstance(x, (np.ndarray, np.generic, list, tuple, float, complex, int)):
+                continue
+            if kind in ATOMS or not self.reaches((x,), (ts[i],)):
+                continue
+            if hasattr(kind, "__next__") or kind in (deque, set, frozenset) or kind.__name__.startswith("dict_"):
+                items, found = self.collect(x, ts[i])
+                values[i], tangents[i] = self.filled(items, found), None
+                continue
+            for name in ("__array__", "__float__", "__complex__"):
+                method = getattr(kind, name, None)
+                if type(method) is FunctionType:
+                    values[i], tangents[i] = self.call(method, (x,), (ts[i],))
+                    break
+            else:
+                self.missing_rule(f"{_name(f)}() of a {kind.__name__}")
+        return tuple(values), tuple(tangents)
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         """An elementwise function of real numbers."""

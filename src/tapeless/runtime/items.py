@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.rules import lookup
 from tapeless.runtime.attributes import Attributes
 from tapeless.runtime.mirrors import Slot
 from tapeless.runtime.operators import is_python
@@ -102,7 +103,7 @@ class Items(Attributes):
         if kind is MappingProxyType:
             return value, self.look(gc.get_referents(x)[0], index)
         if dx is not None and isinstance(x, np.generic):
-            return value, dx
+            return self.primitive(lookup(operator.getitem), operator.getitem, (x, index), (dx, None))
         return self.missing_rule(f"subscript of {kind.__name__}")
 
     def flat_item(self, x: Any, index: Any) -> tuple[Any, Any]:
@@ -172,7 +173,7 @@ class Items(Attributes):
             position = np.arange(x.base.size).reshape(x.base.shape).flat[index]
             self.array_store(x.base, np.unravel_index(position, x.base.shape), value, t)
             return
-        if self.reaches((value,), (t,)):
+        if hasattr(kind, "__setitem__") and self.reaches((value,), (t,)):
             self.untracked(f"an item of {kind.__name__}")
         x[index] = value
 

@@ -17,7 +17,7 @@ from tapeless.autodiff.dual import dual_of
 from tapeless.frontend.lower import lower
 from tapeless.rules import lookup
 from tapeless.rules.spaces import space_of
-from tapeless.runtime.calls import HANDLERS, Calls, build_class, cell_read_by, needs_result
+from tapeless.runtime.calls import HANDLERS, Calls, build_class, cell_read_by, may_warn, needs_result
 from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_address, owner
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.state import ArrayRef, State
@@ -28,7 +28,7 @@ def _plainly(f: Any) -> Any:
 
 
 for _f in (dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
-           weakref.ref, ArrayRef, weakref.proxy, gc.get_referents, needs_result, build_class, cell_read_by, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
+           weakref.ref, ArrayRef, weakref.proxy, gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
     HANDLERS[_f] = _plainly(_f)
 
 

@@ -102,7 +102,7 @@ class Operators(State):
         right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
         for f, a, da, b, db in second + first if right_first else first + second:
             if is_python(f):
-                value, t = self.call(f, (a, b), (da, db))
+                value, t = self.call_special(type(a), f.__name__, f, (a, b), (da, db))
             elif isinstance(a, (np.ndarray, np.generic)):
                 continue  # NumPy would call the other operand's Python method element by element
             else:
@@ -166,6 +166,18 @@ class Operators(State):
     def RShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         return self.binary("RShift", x, dx, y, dy)
 
+    def call_special(self, kind: type, name: str, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        """A special method with its object in front, unless it is static or belongs to the class."""
+        for cls in kind.__mro__:
+            if name in cls.__dict__:
+                how = type(cls.__dict__[name])
+                if how is staticmethod:
+                    return self.call(f, args[1:], ts[1:])
+                if how is classmethod:
+                    return self.call(f.__func__, (kind, *args[1:]), ts)
+                break
+        return self.call(f, args, ts)
+
     # ---- in place
 
     def inplace(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
@@ -213,7 +225,7 @@ class Operators(State):
             return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         f = getattr(kind, method, None)
         if is_python(f):
-            return self.call(f, (x,), (dx,))
+            return self.call_special(kind, method, f, (x,), (dx,))
         if self.reaches((x,), (dx,)):
             self.missing_rule(f"operator {method} of {kind.__name__}")
         return op(x), None
