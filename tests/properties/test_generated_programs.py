@@ -129,7 +129,7 @@ def test_the_generator_reaches_what_it_should(folder):
     """Most programs run to the end, many branches of the grammar occur, few end in an exception."""
     seen, ended = [], []
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @seed(0)
     @given(source=programs())
     def collect(source):
