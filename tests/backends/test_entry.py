@@ -1,4 +1,5 @@
-"""The typed road end to end: values, gradients, effects, guards, strong zeros, records that are read twice."""
+"""The typed road end to end: values, gradients, effects, guards, strong zeros, records that are read
+twice."""
 
 import copy
 import math

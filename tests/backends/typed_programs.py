@@ -132,7 +132,7 @@ def largest(x, y):
 
 def zipped(xs, y):
     total = 0.0
-    for i, (a, b) in enumerate(zip(xs, xs)):
+    for i, (a, b) in enumerate(zip(xs, xs, strict=False)):
         total += a * b * i + y
     return total
 

@@ -1,4 +1,5 @@
-"""Which variables of a unit are active: they depend on a differentiated parameter, and the result depends on them."""
+"""Which variables of a unit are active: they depend on a differentiated parameter, and the result depends on
+them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ _STORES = ("setitem",)
 
 def passive(op: Op) -> bool:
     """Whether the results of `op` carry no derivative whatever its operands are."""
-    if op.kind in _INACTIVE or (op.kind in ("binary", "inplace") and op.attrs["op"] in ("FloorDiv", "BitAnd", "BitOr")):
+    if op.kind in _INACTIVE or (
+        op.kind in ("binary", "inplace") and op.attrs["op"] in ("FloorDiv", "BitAnd", "BitOr")
+    ):
         return True
     if op.kind == "unary" and op.attrs["op"] in ("Not", "Invert"):
         return True
@@ -38,7 +41,11 @@ def inputs_outputs(op: Op) -> tuple[list[Var], list[Var]]:
 
 def active_variables(unit: Unit, params: tuple[bool, ...]) -> set[Var]:
     """The active variables of `unit` when the parameters marked in `params` are."""
-    ops = [(op, *inputs_outputs(op)) for op in unit.body.walk() if op.kind not in ("if", "while") and not passive(op)]
+    ops = [
+        (op, *inputs_outputs(op))
+        for op in unit.body.walk()
+        if op.kind not in ("if", "while") and not passive(op)
+    ]
     varied = {p for p, active in zip(unit.params, params, strict=True) if active and differentiable(p.type)}
     useful = {a for op, ins, _ in ops if op.kind == "return" for a in ins}
     changed = True

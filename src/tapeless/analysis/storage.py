@@ -34,10 +34,16 @@ class Storage:
         self._indexed = {
             op.args[0]
             for op in ops
-            if op.kind in ("getitem", "setitem", "augitem") and isinstance(op.args[0], Var) and isinstance(op.args[0].type, Array)
+            if op.kind in ("getitem", "setitem", "augitem")
+            and isinstance(op.args[0], Var)
+            and isinstance(op.args[0].type, Array)
         }
         self._indexed |= {
-            a for op in ops if op.kind in ("loop", "unpack") for a in op.args if isinstance(a, Var) and isinstance(a.type, Array)
+            a
+            for op in ops
+            if op.kind in ("loop", "unpack")
+            for a in op.args
+            if isinstance(a, Var) and isinstance(a.type, Array)
         }
         params = set(unit.params)
         for v in self._written:
@@ -54,7 +60,9 @@ class Storage:
         for a in op.args:
             if not isinstance(a, Var) or a not in self._written:
                 continue
-            if op.kind in ("tuple", "list", "dict", "copy", "unpack") or (op.kind == "setitem" and a is not op.args[0]):
+            if op.kind in ("tuple", "list", "dict", "copy", "unpack") or (
+                op.kind == "setitem" and a is not op.args[0]
+            ):
                 raise NotTyped(f"{a.name} is written into and has a second name", op.line)
             if op.kind == "call_method" and a in op.args[1:]:
                 raise NotTyped(f"{a.name} is written into and has a second name", op.line)
@@ -71,8 +79,8 @@ class Storage:
 
             fn = op.args[0].value  # type: ignore[union-attr]
             return isinstance(fn, np.ufunc) or fn in (
-                np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array, np.copy,
-                np.arange, np.linspace,
+                np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array,
+                np.copy,                 np.arange, np.linspace,
             )  # fmt: skip
         return op.kind == "call_method" and op.attrs["name"] == "copy"
 

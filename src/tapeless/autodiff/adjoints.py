@@ -51,8 +51,13 @@ def _zero(x: Any) -> bool:
 def strong_product(factor: Any, ct: Any) -> Any:
     """`factor * ct`, where zero times anything is zero."""
     if _zero(factor) or _zero(ct):
-        return factor * 0.0 * ct if isinstance(factor, np.ndarray) and np.isfinite(factor).all() else np.zeros_like(
-            factor * ct) if isinstance(factor, np.ndarray) or isinstance(ct, np.ndarray) else 0.0
+        return (
+            factor * 0.0 * ct
+            if isinstance(factor, np.ndarray) and np.isfinite(factor).all()
+            else np.zeros_like(factor * ct)
+            if isinstance(factor, np.ndarray) or isinstance(ct, np.ndarray)
+            else 0.0
+        )
     product = factor * ct
     if isinstance(product, np.ndarray):
         return np.where(np.equal(factor, 0) | np.equal(ct, 0), 0.0, product).astype(product.dtype, copy=False)
@@ -95,6 +100,13 @@ def safe_call(fn: Any, *args: Any) -> Any:
     try:
         return fn(*args)
     except (ArithmeticError, ValueError):
-        names = {"pow": "power", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acosh": "arccosh", "atanh": "arctanh"}
+        names = {
+            "pow": "power",
+            "asin": "arcsin",
+            "acos": "arccos",
+            "atan": "arctan",
+            "acosh": "arccosh",
+            "atanh": "arctanh",
+        }
         ufunc = getattr(np, names.get(fn.__name__, fn.__name__), None)
         return float(ufunc(*args)) if ufunc is not None else float("nan")

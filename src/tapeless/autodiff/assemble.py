@@ -1,12 +1,14 @@
-"""Puts the halves together: the value Program with its saves, the reverse Program, and both in one where that is possible."""
+"""Puts the halves together: the value Program with its saves, the reverse Program, and both in one where
+that is possible."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from tapeless.autodiff.control import Exit
 from tapeless.autodiff.linear_program import LLoop
-from tapeless.autodiff.linearize import Exit, Linearized, Walk
+from tapeless.autodiff.linearize import Linearized, Walk
 from tapeless.autodiff.residuals import Frame, Mark
 from tapeless.autodiff.saving import Plan, Slot
 from tapeless.autodiff.transpose import Transpose
@@ -119,7 +121,9 @@ class Assemble:
 
     def starts(self) -> tuple[list[Op], list[Op]]:
         """The empty lists, and the names that one path may leave unassigned."""
-        lists = [Op("list", (), (s.items,), {"starred": ()}, (), 0) for s in self.plan.slots if s.items is not None]
+        lists = [
+            Op("list", (), (s.items,), {"starred": ()}, (), 0) for s in self.plan.slots if s.items is not None
+        ]
         inits = [
             Op("copy", (Lit(None),), (s.var,), {}, (), 0)
             for s in self.plan.slots
@@ -247,7 +251,9 @@ class Assemble:
 def careful_half(lin: Linearized) -> Unit:
     """The reverse half with strong zeros, on the same record."""
     if lin.careful is None:
-        unit = lin.careful = Unit(_program(lin.unit, f"{lin.unit.name}_rev_careful"), lin.unit.namespace, lin.unit.cells)
+        unit = lin.careful = Unit(
+            _program(lin.unit, f"{lin.unit.name}_rev_careful"), lin.unit.namespace, lin.unit.cells
+        )
         unit.make = lambda: _careful(lin, unit)
     return lin.careful
 

@@ -39,12 +39,18 @@ class Builder:
         done, self.block = self.block, outer
         return done
 
-    def binary(self, op: str, a: Operand, b: Operand, into: Var | None = None, inplace: bool = False) -> Operand:
+    def binary(
+        self, op: str, a: Operand, b: Operand, into: Var | None = None, inplace: bool = False
+    ) -> Operand:
         if op == "Mult" and into is None:
             for x, y in ((a, b), (b, a)):
                 if isinstance(x, Lit) and type(x.value) in (int, float) and x.value == 1:
                     return y
-        out = into if into is not None else self.temp(sampling.operator_type(sampling.BINARY, op, [typed(a), typed(b)]))
+        out = (
+            into
+            if into is not None
+            else self.temp(sampling.operator_type(sampling.BINARY, op, [typed(a), typed(b)]))
+        )
         self.op("inplace" if inplace else "binary", (a, b), out, op=op)
         return out
 
@@ -55,15 +61,27 @@ class Builder:
     def divided(self, ct: Operand, divisor: Operand) -> Operand:
         return self.binary("Div", ct, divisor)
 
-    def call(self, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = (), text: str = "") -> Var:
+    def call(
+        self, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = (), text: str = ""
+    ) -> Var:
         out = self.temp(result)
         starred = (False,) * (len(args) - len(names))
         self.op("call", (Lit(fn), *args), out, keywords=names, starred=starred, text=text)
         return out
 
-    def method(self, base: Operand, name: str, args: tuple[Operand, ...], result: Any, method: Any = None) -> Var:
+    def method(
+        self, base: Operand, name: str, args: tuple[Operand, ...], result: Any, method: Any = None
+    ) -> Var:
         out = self.temp(result)
-        self.op("call_method", (base, *args), out, name=name, keywords=(), starred=(False,) * len(args), method=method)
+        self.op(
+            "call_method",
+            (base, *args),
+            out,
+            name=name,
+            keywords=(),
+            starred=(False,) * len(args),
+            method=method,
+        )
         return out
 
     def expr(self, e: Expr) -> Operand:
@@ -83,7 +101,9 @@ class Builder:
             case "call":
                 args = tuple(self.expr(a) for a in e.args)
                 fn = e.attrs["fn"]
-                return self.call(fn, args, sampling.result_type(fn, [typed(a) for a in args]), text=e.attrs.get("text", ""))
+                return self.call(
+                    fn, args, sampling.result_type(fn, [typed(a) for a in args]), text=e.attrs.get("text", "")
+                )
             case "tuple":
                 parts = tuple(self.expr(a) for a in e.args)
                 out = self.temp(Tuple(tuple(typed(a) for a in parts)))
@@ -104,7 +124,10 @@ class Builder:
     def sign(self, x: Operand) -> Operand:
         kind = typed(x)
         if isinstance(kind, Scalar):
-            above, below = self.temp(sampling.result_type(bool, [INT])), self.temp(sampling.result_type(bool, [INT]))
+            above, below = (
+                self.temp(sampling.result_type(bool, [INT])),
+                self.temp(sampling.result_type(bool, [INT])),
+            )
             self.op("compare", (x, Lit(0)), above, op=">")
             self.op("compare", (x, Lit(0)), below, op="<")
             return self.binary("Sub", above, below)
@@ -144,13 +167,21 @@ class Careful(Builder):
         kind = sampling.operator_type(sampling.BINARY, "Div", [typed(ct), typed(divisor)])
         return Builder.call(self, adjoints.strong_quotient, (ct, divisor), kind)
 
-    def binary(self, op: str, a: Operand, b: Operand, into: Var | None = None, inplace: bool = False) -> Operand:
+    def binary(
+        self, op: str, a: Operand, b: Operand, into: Var | None = None, inplace: bool = False
+    ) -> Operand:
         if op in ("Div", "Pow", "FloorDiv") and into is None:
             kind = sampling.operator_type(sampling.BINARY, op, [typed(a), typed(b)])
             return Builder.call(self, getattr(adjoints, f"safe_{op.lower()}"), (a, b), kind)
         return super().binary(op, a, b, into, inplace)
 
-    def call(self, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = (), text: str = "") -> Var:
-        if getattr(fn, "__module__", None) == "math" or fn.__module__ == "tapeless.rules.operators" and not names:
+    def call(
+        self, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = (), text: str = ""
+    ) -> Var:
+        if (
+            getattr(fn, "__module__", None) == "math"
+            or fn.__module__ == "tapeless.rules.operators"
+            and not names
+        ):
             return super().call(adjoints.safe_call, (Lit(fn), *args), result)
         return super().call(fn, args, result, names, text)

@@ -1,6 +1,7 @@
 """Tangents of single operations: each is a sum of terms that are linear in the tangents of the operands.
 
-This is the one place where values become derivatives.  `linearize` collects these terms along the value program,
+This is the one place where values become derivatives.  `linearize` collects these terms along the value
+program,
 `transpose` runs them backwards, and the forward mode prints them beside the values.
 """
 
@@ -117,7 +118,7 @@ def product_terms(op: str, x: list[Any], v: list[Expr], y: Expr, kinds: list[Any
             terms = [Term(a), Term(b, -1, mul=binary("FloorDiv", v[0], v[1]))]
         case "MatMult":
             ndims = tuple(k.ndim for k in kinds)
-            terms = [Term(a, form=MatMul(v[1], 0, ndims)), Term(b, form=MatMul(v[0], 1, ndims))]  # type: ignore[arg-type]
+            terms = [Term(a, form=MatMul(v[1], 0, ndims)), Term(b, form=MatMul(v[0], 1, ndims))]
         case _:
             raise NotTyped(f"the operator {op}")
     if op != "MatMult" and any(isinstance(k, Array) for k in kinds):
@@ -136,7 +137,11 @@ def call_terms(fn: Any, op: Op, x: list[Any], v: list[Expr], y: Expr, kinds: lis
     """The terms of a primitive with a rule."""
     rule = lookup(fn)
     names = op.attrs["keywords"]
-    if fn in (np.matmul, np.dot) and not names and all(isinstance(k, Array) and 0 < k.ndim < 3 for k in kinds):
+    if (
+        fn in (np.matmul, np.dot)
+        and not names
+        and all(isinstance(k, Array) and 0 < k.ndim < 3 for k in kinds)
+    ):
         return product_terms("MatMult", x, v, y, kinds)
     if isinstance(rule, Elementwise):
         if names:

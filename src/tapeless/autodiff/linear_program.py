@@ -1,6 +1,8 @@
-"""The linear Program: what `linearize` makes of the active part of a unit, and what `transpose` runs backwards.
+"""The linear Program: what `linearize` makes of the active part of a unit, and what `transpose` runs
+backwards.
 
-It mirrors the blocks of the value program.  Its variables are cells of a linear space (one for every number or array, one for
+It mirrors the blocks of the value program.  Its variables are cells of a linear space (one for every number
+or array, one for
 every list or dict), its coefficients are expressions in versions of the value program's variables.
 """
 
@@ -82,7 +84,8 @@ class LLoop:
     number: int = 0
     """How many versions had been defined behind it."""
     mode: str = ""
-    """How the reverse pass runs it: "zip" over saved lists, "range" over the same range backwards, or "count"."""
+    """How the reverse pass runs it: "zip" over saved lists, "range" over the same range backwards, or
+    "count"."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +101,8 @@ class LCall:
 
 @dataclass(slots=True, eq=False)
 class LStore:
-    """Storage: kind "get" (x = base[index]), "set" (base[index] = x), "append", "pop", "new" (an empty or constant
+    """Storage: kind "get" (x = base[index]), "set" (base[index] = x), "append", "pop", "new" (an empty or
+    constant
     container), "display" ([x, ...]) or "iterate" (x = the item of this iteration)."""
 
     kind: str

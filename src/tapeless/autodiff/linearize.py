@@ -7,13 +7,23 @@ from typing import Any
 
 from tapeless.analysis.activity import active_variables, passive
 from tapeless.analysis.storage import Storage
+from tapeless.autodiff.control import Control, kind_of, leaves
 from tapeless.autodiff.jvp import Form, Method, Term, call_terms, product_terms
-from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LSequence, LStore
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, Lin, LSequence, LStore
 from tapeless.autodiff.residuals import CHEAP, Expr, Frame, Level, Mark, Version, binary, lit, ref, unary
-from tapeless.rules import Elementwise, Linear, lookup
-from tapeless.specialise.normal import may_break, returns_inside
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
-from tapeless.specialise.types import BOOL, Array, Dict, List, NotTyped, RecordOf, Scalar, Struct, Tuple, differentiable
+from tapeless.rules import Elementwise, Linear, lookup
+from tapeless.specialise.types import (
+    Array,
+    Dict,
+    List,
+    NotTyped,
+    RecordOf,
+    Scalar,
+    Struct,
+    Tuple,
+    differentiable,
+)
 from tapeless.specialise.unit import Unit
 
 Tree = Any
@@ -48,18 +58,7 @@ class Linearized:
     """The reverse half with strong zeros, made when it is first needed."""
 
 
-@dataclass(slots=True, eq=False)
-class Exit:
-    """A `return` of the value program."""
-
-    frame: Frame
-    op: Op
-    number: int
-    after: int
-    """How many versions had been defined."""
-
-
-class Walk:
+class Walk(Control):
     """Walks the value program once, in order."""
 
     def __init__(self, unit: Unit, active: tuple[bool, ...], linearize: Any) -> None:
@@ -67,7 +66,7 @@ class Walk:
         self.linearize = linearize
         self.active = active_variables(unit, active)
         self.storage = Storage(unit, self.active)
-        self.result = Linearized(unit, active)
+        self.result: Linearized = Linearized(unit, active)
         self.cells: dict[Any, Tree] = {}
         self.cur: dict[Var, Version] = {}
         self.level = Level(None)
@@ -112,7 +111,12 @@ class Walk:
             return None
         if isinstance(kind, List | Dict) and not isinstance(kind.elem, Scalar | Array):
             raise NotTyped("a container of containers", self.line)
-        return Cell(name, kind, var, isinstance(kind, List | Dict) or (isinstance(kind, Array) and self.storage.indexed(var)))
+        return Cell(
+            name,
+            kind,
+            var,
+            isinstance(kind, List | Dict) or (isinstance(kind, Array) and self.storage.indexed(var)),
+        )
 
     def tree(self, var: Var) -> Tree:
         if var not in self.cells:
@@ -191,7 +195,10 @@ class Walk:
     def common_shape(self, operands: tuple[Operand, ...]) -> Any:
         """What says that all arrays among the operands have one shape; None if they may be broadcast."""
         found = {
-            self.shape_class.get(v, v) for a in operands if isinstance(a, Var) and isinstance(a.type, Array) if (v := self.cur.get(a))
+            self.shape_class.get(v, v)
+            for a in operands
+            if isinstance(a, Var) and isinstance(a.type, Array)
+            if (v := self.cur.get(a))
         }
         return found.pop() if len(found) == 1 else None
 
@@ -202,7 +209,9 @@ class Walk:
 
     def recompute(self, op: Op) -> Expr | None:
         """The expression of a cheap scalar operation."""
-        if op.attrs["op"] in CHEAP and all(isinstance(k, Scalar) for k in (*(kind_of(a) for a in op.args), op.outs[0].type)):
+        if op.attrs["op"] in CHEAP and all(
+            isinstance(k, Scalar) for k in (*(kind_of(a) for a in op.args), op.outs[0].type)
+        ):
             return binary(op.attrs["op"], *(self.expr(a) for a in op.args))
         return None
 
@@ -274,7 +283,10 @@ class Walk:
 
     def op_tuple(self, op: Op) -> None:
         x = tuple(self.linear(a) for a in op.args)
-        parts = Expr("tuple", tuple(self.parts.get(a) or self.expr(a) if isinstance(a, Var) else self.expr(a) for a in op.args))
+        parts = Expr(
+            "tuple",
+            tuple(self.parts.get(a) or self.expr(a) if isinstance(a, Var) else self.expr(a) for a in op.args),
+        )
         if op.outs[0].name.startswith("_"):
             self.parts[op.outs[0]] = parts
         self.value(op)
@@ -413,7 +425,12 @@ class Walk:
         x = [self.linear(a) for a in args]
         fn = op.args[0].value  # type: ignore[union-attr]
         for a in args:
-            if isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a) and out in self.active:
+            if (
+                isinstance(a, Var)
+                and isinstance(a.type, List | Dict)
+                and self.storage.written(a)
+                and out in self.active
+            ):
                 raise NotTyped("a list that is written into as an operand", self.line)
         v = [self.expr(a) if not (isinstance(a, Lit) and callable(a.value)) else lit(a.value) for a in args]
         shape = self.common_shape(args) if isinstance(lookup(fn), Elementwise) else None
@@ -439,7 +456,12 @@ class Walk:
         if not isinstance(x[0], tuple):
             if not isinstance(kind_of(op.args[1]), Array | Scalar):
                 raise NotTyped("a list as an operand", self.line)
-            form = Form(rule, tuple(v[: len(v) - len(names)]), tuple(zip(names, v[len(v) - len(names) :], strict=True)), 0)
+            form = Form(
+                rule,
+                tuple(v[: len(v) - len(names)]),
+                tuple(zip(names, v[len(v) - len(names) :], strict=True)),
+                0,
+            )
             self.lin(out, [Term(x[0], form=form)], op.outs[0])
             return True
         first = self.parts.get(op.args[1]) if isinstance(op.args[1], Var) else None
@@ -518,172 +540,3 @@ class Walk:
             name = f"{base}_{n}"
         taken.add(name)
         return name
-
-    # ---- control
-
-    def op_return(self, op: Op) -> None:
-        x = self.linear(op.args[0])
-        self.move(self.result.out, x, None)
-        exit_ = Exit(self.frame, op, len(self.result.exits), self.count)
-        self.result.exits.append(exit_)
-        self.frame.ops.append(Mark(None, exit_))
-
-    def op_break(self, op: Op) -> None:
-        self.frame.ops.append(op)
-
-    op_continue = op_break
-    op_raise = op_break
-
-    def sub(self, block: Block, level: Level | None = None, assume: Any = (None, True)) -> tuple[Frame, LBlock]:
-        """Walk an inner block, which runs where a test has a known result; the frame and the linear block of it."""
-        outer, outer_l = self.frame, self.lblock
-        self.frame = frame = Frame(outer, level or outer.level, self.cur)
-        self.lblock = frame.linear = LBlock(frame, outer_l)
-        frame.assume = assume
-        self.block(block)
-        self.frame, self.lblock = outer, outer_l
-        return frame, frame.linear
-
-    def op_if(self, op: Op) -> None:
-        test = self.expr(op.args[0])
-        before = dict(self.cur)
-        known = self.cur.get(op.args[0]) if isinstance(op.args[0], Var) and op.args[0].type == BOOL else None
-        then, lthen = self.sub(op.blocks[0], assume=(known, True))
-        after = self.cur
-        self.cur = dict(before)
-        orelse, lorelse = self.sub(op.blocks[1], assume=(known, False))
-        self.frame.ops.append(Op("if", op.args, (), {"frames": (then, orelse)}, (), op.line))
-        self.lblock.nodes.append(LIf(test, (lthen, lorelse), op.line))
-        other = self.cur
-        self.cur = before
-        for var in {**after, **other}:
-            a, b = after.get(var), other.get(var)
-            if a is b and a is not None:
-                self.cur[var] = a
-            elif a is not None or b is not None:
-                self.cur.pop(var, None)
-                self.inside_write = var in self.shapes
-                both = self.define(var, sure=a is not None and b is not None and a.sure and b.sure)
-                self.inside_write = False
-                both.parents = [v for v in (a, b) if v is not None]
-
-    def op_loop(self, op: Op) -> None:
-        self.loop(op, None, op.blocks[0])
-
-    def op_while(self, op: Op) -> None:
-        self.loop(op, op.blocks[0], op.blocks[1])
-
-    def loop(self, op: Op, cond: Block | None, body: Block) -> None:
-        level = Level(self.level)
-        args = [self.expr(a) for a in op.args] if op.kind == "loop" else []
-        cells = [self.linear(a) for a in op.args] if op.kind == "loop" else []
-        versions = [self.cur.get(a) if isinstance(a, Var) else None for a in op.args]
-        if cond is not None and any(o in self.active for o_ in cond.walk() for o in o_.outs):
-            raise NotTyped("an active value in the condition of a loop", op.line)
-        inner_ops = [inner for b in (cond, body) if b is not None for inner in b.walk()]
-        assigned = {o for inner in inner_ops for o in inner.outs} | set(op.outs)
-        assigned |= {
-            i.args[0] for i in inner_ops if i.kind in ("setitem", "augitem") and isinstance(i.args[0], Var) and isinstance(i.args[0].type, Array)
-        }
-        written = {v for v in assigned if v in self.shapes}
-        outer, outer_l, outer_level = self.frame, self.lblock, self.level
-        before = dict(self.cur)
-        for var in assigned:
-            if var in self.cur:
-                self.cur[var].overwrite()
-        self.level = level
-        self.frame = frame = Frame(outer, level, self.cur)
-        self.lblock = frame.linear = LBlock(frame, outer_l)
-        node = frame.loop = LLoop(op, level, (self.lblock,), op.line, args)
-        for var in sorted(assigned, key=lambda v: v.name):
-            if var in before or var in op.outs or cond is not None:
-                self.inside_write = var in written
-                self.define(var, sure=var in op.outs or var not in before or before[var].sure).final = False
-                self.inside_write = False
-        self.items(op, node, cells, versions)
-        frame.entry = dict(self.cur)
-        self.block(body)
-        self.frame, self.lblock, self.level = outer, outer_l, outer_level
-        self.cur = before
-        node.early = op.kind == "while" or may_break(body) or returns_inside(op)
-        frames: tuple[Frame, ...] = (frame,)
-        self.frame.ops.append(Op(op.kind, op.args, op.outs, {**op.attrs, "frames": frames, "cond": cond, "node": node}, (), op.line))
-        self.lblock.nodes.append(node)
-        for var in sorted(assigned, key=lambda v: v.name):
-            self.inside_write = var in written
-            self.define(var, sure=var in before and before[var].sure)
-            self.inside_write = False
-        node.after = dict(self.cur)
-        node.number = self.count
-        if returns_inside(op):
-            if self.level.parent is not None:
-                raise NotTyped("a return from a nested loop", op.line)
-            # what follows runs only if the loop did not return
-            first = len(self.result.exits)
-            inside = [e for e in self.result.exits if e.frame.inside(frame)]
-            rest = Frame(self.frame, self.level, self.cur)
-            lrest = rest.linear = LBlock(rest, self.lblock)
-            lnone = LBlock(Frame(self.frame, self.level, self.cur), self.lblock)
-            self.lblock.nodes.append(LIf(Expr("returned", (), {"exits": inside, "first": first}), (lnone, lrest), op.line))
-            self.frame.ops.append(Op("rest", (), (), {"frames": (rest,)}, (), op.line))
-            self.frame, self.lblock = rest, lrest
-
-    def items(self, op: Op, node: LLoop, cells: list[Tree], versions: list[Any]) -> None:
-        """The linear part of a loop's assignment of its items."""
-        if op.kind != "loop":
-            return
-        tree, pattern = op.attrs["iter"], op.attrs["pattern"]
-        if isinstance(tree, tuple) and tree[0] == "range" and len(op.outs) == 1:
-            node.index = self.cur[op.outs[0]]
-            return
-
-        def walk(tree: Any, pattern: Any) -> None:
-            if isinstance(tree, int):
-                out = pattern
-                if isinstance(out, tuple):
-                    if any(op.outs[i] in self.active for i in flat(out)):
-                        raise NotTyped("a loop over nested active items", op.line)
-                    return
-                if op.outs[out] in self.active:
-                    if cells[tree] is None:
-                        self.move(self.tree(op.outs[out]), None, op.outs[out])
-                        return
-                    kind = kind_of(op.args[tree])
-                    if not isinstance(kind, List | Array):
-                        raise NotTyped("a loop over an active value of this type", op.line)
-                    node.ordinal = True
-                    at = Expr("ordinal", (), {"node": node, "reversed": False})
-                    store = LStore("get", cells[tree], versions[tree], at, self.tree(op.outs[out]), op.line)
-                    self.lblock.nodes.append(store)
-                return
-            if tree[0] == "enumerate":
-                if isinstance(pattern, tuple):
-                    walk(tree[1], pattern[1])
-                elif op.outs[pattern] in self.active:
-                    raise NotTyped("an item of enumerate", op.line)
-            elif tree[0] == "zip":
-                if isinstance(pattern, tuple):
-                    for t, p in zip(tree[1:], pattern, strict=True):
-                        walk(t, p)
-                elif op.outs[pattern] in self.active:
-                    raise NotTyped("an item of zip", op.line)
-            elif tree[0] == "reversed" and any(op.outs[i] in self.active for i in flat(pattern)):
-                raise NotTyped("a reversed active list", op.line)
-
-        walk(tree, pattern)
-
-
-def flat(pattern: Any) -> list[int]:
-    return [i for p in pattern for i in flat(p)] if isinstance(pattern, tuple) else [pattern]
-
-
-def leaves(tree: Tree) -> list[Any]:
-    if isinstance(tree, tuple):
-        return [c for t in tree for c in leaves(t)]
-    return [] if tree is None else [tree]
-
-
-def kind_of(operand: Operand) -> Any:
-    from tapeless.specialise.types import type_of
-
-    return operand.type if isinstance(operand, Var) else type_of(operand.value) if not callable(operand.value) else None

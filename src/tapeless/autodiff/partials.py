@@ -43,7 +43,9 @@ def _one(fn: FunctionType, y: Expr, operands: list[Expr]) -> list[Expr | None]:
             scope.setdefault(name, lit(default))
         body = node.body
         parts = body.elts if isinstance(body, ast.Tuple) else [body]
-        return [None if isinstance(p, ast.Constant) and p.value is None else _expr(p, scope, fn) for p in parts]
+        return [
+            None if isinstance(p, ast.Constant) and p.value is None else _expr(p, scope, fn) for p in parts
+        ]
     except (Opaque, TapelessError):
         whole = call(fn, y, *operands)
         if not _gives_tuple(fn):

@@ -1,6 +1,7 @@
 """What the linear part needs of the value part: versions of variables, and expressions in them.
 
-A `Version` is a variable between two of its assignments.  A linear program names versions, never variables, so the
+A `Version` is a variable between two of its assignments.  A linear program names versions, never variables,
+so the
 value program may go on overwriting; where a needed version does not survive, the value program saves it.
 """
 
@@ -15,7 +16,8 @@ from tapeless.program.ir import Op, Var
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expr:
-    """An expression in versions: kind "ref" (one version), "lit" (one value) or an operation on other expressions."""
+    """An expression in versions: kind "ref" (one version), "lit" (one value) or an operation on other
+    expressions."""
 
     kind: str
     args: tuple[Any, ...]

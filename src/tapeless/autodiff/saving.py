@@ -1,6 +1,7 @@
 """Which versions the value program saves, where, and in what: the plan of the residuals.
 
-A version that lives once a call is saved by name.  One that lives once an iteration goes to a list of its own, filled where
+A version that lives once a call is saved by name.  One that lives once an iteration goes to a list of its
+own, filled where
 the version begins or, if only one branch needs it, where that branch begins.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tapeless.autodiff.control import leaves
 from tapeless.autodiff.linear_program import LBlock, LIf, Lin, LLoop, LSequence, cells_of, refs_of
-from tapeless.autodiff.linearize import Linearized, leaves
+from tapeless.autodiff.linearize import Linearized
 from tapeless.autodiff.residuals import Expr, Frame, Level, Version
 from tapeless.program.ir import Var
 from tapeless.specialise.types import INT, List, NotTyped
@@ -124,11 +126,21 @@ class Plan:
         i = len(block.nodes) - 1
         while i > 0:
             node, before = block.nodes[i], block.nodes[i - 1]
-            if isinstance(node, LIf) and isinstance(before, Lin) and before.terms and node.test.kind != "returned":
+            if (
+                isinstance(node, LIf)
+                and isinstance(before, Lin)
+                and before.terms
+                and node.test.kind != "returned"
+            ):
                 for b in node.blocks:
                     inside = sum(1 for n in b.walk() for c in cells_of(n) if c is before.out)
                     assigned = any(isinstance(n, Lin) and n.out is before.out for n in b.walk())
-                    if inside and not assigned and inside + 1 == counts[id(before.out)] and self.movable(before, b.frame):
+                    if (
+                        inside
+                        and not assigned
+                        and inside + 1 == counts[id(before.out)]
+                        and self.movable(before, b.frame)
+                    ):
                         b.nodes.insert(0, before)
                         del block.nodes[i - 1]
                         break
@@ -165,7 +177,11 @@ class Plan:
     def savable(self, block: LBlock, level: Level) -> bool:
         for node in block.walk():
             for v in refs_of(node):
-                if v.frame.level is level and not v.frame.inside(block.frame) and block.frame.entry.get(v.var) is not v:
+                if (
+                    v.frame.level is level
+                    and not v.frame.inside(block.frame)
+                    and block.frame.entry.get(v.var) is not v
+                ):
                     return False
         return True
 
@@ -189,9 +205,10 @@ class Plan:
             if v.expr is None or v.expr.size() > 2:
                 continue
             needed = [r for r in v.expr.refs()]
-            if all(r in self.uses or (r.frame.level.parent is None and v.frame.level.parent is not None) for r in needed) or (
-                v.expr.kind == "ref"
-            ):
+            if all(
+                r in self.uses or (r.frame.level.parent is None and v.frame.level.parent is not None)
+                for r in needed
+            ) or (v.expr.kind == "ref"):
                 self.table[v] = v.expr
                 for r in needed:
                     self.uses.setdefault(r, []).extend(self.uses[v])
@@ -203,7 +220,9 @@ class Plan:
             match node:
                 case Lin():
                     for t in node.terms:
-                        t.mul, t.div, t.like = (None if e is None else substitute(e, self.table) for e in (t.mul, t.div, t.like))
+                        t.mul, t.div, t.like = (
+                            None if e is None else substitute(e, self.table) for e in (t.mul, t.div, t.like)
+                        )
                         if t.form is not None:
                             t.form = t.form.mapped(lambda e: substitute(e, self.table))
                 case LIf():
@@ -288,7 +307,9 @@ class Plan:
         frame: Frame | None = found.frame
         if level.parent is None and version.sure and version.final and version.stable:
             frame = version.frame
-        while frame is not version.frame and frame is not None and frame.entry.get(version.var) is not version:
+        while (
+            frame is not version.frame and frame is not None and frame.entry.get(version.var) is not version
+        ):
             frame = frame.parent
         if frame is None:
             raise NotTyped(f"{version.var.name} cannot be saved")

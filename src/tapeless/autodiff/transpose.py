@@ -1,6 +1,7 @@
 """Transpose: a linear Program to the typed Program that runs it backwards.
 
-Every cell has a cotangent variable.  It is known statically which cotangents are zero: the first contribution to one is an
+Every cell has a cotangent variable.  It is known statically which cotangents are zero: the first
+contribution to one is an
 assignment, nothing is added to or read from a zero, and clearing is forgetting.
 """
 
@@ -10,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.autodiff.adjoints import unbroadcast
 from tapeless.autodiff.builder import Builder, Careful, typed
+from tapeless.autodiff.control import leaves
 from tapeless.autodiff.jvp import Form, MatMul, Method, Term
 from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LSequence, LStore
-from tapeless.autodiff.linearize import Linearized, leaves
+from tapeless.autodiff.linearize import Linearized
 from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
-from tapeless.autodiff.adjoints import unbroadcast
+from tapeless.autodiff.stores import Stores
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
-from tapeless.specialise.types import INT, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Tuple, type_of
+from tapeless.specialise.types import INT, Array, List, NotTyped, Scalar
 
 
-class Transpose:
+class Transpose(Stores):
     """Writes the reverse pass of one linear program."""
 
     def __init__(self, lin: Linearized, plan: Plan, careful: bool = False) -> None:
@@ -83,7 +86,8 @@ class Transpose:
         if version.frame.level.parent is None:
             self.plan.save(version, [version.frame.linear])
             assert version.slot is not None
-            return version.slot.var  # type: ignore[no-any-return]
+            found: Var = version.slot.var
+            return found
         raise NotTyped(f"{version.var.name} is not saved")
 
     def leafed(self, e: Expr) -> Expr:
@@ -104,7 +108,15 @@ class Transpose:
         for slot in self.plan.slots:
             if slot.items is not None and slot.frame is lb.frame and not self.zipped(lb):
                 out = slot.var
-                self.b.op("call_method", (self.walk(slot.items),), out, name="pop", keywords=(), starred=(), method=None)
+                self.b.op(
+                    "call_method",
+                    (self.walk(slot.items),),
+                    out,
+                    name="pop",
+                    keywords=(),
+                    starred=(),
+                    method=None,
+                )
         for node in reversed(lb.nodes):
             self.b.line = node.line
             match node:
@@ -164,7 +176,13 @@ class Transpose:
         if out not in self.once:
             self.live.discard(out)
         own = [t for t in node.terms if t.x is out]
-        keep = len(own) == 1 and own[0].sign > 0 and own[0].mul is None and own[0].div is None and own[0].form is None
+        keep = (
+            len(own) == 1
+            and own[0].sign > 0
+            and own[0].mul is None
+            and own[0].div is None
+            and own[0].form is None
+        )
         if keep:
             self.live.add(out)
         for t in node.terms:
@@ -189,7 +207,8 @@ class Transpose:
         return out
 
     def contribution(self, t: Term, out: Cell) -> tuple[Operand, int, bool]:
-        """What a term gives to the cotangent of its variable: the value, its sign, and whether it is a new object."""
+        """What a term gives to the cotangent of its variable: the value, its sign, and whether it is a new
+        object."""
         ct: Operand = self.bar(out)
         x = t.x
         if t.form is not None:
@@ -210,7 +229,9 @@ class Transpose:
         if isinstance(x.type, Scalar):
             if isinstance(kind, Array):
                 total = self.b.call(np.sum, (value,), Scalar(frozenset({kind.dtype})), text="")
-                return self.b.call(float, (total,), x.type, text="float") if "float" in x.type.kinds else total
+                return (
+                    self.b.call(float, (total,), x.type, text="float") if "float" in x.type.kinds else total
+                )
             return value
         if not isinstance(x.type, Array):
             return value
@@ -251,7 +272,11 @@ class Transpose:
                     return self.b.call(unbroadcast, (result, self.expr(like)), x.type)
                 if isinstance(x.type, Scalar) and not isinstance(kind, Scalar):
                     total = self.b.call(np.sum, (result,), Scalar(frozenset({kind.dtype})))
-                    return self.b.call(float, (total,), x.type, text="float") if "float" in x.type.kinds else total
+                    return (
+                        self.b.call(float, (total,), x.type, text="float")
+                        if "float" in x.type.kinds
+                        else total
+                    )
                 return result
         raise NotTyped("a linear function of this kind")
 
@@ -416,16 +441,21 @@ class Transpose:
                 args.append(Lit(0.0))
         ins = node.ins
         outs = tuple(Var(self.plan.fresh(f"_d_{c.name.lstrip('_')}"), c.type) for c in ins if c is not None)
-        attrs = {"keywords": (), "starred": (False,) * len(args), "reverse": node.target, "careful": self.careful}
+        attrs = {
+            "keywords": (),
+            "starred": (False,) * len(args),
+            "reverse": node.target,
+            "careful": self.careful,
+        }
         if len(outs) == 1 and ins[0] is not None and ins[0] not in self.live and not ins[0].mutable:
             outs = (self.bar(ins[0]),)
             self.b.block.ops.append(Op("call", (Lit(node.target), *args), outs, attrs, (), node.line))
             self.live.add(ins[0])
             return
         self.b.block.ops.append(Op("call", (Lit(node.target), *args), outs, attrs, (), node.line))
-        for c, v in zip(ins, outs, strict=True):
-            assert c is not None
-            self.add(c, v, fresh=not c.mutable)
+        for cell, v in zip(ins, outs, strict=True):
+            assert cell is not None
+            self.add(cell, v, fresh=not cell.mutable)
 
     def sequence_node(self, node: LSequence) -> None:
         if node.out not in self.live:
@@ -452,159 +482,6 @@ class Transpose:
                 value = self.b.call(unbroadcast, (part, self.b.expr(like)), cell.type)
             self.add(cell, value, fresh=False)
 
-    # ---- storage
-
-    def store_node(self, node: LStore) -> None:
-        base = node.base
-        bar = self.bar(base)
-        if node.kind in ("new", "display"):
-            if base in self.live:
-                self.live.discard(base)
-                if node.kind == "display":
-                    self.display(node)
-            return
-        if node.kind in ("get", "dictget") and (node.x is None or node.x not in self.live):
-            return
-        if node.kind in ("add", "sub", "mul", "div"):
-            self.augmented(node)
-            return
-        self.ensure(base, node)
-        match node.kind:
-            case "append":
-                value: Operand = self.b.method(bar, "pop", (), base.type.elem)
-                if node.x is not None:
-                    self.add(node.x, value)
-            case "pop":
-                value = Lit(0.0)
-                if node.x is not None and node.x in self.live:
-                    value = self.bar(node.x)
-                    self.live.discard(node.x)
-                elif not isinstance(base.type.elem, Scalar):
-                    raise NotTyped("a pop of an array that is not used")
-                self.b.op("call_method", (bar, value), None, name="append", keywords=(), starred=(False,), method=None)
-            case "get" | "dictget":
-                assert node.index is not None
-                self.live.discard(node.x)
-                self.accumulate(bar, self.expr(node.index), self.bar(node.x), node)
-            case "set":
-                assert node.index is not None
-                index = self.expr(node.index)
-                if node.x is not None:
-                    value = self.item(bar, index, node)
-                    if isinstance(base.type, Array) and isinstance(node.x.type, Array):
-                        assert node.like is not None
-                        value = self.b.method(value, "copy", (), typed(value), np.ndarray.copy)
-                        value = self.b.call(unbroadcast, (value, self.expr(node.like)), node.x.type)
-                    elif isinstance(base.type, Array) and isinstance(typed(value), Array):
-                        value = self.b.call(np.sum, (value,), Scalar(frozenset({base.type.dtype})))
-                        if "float" in node.x.type.kinds:
-                            value = self.b.call(float, (value,), node.x.type, text="float")
-                    self.add(node.x, value)
-                if isinstance(base.type, List | Dict) and not isinstance(base.type.elem, Scalar):
-                    raise NotTyped("a store of an array into a list")
-                self.b.op("setitem", (bar, index, Lit(0.0)))
-
-    def augmented(self, node: LStore) -> None:
-        """`base[index] op= x`."""
-        base, bar = node.base, self.bar(node.base)
-        if base not in self.live:
-            return
-        assert node.index is not None and node.like is not None
-        index = self.expr(node.index)
-        if node.kind in ("mul", "div"):
-            part = self.b.temp(sampled_item(base.var.type, typed(index)))
-            self.b.op("getitem", (bar, index), part)
-            scale = self.b.scaled if node.kind == "mul" else self.b.divided
-            value = scale(self.expr(node.like), part) if node.kind == "mul" else scale(part, self.expr(node.like))
-            self.b.op("setitem", (bar, index, value))
-            return
-        if node.x is None:
-            return
-        kind = sampled_item(base.var.type, typed(index))
-        part = self.b.temp(kind)
-        self.b.op("getitem", (bar, index), part)
-        value = self.b.method(part, "copy", (), kind, np.ndarray.copy)
-        if isinstance(node.x.type, Scalar):
-            value = self.b.call(np.sum, (value,), Scalar(frozenset({base.type.dtype})))
-            value = self.b.call(float, (value,), node.x.type, text="float")
-        else:
-            value = self.b.call(unbroadcast, (value, self.expr(node.like)), node.x.type)
-        self.add(node.x, value, 1 if node.kind == "add" else -1)
-
-    def accumulate(self, bar: Var, index: Operand, value: Operand, node: LStore) -> None:
-        """`bar[index] += value`."""
-        at = typed(index)
-        parts = at.elems if isinstance(at, Tuple) else (at,)
-        if isinstance(bar.type, Array) and any(isinstance(p, Array) and p.dtype[0] in "iu" for p in parts):
-            self.b.op("call", (Lit(np.add.at), bar, index, value), None, keywords=(), starred=(False,) * 3, text="")
-            return
-        old = self.item(bar, index, node)
-        new = self.b.temp(typed(old))
-        kind = "inplace" if isinstance(typed(old), Scalar | Array) and isinstance(bar.type, Array) else "binary"
-        self.b.op(kind, (old, value), new, op="Add")
-        self.b.op("setitem", (bar, index, new))
-
-    def item(self, bar: Var, index: Operand, node: LStore) -> Operand:
-        kind = node.base.type
-        if isinstance(kind, Array):
-            if node.kind == "set":
-                base = node.base.var.type
-                elem = sampled_item(base, typed(index))
-            else:
-                elem = node.x.type
-        else:
-            elem = kind.elem
-        if node.kind == "dictget":
-            return self.b.method(bar, "get", (index, Lit(0.0)), elem)
-        out = self.b.temp(elem)
-        self.b.op("getitem", (bar, index), out)
-        return out
-
-    def ensure(self, base: Cell, node: LStore) -> None:
-        """Make the cotangent of a container exist."""
-        if base in self.live:
-            return
-        self.live.add(base)
-        value = self.b.zero(base.type, self.use(node.version))
-        last = self.b.block.ops[-1]
-        if last.outs and last.outs[0] is value:
-            last.outs = (self.bar(base),)
-        else:
-            self.b.op("copy", (value,), self.bar(base))
-
-    def display(self, node: LStore) -> None:
-        bar = self.bar(node.base)
-        self.live.discard(node.base)
-        keys = node.index.args if node.index is not None else None
-        for i, x in enumerate(node.x):
-            if x is not None:
-                index: Operand = Lit(keys[i].args[0]) if keys is not None else Lit(i)
-                out = self.b.temp(node.base.type.elem)
-                self.b.op("getitem", (bar, index), out)
-                self.add(x, out)
-
-
-def sampled_item(base: Array, at: Any) -> Any:
-    """The type of an item of an array, for an index of type `at`."""
-    parts = at.elems if isinstance(at, Tuple) else (at,)
-    if all(isinstance(p, Scalar) for p in parts) and len(parts) == base.ndim:
-        return Scalar(frozenset({base.dtype}))
-    sample = np.zeros((2,) * base.ndim, base.dtype)
-    values = []
-    for p in parts:
-        if isinstance(p, Scalar):
-            values.append(0)
-        elif isinstance(p, Opaque) and p.cls is slice:
-            values.append(slice(None))
-        elif isinstance(p, Const) and p.value in (None, Ellipsis):
-            values.append(p.value)
-        elif isinstance(p, Array):
-            values.append(np.zeros((2,) * p.ndim, p.dtype))
-        else:
-            raise NotTyped("an index of this kind")
-    return type_of(sample[tuple(values)])
-
 
 def sampling_bool() -> Any:
     return Scalar(frozenset({"bool"}))
-

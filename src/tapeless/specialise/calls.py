@@ -1,4 +1,5 @@
-"""Specialisation of calls: builtins, primitives with a rule, methods, and functions whose source is opened."""
+"""Specialisation of calls: builtins, primitives with a rule, methods, and functions whose source is
+opened."""
 
 from __future__ import annotations
 
@@ -13,7 +14,21 @@ from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.rules import lookup
 from tapeless.specialise import sampling
 from tapeless.specialise.types import (
-    BOOL, FLOAT, INT, NONE, STR, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Struct, Tuple, join,
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    Array,
+    Const,
+    Dict,
+    List,
+    NotTyped,
+    Opaque,
+    Scalar,
+    Struct,
+    Tuple,
+    join,
 )  # fmt: skip
 from tapeless.specialise.unit import Known
 from tapeless.specialise.values import Values
@@ -22,7 +37,8 @@ _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex"
 
 
 class Iterating:
-    """The value of `zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` between its call and its loop."""
+    """The value of `zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` between its call and its
+    loop."""
 
     def __init__(self, kind: str, parts: tuple[Any, ...]) -> None:
         self.kind, self.parts = kind, parts
@@ -35,7 +51,17 @@ class Iterating:
 
 #: functions that write into an argument
 WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
-WRITING_METHODS = ("fill", "sort", "put", "partition", "resize", "setfield", "setflags", "byteswap", "itemset")
+WRITING_METHODS = (
+    "fill",
+    "sort",
+    "put",
+    "partition",
+    "resize",
+    "setfield",
+    "setflags",
+    "byteswap",
+    "itemset",
+)
 
 #: builtin -> method of `Calls` that types it
 BUILTINS: dict[Any, str] = {}
@@ -63,6 +89,9 @@ class Calls(Values):
         except TypeError:
             name = None
         if name is not None:
+            if fn is zip and names == ("strict",) and isinstance(args[-1], Lit):
+                self.b_iterating(op, fn, text, args[:-1], "zip_strict" if args[-1].value else "zip")
+                return
             if names:
                 raise NotTyped(f"{text} with keywords", self.line)
             getattr(self, name)(op, fn, text, args)
@@ -78,7 +107,12 @@ class Calls(Values):
             self.prim(op, fn, text, args, names, None)
         elif isinstance(fn, FunctionType):
             self.call_unit(op, fn, args, names)
-        elif isinstance(fn, type) and issubclass(fn, tuple) and hasattr(fn, "_fields") and fn.__new__ is not tuple.__new__:
+        elif (
+            isinstance(fn, type)
+            and issubclass(fn, tuple)
+            and hasattr(fn, "_fields")
+            and fn.__new__ is not tuple.__new__
+        ):
             self.named_tuple(op, fn, args, names)
         elif isinstance(fn, type) and issubclass(fn, BaseException):
             self.prim(op, fn, text, args, names, Opaque(fn))
@@ -100,7 +134,8 @@ class Calls(Values):
             self.bind(op.outs[0], Known(result.value))
 
     def sampled(self, fn: Any, args: list[Any], names: tuple[str, ...]) -> Any:
-        """The type of a pure primitive's result: asked with the literals as they are, else with other samples."""
+        """The type of a pure primitive's result: asked with the literals as they are, else with other
+        samples."""
         for literal in (True, False):
             kinds = [Const(a.value) if literal and isinstance(a, Lit) else self.kind(a) for a in args]
             split = len(args) - len(names)
@@ -118,10 +153,11 @@ class Calls(Values):
         kinds = [self.passed(b) for b in bound]
         unit = specialise(fn, kinds, self.session)
         if unit.result is None:  # a recursive call whose result is not known yet: this path comes later
-            self.session.unresolved = True
             self.env = None
             return
-        operands = tuple(self.operand(b) for b, k in zip(bound, kinds, strict=True) if not isinstance(k, Const))
+        operands = tuple(
+            self.operand(b) for b, k in zip(bound, kinds, strict=True) if not isinstance(k, Const)
+        )
         attrs = {"keywords": (), "starred": (False,) * len(operands), "unit": unit}
         self.emit("call", (Lit(unit), *operands), op.outs[0], unit.result, **attrs)
         if isinstance(unit.result, Const):
@@ -184,7 +220,7 @@ class Calls(Values):
     # ---- builtins
 
     @builtin(range, zip, enumerate, reversed)
-    def b_iterating(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+    def b_iterating(self, op: Op, fn: Any, text: str, args: list[Any], kind: str = "") -> None:
         if fn is enumerate and len(args) != 1:
             raise NotTyped("enumerate with a start", self.line)
         if fn is range and not all(isinstance(self.kind(a), Scalar) for a in args):
@@ -194,7 +230,7 @@ class Calls(Values):
             if isinstance(a, Known) and not isinstance(a.value, Iterating):
                 raise NotTyped(f"{text} of a constant", self.line)
             stable.append(a)
-        self.bind(op.outs[0], Known(Iterating(fn.__name__, tuple(stable)), text))
+        self.bind(op.outs[0], Known(Iterating(kind or fn.__name__, tuple(stable)), text))
 
     @builtin(len)
     def b_len(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
@@ -318,7 +354,12 @@ class Calls(Values):
         self, op: Op, base: Any, args: list[Any], names: tuple[str, ...], name: str, method: Any, result: Any
     ) -> None:
         operands: list[Operand] = [self.operand(a) for a in (base, *args)]
-        attrs = {"name": name, "keywords": names, "starred": (False,) * (len(args) - len(names)), "method": method}
+        attrs = {
+            "name": name,
+            "keywords": names,
+            "starred": (False,) * (len(args) - len(names)),
+            "method": method,
+        }
         self.emit("call_method", tuple(operands), op.outs[0], result, **attrs)
         if isinstance(result, Const):
             self.bind(op.outs[0], Known(result.value))

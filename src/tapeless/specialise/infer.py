@@ -1,7 +1,9 @@
 """Specialisation: a function and the types of its arguments to a typed Program, by abstract interpretation.
 
-Control flow is here; what an operation or a call gives is in `values`.  Every source variable becomes one typed variable per
-class of types that it holds (all numbers are one class).  The function is interpreted again until nothing changes.
+Control flow is here; what an operation or a call gives is in `values`.  Every source variable becomes one
+typed variable per
+class of types that it holds (all numbers are one class).  The function is interpreted again until nothing
+changes.
 """
 
 from __future__ import annotations
@@ -11,12 +13,24 @@ from typing import Any
 
 from tapeless.frontend.lower import lower
 from tapeless.program.ir import Block, Lit, Op, Operand, Param, Program, Var
+from tapeless.specialise.calls import Calls, Iterating
 from tapeless.specialise.normal import normalise
 from tapeless.specialise.types import (
-    INT, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Struct, Tuple, join, key_of, type_of,
+    INT,
+    Array,
+    Const,
+    Dict,
+    List,
+    NotTyped,
+    Opaque,
+    Scalar,
+    Struct,
+    Tuple,
+    join,
+    key_of,
+    type_of,
 )  # fmt: skip
 from tapeless.specialise.unit import Known, Session, Unit, closure_of
-from tapeless.specialise.calls import Calls, Iterating
 
 Binding = Operand | Known
 Env = dict[Var, Any]
@@ -40,7 +54,8 @@ class Loop:
 
 
 def specialise(function: FunctionType, types: list[Any], session: Session) -> Unit:
-    """The unit of `function` for arguments of `types`, one for each of its parameters; constants are left out."""
+    """The unit of `function` for arguments of `types`, one for each of its parameters; constants are left
+    out."""
     code = function.__code__
     key = (code, id(function.__closure__) if code.co_freevars else 0, tuple(map(key_of, types)))
     unit = session.units.get(key)
@@ -73,12 +88,16 @@ class Interp(Calls):
         source = lower(code, function.__globals__)
         if source.is_generator:
             raise NotTyped("a generator", source.firstline)
-        self.source, self.session, self.function = source, session, function
+        self.source, self.session = source, session
         self.typed: dict[Any, Var] = {}
         self.sites: dict[Any, Any] = {}
-        self.taken: set[str] = {v.name for v in source.variables()} | set(code.co_names) | set(code.co_freevars)
+        self.taken: set[str] = (
+            {v.name for v in source.variables()} | set(code.co_names) | set(code.co_freevars)
+        )
         self.types = types
-        program = Program(source.name, [], Block(), source.filename, source.firstline, (), False, code, source.node)
+        program = Program(
+            source.name, [], Block(), source.filename, source.firstline, (), False, code, source.node
+        )
         self.unit = Unit(program, function.__globals__, closure_of(function))
         self.changed = False
         self.line = source.firstline
@@ -109,13 +128,12 @@ class Interp(Calls):
                 for key in [k for k, u in units.items() if k not in before and u.done]:
                     del units[key]  # they were typed with an unfinished result of this one
             self.changed = False
-            self.session.unresolved = False
             self.reset()
             body = self.block(self.source.body)
             if self.env is not None:
                 self.out = body
                 self.op_return(Op("return", (Lit(None),), (), {}, (), self.line))
-            if not self.changed and not (self.unit.recursive and self.session.unresolved):
+            if not self.changed:
                 break
         else:
             raise NotTyped("types do not settle", self.source.firstline)
@@ -151,7 +169,13 @@ class Interp(Calls):
         return var
 
     def shape_of(self, kind: Any) -> Any:
-        return "scalar" if isinstance(kind, Scalar) else type(kind) if isinstance(kind, List | Dict) else key_of(kind)
+        return (
+            "scalar"
+            if isinstance(kind, Scalar)
+            else type(kind)
+            if isinstance(kind, List | Dict)
+            else key_of(kind)
+        )
 
     def fresh(self, name: str) -> str:
         n = 2
@@ -175,7 +199,9 @@ class Interp(Calls):
             raise NotTyped(f"{operand.name} has different types on different paths", self.line)
         return binding  # type: ignore[no-any-return]
 
-    def emit(self, kind: str, args: tuple[Operand, ...], source: Var | None, result: Any, **attrs: Any) -> None:
+    def emit(
+        self, kind: str, args: tuple[Operand, ...], source: Var | None, result: Any, **attrs: Any
+    ) -> None:
         """Emit an operation and bind `source` to its result of type `result`."""
         outs: tuple[Var, ...] = ()
         if source is not None:
@@ -187,7 +213,8 @@ class Interp(Calls):
     # ---- blocks
 
     def block(self, block: Block) -> Block:
-        """Interpret `block` from the present environment; the new block, with `self.env` after it (None: no way out)."""
+        """Interpret `block` from the present environment; the new block, with `self.env` after it (None: no
+        way out)."""
         outer, self.out = self.out, Block()
         for op in block.ops:
             if self.env is None:
@@ -305,7 +332,9 @@ class Interp(Calls):
             raise NotTyped("a loop with else and break", line)
         self.env = self.merge([self.env, *loop.breaks])
         pattern = _pattern(names)
-        self.out.ops.append(Op("loop", tuple(args), tuple(outs), {"iter": tree, "pattern": pattern}, (body, Block()), line))
+        self.out.ops.append(
+            Op("loop", tuple(args), tuple(outs), {"iter": tree, "pattern": pattern}, (body, Block()), line)
+        )
         self.out.ops.extend(orelse.ops)
 
     def targets(self, item: Var, elem: Any, body: Block) -> tuple[Any, int]:
@@ -373,7 +402,7 @@ class Interp(Calls):
         if kind == "range":
             return INT
         inner = [self.element(p, args) for p in parts]
-        if kind == "zip":
+        if kind in ("zip", "zip_strict"):
             return Tuple(tuple(inner))
         if kind == "enumerate":
             return Tuple((INT, inner[0]))

@@ -1,6 +1,8 @@
-"""Tail form: where a branch leaves its block by `return`, `break` or `continue`, what follows moves into the others.
+"""Tail form: where a branch leaves its block by `return`, `break` or `continue`, what follows moves into the
+others.
 
-Then every exit stands last on its path, and which branches were taken says how far a block ran.  The printer undoes it.
+Then every exit stands last on its path, and which branches were taken says how far a block ran.  The printer
+undoes it.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def may_break(block: Block) -> bool:
 
 def may_leave(block: Block) -> bool:
     """Whether some path through `block` jumps out of it."""
-    return any(op.kind in EXITS or (op.kind == "if" and any(may_leave(b) for b in op.blocks)) for op in block.ops)
+    return any(
+        op.kind in EXITS or (op.kind == "if" and any(may_leave(b) for b in op.blocks)) for op in block.ops
+    )
 
 
 def returns_inside(op: Op) -> bool:
@@ -71,10 +75,21 @@ def forward_copies(block: Block, uses: dict[int, int]) -> Block:
     out: list[Op] = []
     for op in block.ops:
         if op.blocks:
-            op = Op(op.kind, op.args, op.outs, op.attrs, tuple(forward_copies(b, uses) for b in op.blocks), op.line)
+            op = Op(
+                op.kind,
+                op.args,
+                op.outs,
+                op.attrs,
+                tuple(forward_copies(b, uses) for b in op.blocks),
+                op.line,
+            )
         if op.kind == "copy" and out and len(out[-1].outs) == 1 and out[-1].outs[0] is op.args[0]:
             last, temp = out[-1], out[-1].outs[0]
-            if uses.get(id(temp)) == 1 and temp.name.startswith("_") and last.kind not in ("loop", "if", "while"):
+            if (
+                uses.get(id(temp)) == 1
+                and temp.name.startswith("_")
+                and last.kind not in ("loop", "if", "while")
+            ):
                 out[-1] = Op(last.kind, last.args, op.outs, last.attrs, last.blocks, last.line)
                 continue
         out.append(op)
@@ -91,10 +106,16 @@ def count_uses(block: Block) -> dict[int, int]:
 
 
 def displays(block: Block, uses: dict[int, int]) -> None:
-    """A list written out as an argument of a primitive, `np.array([a, b])`, is a tuple that prints as a list."""
+    """A list written out as an argument of a primitive, `np.array([a, b])`, is a tuple that prints as a
+    list."""
     made: dict[int, Op] = {}
     for op in block.walk():
-        if op.kind == "list" and op.outs[0].name.startswith("_") and uses.get(id(op.outs[0])) == 1 and op.args:
+        if (
+            op.kind == "list"
+            and op.outs[0].name.startswith("_")
+            and uses.get(id(op.outs[0])) == 1
+            and op.args
+        ):
             made[id(op.outs[0])] = op
         elif op.kind in ("call", "list") and "unit" not in op.attrs:
             for a in op.args[1 if op.kind == "call" else 0 :]:
@@ -155,7 +176,8 @@ def stays(block: Block, copy: Op) -> bool:
 
 
 def augmented(block: Block, uses: dict[int, int]) -> None:
-    """`a[i] += v` on an array becomes one operation: load, in-place operation and store see the same storage."""
+    """`a[i] += v` on an array becomes one operation: load, in-place operation and store see the same
+    storage."""
     for op in block.ops:
         for inner in op.blocks:
             augmented(inner, uses)
@@ -168,7 +190,11 @@ def augmented(block: Block, uses: dict[int, int]) -> None:
         load = step and next((o for o in ops[:i] if o.kind == "getitem" and o.outs[0] is step.args[0]), None)
         if not step or not load or uses.get(id(step.outs[0])) != 1 or uses.get(id(load.outs[0])) != 1:
             continue
-        if load.args[0] is not op.args[0] or load.args[1] is not op.args[1] or not isinstance(load.outs[0].type, Array):
+        if (
+            load.args[0] is not op.args[0]
+            or load.args[1] is not op.args[1]
+            or not isinstance(load.outs[0].type, Array)
+        ):
             continue
         gone |= {id(step), id(load)}
         ops[i] = Op("augitem", (*op.args[:2], step.args[1]), (), {"op": step.attrs["op"]}, (), op.line)

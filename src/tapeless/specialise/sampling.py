@@ -1,4 +1,5 @@
-"""Result types of pure primitives, by calling them on tiny samples of the operand types: the library's own answer."""
+"""Result types of pure primitives, by calling them on tiny samples of the operand types: the library's own
+answer."""
 
 from __future__ import annotations
 
@@ -11,19 +12,32 @@ from typing import Any
 import numpy as np
 
 from tapeless.specialise.types import (
-    Array, Const, Dict, List, NotTyped, Opaque, Scalar, Struct, Tuple, join, key_of, type_of,
+    Array,
+    Const,
+    Dict,
+    List,
+    NotTyped,
+    Opaque,
+    Scalar,
+    Struct,
+    Tuple,
+    join,
+    key_of,
+    type_of,
 )  # fmt: skip
 
 BINARY: dict[str, Callable[..., Any]] = {
-    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "Div": operator.truediv, "Pow": operator.pow,
-    "Mod": operator.mod, "FloorDiv": operator.floordiv, "MatMult": operator.matmul, "BitAnd": operator.and_,
+    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "Div": operator.truediv,
+    "Pow": operator.pow,     "Mod": operator.mod, "FloorDiv": operator.floordiv,
+    "MatMult": operator.matmul, "BitAnd": operator.and_,
     "BitOr": operator.or_, "BitXor": operator.xor, "LShift": operator.lshift, "RShift": operator.rshift,
 }  # fmt: skip
 UNARY: dict[str, Callable[..., Any]] = {
     "USub": operator.neg, "UAdd": operator.pos, "Not": operator.not_, "Invert": operator.invert,
 }  # fmt: skip
 COMPARE: dict[str, Callable[..., Any]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge,
 }  # fmt: skip
 
 _SCALARS: dict[str, list[Any]] = {
@@ -56,9 +70,15 @@ def samples(t: Any) -> list[Any]:
     raise NotTyped(f"no sample of {t!r}")
 
 
-def result_type(function: Callable[..., Any], kinds: list[Any], keywords: dict[str, Any] | None = None) -> Any:
+def result_type(
+    function: Callable[..., Any], kinds: list[Any], keywords: dict[str, Any] | None = None
+) -> Any:
     """The type of `function` called on values of `kinds`; raises `NotTyped` where samples do not tell."""
-    key = (function, tuple(map(key_of, kinds)), tuple(sorted((k, key_of(v)) for k, v in (keywords or {}).items())))
+    key = (
+        function,
+        tuple(map(key_of, kinds)),
+        tuple(sorted((k, key_of(v)) for k, v in (keywords or {}).items())),
+    )
     try:
         hash(key)
     except TypeError as error:

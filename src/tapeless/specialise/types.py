@@ -1,6 +1,7 @@
 """Types of a specialised Program: what is known of a value before it runs.
 
-`Scalar` is a set of kinds, so an int that may become a float has the type of both.  `List` and `Dict` are objects with
+`Scalar` is a set of kinds, so an int that may become a float has the type of both.  `List` and `Dict` are
+objects with
 an element type that grows while inference runs; everything else is a value and compares by structure.
 """
 
@@ -54,7 +55,11 @@ class Const:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Const) and (
             self.value is other.value
-            or (type(self.value) in (str, tuple, bool, int, float) and type(other.value) is type(self.value) and self.value == other.value)
+            or (
+                type(self.value) in (str, tuple, bool, int, float)
+                and type(other.value) is type(self.value)
+                and self.value == other.value
+            )
         )
 
     def __hash__(self) -> int:
@@ -94,7 +99,8 @@ class Struct:
     elems: tuple[Any, ...]
 
     def __repr__(self) -> str:
-        return f"{self.cls.__name__}({', '.join(f'{n}={e!r}' for n, e in zip(self.names, self.elems, strict=True))})"
+        fields = (f"{n}={e!r}" for n, e in zip(self.names, self.elems, strict=True))
+        return f"{self.cls.__name__}({', '.join(fields)})"
 
 
 class List:
@@ -135,7 +141,8 @@ class Dict:
 
 
 class RecordOf:
-    """The record that the forward half of a recursive function returns: typed by name, as it contains itself."""
+    """The record that the forward half of a recursive function returns: typed by name, as it contains
+    itself."""
 
     __slots__ = ("unit",)
 

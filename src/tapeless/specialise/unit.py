@@ -51,7 +51,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """An assumption: `owner[name]` (kind "global"), `owner.name` ("attr") or the content of a cell ("cell") is the
+    """An assumption: `owner[name]` (kind "global"), `owner.name` ("attr") or the content of a cell ("cell")
+    is the
     object `value`, or, where `by_type` is true, has the type of `value`."""
 
     kind: str
@@ -68,8 +69,6 @@ class Session:
         self.units: dict[Any, Unit] = {}
         self.guards: dict[tuple[str, int, str], Guard] = {}
         self.stack: list[Unit] = []
-        self.unresolved = False
-        """A call was met whose result is not known yet."""
         self.kept: list[Any] = []
         """Objects whose identity is part of a key."""
 

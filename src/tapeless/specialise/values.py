@@ -12,13 +12,29 @@ import numpy as np
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.specialise import sampling
 from tapeless.specialise.types import (
-    BOOL, INT, NONE, STR, Array, Const, Dict, List, NotTyped, Opaque, Scalar, Struct, Tuple, join, numpy_kind, type_of,
+    BOOL,
+    INT,
+    NONE,
+    STR,
+    Array,
+    Const,
+    Dict,
+    List,
+    NotTyped,
+    Opaque,
+    Scalar,
+    Struct,
+    Tuple,
+    join,
+    numpy_kind,
+    type_of,
 )  # fmt: skip
 from tapeless.specialise.unit import Known, Session, Unit
 
 _CONSTANT = (
-    pytypes.FunctionType, pytypes.BuiltinFunctionType, ModuleType, type, np.ufunc, pytypes.MethodType, str, bytes,
-    type(None), np.dtype, type(Ellipsis), pytypes.MethodDescriptorType, type(np.sum), pytypes.WrapperDescriptorType,
+    pytypes.FunctionType, pytypes.BuiltinFunctionType, ModuleType, type, np.ufunc, pytypes.MethodType, str,
+    bytes,     type(None), np.dtype, type(Ellipsis), pytypes.MethodDescriptorType, type(np.sum),
+    pytypes.WrapperDescriptorType,
 )  # fmt: skip
 
 
@@ -32,7 +48,6 @@ class Values:
 
     session: Session
     unit: Unit
-    function: pytypes.FunctionType
     line: int
     sites: dict[Any, Any]
     out: Block
@@ -40,7 +55,9 @@ class Values:
 
     if TYPE_CHECKING:
 
-        def emit(self, kind: str, args: tuple[Operand, ...], source: Var | None, result: Any, **attrs: Any) -> None: ...
+        def emit(
+            self, kind: str, args: tuple[Operand, ...], source: Var | None, result: Any, **attrs: Any
+        ) -> None: ...
         def get(self, operand: Operand) -> Any: ...
         def bind(self, source: Var, binding: Any) -> None: ...
         def call_known(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...]) -> None: ...
@@ -80,7 +97,8 @@ class Values:
     # ---- names
 
     def found(self, source: Var, value: Any, text: str, guard: tuple[str, Any, str]) -> None:
-        """Bind `source` to what a name outside the function holds: one object, or a number that is read live."""
+        """Bind `source` to what a name outside the function holds: one object, or a number that is read
+        live."""
         if is_constant(value):
             self.session.guard(*guard, value)
             self.bind(source, Known(value, text))
@@ -122,7 +140,9 @@ class Values:
     def op_copy(self, op: Op) -> None:
         value = self.get(op.args[0])
         target = op.outs[0]
-        if isinstance(value, Known) or (isinstance(value, Lit) and (value.value is None or type(value.value) is str)):
+        if isinstance(value, Known) or (
+            isinstance(value, Lit) and (value.value is None or type(value.value) is str)
+        ):
             self.bind(target, value if isinstance(value, Known) else Known(value.value))
             return
         if isinstance(value, Lit) and not isinstance(value.value, bool | int | float | complex):
@@ -194,7 +214,13 @@ class Values:
             return
         kind = self.kind(value)
         self.numeric([kind])
-        self.emit("unary", (self.operand(value),), op.outs[0], sampling.operator_type(sampling.UNARY, name, [kind]), op=name)
+        self.emit(
+            "unary",
+            (self.operand(value),),
+            op.outs[0],
+            sampling.operator_type(sampling.UNARY, name, [kind]),
+            op=name,
+        )
 
     def op_compare(self, op: Op) -> None:
         left, right = (self.get(a) for a in op.args)
@@ -209,7 +235,9 @@ class Values:
                 self.bind(op.outs[0], Known((kinds[0].value == kinds[1].value) == (name == "==")))
                 return
         if name in ("in", "not in"):
-            if not isinstance(kinds[1], Dict | List | Tuple | Struct) or not isinstance(kinds[0], Scalar | Const | Opaque):
+            if not isinstance(kinds[1], Dict | List | Tuple | Struct) or not isinstance(
+                kinds[0], Scalar | Const | Opaque
+            ):
                 raise NotTyped("a membership test", self.line)
             if isinstance(kinds[1], Struct):
                 if kinds[1].cls is not dict or not isinstance(kinds[0], Const):
@@ -239,7 +267,9 @@ class Values:
         for a in args:
             if not isinstance(self.kind(a), Scalar | Opaque | Const | Array):
                 raise NotTyped("text of an object", self.line)
-        self.emit("format", tuple(self.operand(a) for a in args), op.outs[0], STR, template=op.attrs["template"])
+        self.emit(
+            "format", tuple(self.operand(a) for a in args), op.outs[0], STR, template=op.attrs["template"]
+        )
 
     # ---- containers
 
@@ -248,7 +278,9 @@ class Values:
             raise NotTyped("star-unpacking", self.line)
         args = [self.get(a) for a in op.args]
         kind = Tuple(tuple(self.kind(a) for a in args))
-        self.emit("tuple", tuple(self.operand(a) for a in args), op.outs[0], kind, starred=(False,) * len(args))
+        self.emit(
+            "tuple", tuple(self.operand(a) for a in args), op.outs[0], kind, starred=(False,) * len(args)
+        )
 
     def op_list(self, op: Op) -> None:
         if any(op.attrs["starred"]):
@@ -257,7 +289,9 @@ class Values:
         site = self.sites.setdefault(id(op), List())
         for a in args:
             self.put(site, self.kind(a))
-        self.emit("list", tuple(self.operand(a) for a in args), op.outs[0], site, starred=(False,) * len(args))
+        self.emit(
+            "list", tuple(self.operand(a) for a in args), op.outs[0], site, starred=(False,) * len(args)
+        )
 
     def put(self, site: Any, kind: Any, key: Any = None) -> None:
         """Let a list or dict hold a value of type `kind`."""
@@ -327,7 +361,9 @@ class Values:
                 raise NotTyped(f"the attribute {name} of {base.text}", self.line)
             if not hasattr(value, name):
                 raise NotTyped(f"{base.text} has no attribute {name}", self.line)
-            if isinstance(value, type) and not isinstance(value.__dict__.get(name), pytypes.FunctionType | staticmethod):
+            if isinstance(value, type) and not isinstance(
+                value.__dict__.get(name), pytypes.FunctionType | staticmethod
+            ):
                 raise NotTyped(f"the attribute {name} of a class", self.line)
             text = f"{base.text}.{name}" if base.text else ""
             self.found(op.outs[0], getattr(value, name), text, ("attr", value, name))
@@ -341,7 +377,7 @@ class Values:
                     return
             case Tuple(cls=cls, elems=elems) if cls is not tuple and name in cls._fields:  # type: ignore[attr-defined]
                 result = elems[cls._fields.index(name)]  # type: ignore[attr-defined]
-            case Array(dtype=dtype, ndim=ndim):
+            case Array(ndim=ndim):
                 if name == "shape":
                     result = Tuple((INT,) * ndim)
                 elif name in ("ndim", "size"):
@@ -372,7 +408,9 @@ class Values:
                     raise NotTyped("a tuple at an unknown index", self.line)
             case Dict(elem=elem) if elem is not None:
                 result = elem
-            case Struct(cls=cls, names=names, elems=elems) if cls is dict and isinstance(at, Const) and at.value in names:
+            case Struct(cls=cls, names=names, elems=elems) if (
+                cls is dict and isinstance(at, Const) and at.value in names
+            ):
                 result = elems[names.index(at.value)]
             case Array():
                 result = self.indexed(kind, index, at)
@@ -398,7 +436,7 @@ class Values:
             if not isinstance(p, Scalar | Opaque | Array | Const):
                 raise NotTyped("an index of this kind", self.line)
         sample = np.full((2,) * ndim, 0.5).astype(kind.dtype)
-        values = []
+        values: list[Any] = []
         for p in parts:
             if isinstance(p, Array):
                 values.append(np.zeros((2,) * p.ndim, p.dtype))

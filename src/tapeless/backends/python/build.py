@@ -1,4 +1,5 @@
-"""Source to functions: compiled in the module of the function that it came from, and registered with `linecache`."""
+"""Source to functions: compiled in the module of the function that it came from, and registered with
+`linecache`."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ def register(name: str, source: str) -> str:
     return filename
 
 
-def compile_function(source: str, name: str, space: dict[str, Any], cells: dict[str, CellType]) -> FunctionType:
+def compile_function(
+    source: str, name: str, space: dict[str, Any], cells: dict[str, CellType]
+) -> FunctionType:
     """The function in `source`, with globals `space` and the free names `cells`."""
     filename = register(name, source)
     tree = ast.parse(source)
@@ -29,9 +32,9 @@ def compile_function(source: str, name: str, space: dict[str, Any], cells: dict[
     if cells:
         targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in cells]
         body.append(ast.Assign(targets, ast.Constant(None)))
-    factory = ast.FunctionDef(
-        "_factory", ast.arguments([], [], None, [], [], None, []), [*body, *tree.body], [], None, type_params=[]
-    )
+    factory = ast.parse("def _factory(): pass").body[0]
+    assert isinstance(factory, ast.FunctionDef)
+    factory.body = [*body, *tree.body]
     module = ast.fix_missing_locations(ast.Module([factory], []))
     outer = next(c for c in compile(module, filename, "exec").co_consts if isinstance(c, CodeType))
     code = next(c for c in outer.co_consts if isinstance(c, CodeType) and c.co_name == name)
@@ -62,7 +65,11 @@ class Library:
             self.sources.append(source)
             cells = dict(unit.cells)
             for name, value in emitter.constants.items():
-                cells[name] = self.cell(value, comments or name.endswith("_rev")) if isinstance(value, Unit) else CellType(value)
+                cells[name] = (
+                    self.cell(value, comments or name.endswith("_rev"))
+                    if isinstance(value, Unit)
+                    else CellType(value)
+                )
             function = compile_function(source, unit.name, unit.namespace, cells)
             self.built[unit] = function
             cell.cell_contents = function

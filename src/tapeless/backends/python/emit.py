@@ -1,6 +1,7 @@
 """Typed Programs as Python source that a person could have written.
 
-Temporaries that are used once go into the expression that uses them, as long as the order of evaluation stays the same.
+Temporaries that are used once go into the expression that uses them, as long as the order of evaluation
+stays the same.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tapeless.specialise.types import Array, Const
 from tapeless.specialise.unit import Unit
 
 _BINARY = {
-    "Add": ("+", 12), "Sub": ("-", 12), "Mult": ("*", 13), "Div": ("/", 13), "FloorDiv": ("//", 13), "Mod": ("%", 13),
+    "Add": ("+", 12), "Sub": ("-", 12), "Mult": ("*", 13), "Div": ("/", 13), "FloorDiv": ("//", 13),
+    "Mod": ("%", 13),
     "MatMult": ("@", 13), "Pow": ("**", 15), "LShift": ("<<", 11), "RShift": (">>", 11), "BitAnd": ("&", 10),
     "BitXor": ("^", 9), "BitOr": ("|", 8),
 }  # fmt: skip
@@ -30,7 +32,8 @@ _PURE = ("copy", "binary", "unary", "compare")
 
 
 class Text:
-    """An expression: its source, how tightly it binds, the variables that it reads, and whether it may be evaluated
+    """An expression: its source, how tightly it binds, the variables that it reads, and whether it may be
+    evaluated
     later than the operations behind it."""
 
     __slots__ = ("index", "level", "movable", "reads", "text")
@@ -70,7 +73,12 @@ class Emitter:
         self.taken |= {v.name for v in variables}
         for v in variables:
             short = v.name.lstrip("_")
-            if short != v.name and short.isidentifier() and short not in self.taken and short not in self.space:
+            if (
+                short != v.name
+                and short.isidentifier()
+                and short not in self.taken
+                and short not in self.space
+            ):
                 self.taken.add(short)
                 self.names[v] = short
             else:
@@ -100,7 +108,12 @@ class Emitter:
         if isinstance(value, np.ufunc) or (module or "").split(".")[0] == "numpy":
             if getattr(np, name, None) is value:
                 return f"{self.bound('np', np)}.{name}"
-        if module == "builtins" and getattr(builtins, name, None) is value and name not in self.taken and name not in self.space:
+        if (
+            module == "builtins"
+            and getattr(builtins, name, None) is value
+            and name not in self.taken
+            and name not in self.space
+        ):
             return name
         if module == "math":
             import math
@@ -130,12 +143,14 @@ class Emitter:
         return found is value
 
     def bound(self, name: str, value: Any) -> str:
-        """A name of ours for `value`, given to the function as a closure cell; a global of that name serves as well."""
+        """A name of ours for `value`, given to the function as a closure cell; a global of that name serves
+        as well."""
         if self.space.get(name) is value and name not in self.taken and name not in self.constants:
             return name
         base, n = name, 1
         while (name in self.constants and self.constants[name] is not value) or (
-            name not in self.constants and (name in self.taken or name in self.space or name in self.unit.cells)
+            name not in self.constants
+            and (name in self.taken or name in self.space or name in self.unit.cells)
         ):
             n += 1
             name = f"{base}_{n}"
@@ -157,7 +172,8 @@ class Emitter:
         return Text(self.constant(value, text), ATOM)
 
     def take(self, operands: tuple[Operand, ...]) -> list[Text]:
-        """The sources of operands, in order of evaluation; pending ones that would come out of order are named first."""
+        """The sources of operands, in order of evaluation; pending ones that would come out of order are
+        named first."""
         wanted = [a for a in operands if isinstance(a, Var) and any(p is a for p, _ in self.pending)]
         self.last, self.moved = {a for a in operands if isinstance(a, Var)} - set(wanted), True
         fixed = [(p, t) for p, t in self.pending if not t.movable]
@@ -189,7 +205,8 @@ class Emitter:
             self.write(f"{self.name(var)} = {text.text}")
 
     def settle(self, outs: tuple[Var, ...], silent: bool = False) -> None:
-        """A statement that assigns `outs` comes next: name the pending expressions that have to be evaluated before."""
+        """A statement that assigns `outs` comes next: name the pending expressions that have to be evaluated
+        before."""
         pending, self.pending = self.pending, []
         kept: list[tuple[Var, Text]] = []
         for var, text in pending:
@@ -229,7 +246,10 @@ class Emitter:
             return True
         base = op.args[0] if op.args else None
         return (
-            op.kind == "call_method" and not op.outs and isinstance(base, Var) and base.name.startswith("saved_")
+            op.kind == "call_method"
+            and not op.outs
+            and isinstance(base, Var)
+            and base.name.startswith("saved_")
         )
 
     def expression(self, op: Op) -> Text:
@@ -263,7 +283,10 @@ class Emitter:
                 return Text(f"({inner}{comma})", ATOM, index)
             case "dict":
                 parts = [t.at(LAMBDA) for t in self.take(op.args)]
-                return Text("{" + ", ".join(f"{k}: {v}" for k, v in zip(parts[::2], parts[1::2], strict=True)) + "}", ATOM)
+                return Text(
+                    "{" + ", ".join(f"{k}: {v}" for k, v in zip(parts[::2], parts[1::2], strict=True)) + "}",
+                    ATOM,
+                )
             case "getattr":
                 (a,) = self.take(op.args)
                 return Text(f"{a.at(ATOM)}.{op.attrs['name']}", ATOM)
@@ -272,14 +295,16 @@ class Emitter:
                 return Text(f"{a.at(ATOM)}[{b.index}]", ATOM)
             case "slice":
                 taken = self.take(op.args)
-                a, b, c = (("" if t.text == "None" else t.at(LAMBDA)) for t in taken)
+                low, high, step = (("" if t.text == "None" else t.at(LAMBDA)) for t in taken)
                 full = f"{self.constant(slice, 'slice')}({', '.join(t.at(LAMBDA) for t in taken)})"
-                return Text(full, ATOM, f"{a}:{b}" + (f":{c}" if c else ""))
+                return Text(full, ATOM, f"{low}:{high}" + (f":{step}" if step else ""))
             case "call":
                 return self.call(op)
             case "call_method":
                 base, *args = self.take(op.args)
-                return Text(f"{base.at(ATOM)}.{op.attrs['name']}({self.arguments(args, op.attrs['keywords'])})", ATOM)
+                return Text(
+                    f"{base.at(ATOM)}.{op.attrs['name']}({self.arguments(args, op.attrs['keywords'])})", ATOM
+                )
             case "global":
                 return Text(op.attrs["name"], ATOM)
             case "format":
@@ -321,7 +346,7 @@ class Emitter:
             value = texts[i].at(LAMBDA)
             i += 1
             if conversion in (115, 114, 97):
-                value = f"{ {115: 'str', 114: 'repr', 97: 'ascii'}[conversion]}({value})"
+                value = f"{ {115: 'str', 114: 'repr', 97: 'ascii'}[conversion] }({value})"
             if has_spec:
                 parts.append(f"format({value}, {texts[i].at(LAMBDA)})")
                 i += 1
@@ -381,7 +406,9 @@ class Emitter:
             case "unpack":
                 (value,) = self.take(op.args)
                 self.flush()
-                names = ", ".join("_" if o.name == "_" and not self.uses.get(o) else self.name(o) for o in op.outs)
+                names = ", ".join(
+                    "_" if o.name == "_" and not self.uses.get(o) else self.name(o) for o in op.outs
+                )
                 self.write(f"{names}{',' if len(op.outs) == 1 else ''} = {value.text}")
             case "inplace":
                 self.inplace(op)
@@ -461,10 +488,18 @@ class Emitter:
         self.block(orelse)
         inner = self.lines[start:]
         pad = "    " * (self.indent + 1)
-        if inner and inner[0].startswith(pad + "if ") and all(
-            line.startswith(pad + " ") or line.startswith((pad + "elif ", pad + "else:")) for line in inner[1:]
+        if (
+            inner
+            and inner[0].startswith(pad + "if ")
+            and all(
+                line.startswith(pad + " ") or line.startswith((pad + "elif ", pad + "else:"))
+                for line in inner[1:]
+            )
         ):
-            self.lines[start - 1 :] = [("    " * self.indent) + "el" + inner[0].lstrip(), *(line[4:] for line in inner[1:])]
+            self.lines[start - 1 :] = [
+                ("    " * self.indent) + "el" + inner[0].lstrip(),
+                *(line[4:] for line in inner[1:]),
+            ]
 
     def while_(self, op: Op) -> None:
         cond, body, _ = op.blocks
@@ -498,7 +533,10 @@ class Emitter:
             if isinstance(tree, int):
                 return args[tree].at(LAMBDA)
             kind, *parts = tree
-            return f"{self.constant(getattr(builtins, kind), kind)}({', '.join(source(p) for p in parts)})"
+            inner = ", ".join(source(p) for p in parts)
+            if kind == "zip_strict":
+                return f"{self.constant(zip, 'zip')}({inner}, strict=True)"
+            return f"{self.constant(getattr(builtins, kind), kind)}({inner})"
 
         def target(pattern: Any, top: bool) -> str:
             if isinstance(pattern, tuple):

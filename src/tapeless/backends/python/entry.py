@@ -1,7 +1,9 @@
 """Entries: the generated functions that users' calls arrive at.
 
-An entry checks what its specialisation assumed, inline and once; then everything behind it is direct.  Where a check fails
-it calls `miss`, where the fast reverse pass fails (a NaN, an arithmetic error) the careful one runs on the same residuals.
+An entry checks what its specialisation assumed, inline and once; then everything behind it is direct.  Where
+a check fails
+it calls `miss`, where the fast reverse pass fails (a NaN, an arithmetic error) the careful one runs on the
+same residuals.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from tapeless.specialise.unit import Session, Unit
 
 
 class Entry:
-    """A generated function with what belongs to it.  `arity` arguments are passed by position, then `names` by keyword."""
+    """A generated function with what belongs to it.  `arity` arguments are passed by position, then `names`
+    by keyword."""
 
     def __init__(self) -> None:
         self.call: Callable[..., Any] = _missing
@@ -55,9 +58,12 @@ def _missing(*args: Any, **kwargs: Any) -> Any:
 
 
 class Target:
-    """A call to be specialised: the function, its arguments in the order of its parameters, and which of them vary."""
+    """A call to be specialised: the function, its arguments in the order of its parameters, and which of
+    them vary."""
 
-    def __init__(self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]) -> None:
+    def __init__(
+        self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
+    ) -> None:
         self.single = isinstance(argnums, int)
         nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         if isinstance(f, MethodType) or not isinstance(f, FunctionType):
@@ -91,8 +97,10 @@ class Target:
             defaults = list(have[len(have) - missing :])
             self.session.guard("attr", f, "__defaults__", f.__defaults__)
         kinds = [*self.kinds, *(type_of(d) for d in defaults)]
-        if any(not isinstance(k, Scalar) and type(d) is not type(None) and not isinstance(d, str)
-               for k, d in zip(kinds[len(args) :], defaults, strict=True)):
+        if any(
+            not isinstance(k, Scalar) and type(d) is not type(None) and not isinstance(d, str)
+            for k, d in zip(kinds[len(args) :], defaults, strict=True)
+        ):
             raise NotTyped("a default that is an object")
         self.defaults = defaults
         self.unit = specialise(f, kinds, self.session)
@@ -126,14 +134,22 @@ def has_arrays(unit: Unit, seen: set[Unit] | None = None) -> bool:
     seen = set() if seen is None else seen
     seen.add(unit)
     for v in (*unit.params, *(o for op in unit.body.walk() for o in op.outs)):
-        if isinstance(v.type, Array) or (isinstance(v.type, Scalar) and not v.type.kinds <= {"int", "float", "bool"}):
+        if isinstance(v.type, Array) or (
+            isinstance(v.type, Scalar) and not v.type.kinds <= {"int", "float", "bool"}
+        ):
             return True
     inner = [op.attrs["unit"] for op in unit.body.walk() if "unit" in op.attrs]
     return any(u not in seen and has_arrays(u, seen) for u in inner)
 
 
 def reverse_entry(
-    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], *, with_value: bool, has_aux: bool
+    f: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int | tuple[int, ...],
+    *,
+    with_value: bool,
+    has_aux: bool,
 ) -> Entry:
     """The entry of `grad(f)` (or `value_and_grad(f)`) for arguments like these; raises `NotTyped`."""
     with refusing():
@@ -142,7 +158,8 @@ def reverse_entry(
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Nothing of the program has run while an entry is built: whatever goes wrong there only refuses the typed road.
+    """Nothing of the program has run while an entry is built: whatever goes wrong there only refuses the
+    typed road.
     With `TAPELESS_STRICT` set it is shown."""
     try:
         yield
@@ -155,7 +172,12 @@ def refusing() -> Iterator[None]:
 
 
 def _reverse_entry(
-    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], with_value: bool, has_aux: bool
+    f: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int | tuple[int, ...],
+    with_value: bool,
+    has_aux: bool,
 ) -> Entry:
     target = Target(f, args, kwargs, argnums)
     unit = target.unit
@@ -216,7 +238,13 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     source = "\n".join(emitter.lines) + "\n"
     cells = dict(unit.cells)
     for n, v in emitter.constants.items():
-        cells[n] = lib.cell(v, n.endswith("_rev")) if isinstance(v, Unit) else v if n in guards.cells else CellType(v)
+        cells[n] = (
+            lib.cell(v, n.endswith("_rev"))
+            if isinstance(v, Unit)
+            else v
+            if n in guards.cells
+            else CellType(v)
+        )
     guards.cells["careful"].cell_contents = careful_pass(lin, lib)
     entry.call = compile_function(source, name, unit.namespace, cells)
     entry.source = "\n\n".join([source, *lib.sources])
@@ -235,7 +263,8 @@ def _seeded(fused: Fused) -> list[Op]:
 
 
 def _uses(fused: Fused) -> Op:
-    """An operation that uses all that the entry reads after the reverse pass, so that nothing is folded away."""
+    """An operation that uses all that the entry reads after the reverse pass, so that nothing is folded
+    away."""
     held = [v for v in (fused.value, *fused.results) if isinstance(v, Var)]
     return Op("keep", (*held, *held), (), {}, (), 0)
 
@@ -250,7 +279,9 @@ def _targets(bars: list[str]) -> str:
     return ", ".join(bars)
 
 
-def _fused_body(emitter: Emitter, lin: Linearized, fused: Fused, careful: str, arrays: bool, guards: Guards) -> None:
+def _fused_body(
+    emitter: Emitter, lin: Linearized, fused: Fused, careful: str, arrays: bool, guards: Guards
+) -> None:
     for op in fused.forward:
         emitter.statement(op)
     emitter.flush()
@@ -296,7 +327,7 @@ def _split_body(
 
 
 def _leaf_results(lin: Linearized) -> list[Any]:
-    from tapeless.autodiff.linearize import leaves
+    from tapeless.autodiff.control import leaves
 
     return [c for tree in lin.ins for c in leaves(tree)]
 

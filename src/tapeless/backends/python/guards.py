@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 
 from tapeless.backends.python.emit import Emitter
-from tapeless.specialise.types import Array, Const, Dict, List, NotTyped, Scalar, Struct, Tuple, key_of, type_of
+from tapeless.specialise.types import (
+    Array,
+    Const,
+    Dict,
+    List,
+    NotTyped,
+    Scalar,
+    Struct,
+    Tuple,
+    key_of,
+    type_of,
+)
 from tapeless.specialise.unit import Guard, Session
 
 _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -111,7 +122,11 @@ class Guards:
         if g.by_type:
             return self.of_value(text, g.value)
         if g.name in ("__code__", "__defaults__") or isinstance(g.value, str):
-            return [f"{text} is {self.object(g.value, 'held')}"] if not isinstance(g.value, str) else [f"{text} == {g.value!r}"]
+            return (
+                [f"{text} is {self.object(g.value, 'held')}"]
+                if not isinstance(g.value, str)
+                else [f"{text} == {g.value!r}"]
+            )
         return [f"{text} is {self.object(g.value, g.name.lstrip('_'))}"]
 
 

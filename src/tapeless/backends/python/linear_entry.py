@@ -1,4 +1,5 @@
-"""Linear maps of typed programs: the value with its record, and the pullback that reads the record any number of times."""
+"""Linear maps of typed programs: the value with its record, and the pullback that reads the record any
+number of times."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.assemble import linearized
-from tapeless.autodiff.linearize import Linearized, leaves
+from tapeless.autodiff.control import leaves
+from tapeless.autodiff.linearize import Linearized
 from tapeless.backends.python.build import compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.entry import Entry, Target, careful_pass, has_arrays, refusing, renamed
@@ -20,7 +22,8 @@ from tapeless.specialise.unit import Unit
 
 
 class LinearEntry(Entry):
-    """`call(*args)` gives the value and the record; `pull(record, ct)` the cotangents of the varying arguments."""
+    """`call(*args)` gives the value and the record; `pull(record, ct)` the cotangents of the varying
+    arguments."""
 
     def __init__(self, target: Target, lin: Linearized) -> None:
         super().__init__()
@@ -43,7 +46,9 @@ class LinearEntry(Entry):
         target, lin = self.target, self.lin
         assert lin.forward is not None
         name = lin.forward.name
-        shell = Unit(renamed(target.unit, f"linearize_{target.unit.name}"), target.unit.namespace, target.unit.cells)
+        shell = Unit(
+            renamed(target.unit, f"linearize_{target.unit.name}"), target.unit.namespace, target.unit.cells
+        )
         emitter = Emitter(shell)
         emitter.taken |= set(target.params)
         guards = Guards(emitter, target.session, self)
@@ -62,7 +67,9 @@ class LinearEntry(Entry):
         source = "\n".join(emitter.lines) + "\n"
         cells = dict(target.unit.cells)
         for n, v in emitter.constants.items():
-            cells[n] = self.library.cell(v) if isinstance(v, Unit) else v if n in guards.cells else CellType(v)
+            cells[n] = (
+                self.library.cell(v) if isinstance(v, Unit) else v if n in guards.cells else CellType(v)
+            )
         self.call = compile_function(source, shell.program.name, target.unit.namespace, cells)
         self.source = "\n\n".join([source, *self.library.sources])
 
@@ -87,7 +94,10 @@ class LinearEntry(Entry):
 def flat_result(cells: Any, kind: Any) -> bool:
     """Whether the result is made of numbers and arrays in tuples."""
     if isinstance(kind, Tuple):
-        return all(flat_result(None if cells is None else c, k) for c, k in zip(cells or kind.elems, kind.elems, strict=True))
+        return all(
+            flat_result(None if cells is None else c, k)
+            for c, k in zip(cells or kind.elems, kind.elems, strict=True)
+        )
     return isinstance(kind, Scalar | Array)
 
 
@@ -117,11 +127,17 @@ def owned_record(record: Any) -> Any:
     if isinstance(record, tuple):
         return tuple([owned_record(r) for r in record])
     if isinstance(record, list):
-        return list(record) if record and type(record[0]) in (float, int, bool) else [owned_record(r) for r in record]
+        return (
+            list(record)
+            if record and type(record[0]) in (float, int, bool)
+            else [owned_record(r) for r in record]
+        )
     return dict(record) if isinstance(record, dict) else record
 
 
-def linear_entry(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]) -> LinearEntry:
+def linear_entry(
+    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
+) -> LinearEntry:
     with refusing():
         target = Target(f, args, kwargs, argnums)
         return LinearEntry(target, linearized(target.unit, target.active))
@@ -130,7 +146,8 @@ def linear_entry(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums:
 def vjp_entry(
     f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
 ) -> Callable[..., tuple[Any, Any, Callable[[Any, Any], Any]]]:
-    """A function of the arguments to the value, a record that owns its contents, and `pullback(record, ct)`."""
+    """A function of the arguments to the value, a record that owns its contents, and `pullback(record,
+    ct)`."""
     entry = linear_entry(f, args, kwargs, argnums)
 
     def run(*args: Any) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
@@ -144,8 +161,11 @@ _linear: dict[Any, LinearEntry] = {}
 _refused: dict[Any, str] = {}
 
 
-def call_linearized(f: FunctionType, args: tuple[Any, ...], active: tuple[bool, ...]) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
-    """Run `f` typed for an untyped caller: the value, the record and the pullback; raises `NotTyped`, before anything ran,
+def call_linearized(
+    f: FunctionType, args: tuple[Any, ...], active: tuple[bool, ...]
+) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
+    """Run `f` typed for an untyped caller: the value, the record and the pullback; raises `NotTyped`, before
+    anything ran,
     where the typed road does not take `f`."""
     key = (f.__code__, active, tuple([type(a) for a in args]))
     entry = _linear.get(key)
@@ -175,6 +195,8 @@ def _missed(*args: Any) -> Any:
     raise _Missed("a guard failed")
 
 
-def jvp_entry(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]) -> Callable[..., Any]:
+def jvp_entry(
+    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
+) -> Callable[..., Any]:
     """Forward mode takes the untyped road for now."""
     raise NotTyped("forward mode")

@@ -1,4 +1,5 @@
-"""Cotangents of the parameters as the gradient that the user gets: same types, same structure, no shared memory."""
+"""Cotangents of the parameters as the gradient that the user gets: same types, same structure, no shared
+memory."""
 
 from __future__ import annotations
 
