@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.backends.python.entry import reverse_entry
 from tapeless.errors import NotScalarError, StructureError
 from tapeless.frontend.lower import lower
 from tapeless.program.printer import show
 from tapeless.rules.spaces import space_of
+from tapeless.runtime.calls import CALLABLE_TYPES
+from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import deep_recursion
 from tapeless.runtime.structure import cast_leaf, check_tangent, fill_in, outputs_of, pair_up, plan_of, result_tangent
 from tapeless.runtime.tracebacks import user_frames_only
+from tapeless.specialise.types import NotTyped
 
 Argnums = int | str | Sequence[int | str]
 
@@ -32,24 +36,127 @@ class Transformed:
     def __reduce__(self) -> Any:
         return type(self), (self.fun, self.argnums, self.has_aux)
 
-    def typed_entry(self, args: Any, kwargs: Any) -> Any:
-        """The typed program for these arguments, or None if it takes the untyped road."""
-        return None
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} of {getattr(self.fun, '__qualname__', self.fun)}>"
 
 
-class Grad(Transformed):
+class Gradient(Transformed):
+    """What `grad` and `value_and_grad` return.
+
+    A call takes the typed road where the program can be specialised for its arguments, else the untyped one.  The
+    specialised entry that fits checks its own guards, and is made the `__call__` of a class of its own, so that a call of the
+    gradient function goes straight to generated code.
+    """
+
+    with_value = False
+
+    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
+        super().__init__(fun, argnums, has_aux)
+        self.entries: list[Any] = []
+        self.refused: set[Any] = set()
+
+    def __reduce__(self) -> Any:
+        return (ValueAndGrad if self.with_value else Grad), (self.fun, self.argnums, self.has_aux)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.slowly(args, kwargs, None)
+
+    def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], stale: Any) -> Any:
+        """A call that no front entry took: by another entry, by a new one, or by the untyped road."""
+        key = call_key(args, kwargs)
+        if stale is not None and stale.key == key:
+            self.entries = [e for e in self.entries if e is not stale]
+        for entry in self.entries:
+            if entry.key == key and entry is not stale:
+                entry.hits += 1
+                if entry.hits % 16 == 0:
+                    self.to_front(entry)
+                with user_frames_only():
+                    return entry.call(*args, **kwargs)
+        entry = self.typed_entry(args, kwargs)
+        if entry is None:
+            return self.untyped(args, kwargs)
+        with user_frames_only():
+            return entry.call(*args, **kwargs)
+
+    def untyped(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The derivative by the untyped road."""
         value, aux, grads = _value_and_grad(self, args, kwargs)
+        if self.with_value:
+            return ((value, aux), grads) if self.has_aux else (value, grads)
         return (grads, aux) if self.has_aux else grads
 
+    def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The entry whose guards accept these arguments, specialised now if need be; None for the untyped road."""
+        key = call_key(args, kwargs)
+        for entry in self.entries:
+            if entry.key == key:
+                return entry
+        if key in self.refused:
+            return None
+        where = _positions(self.fun, self.argnums, args, kwargs)
+        nums = tuple(w for w in where if isinstance(w, int))
+        if len(nums) != len(where):
+            return None
+        many = isinstance(self.argnums, (tuple, list))
+        try:
+            entry = reverse_entry(
+                self.fun, args, kwargs, nums if many else nums[0], with_value=self.with_value, has_aux=self.has_aux
+            )
+        except NotTyped:
+            self.refused.add(key)
+            return None
+        entry.key, entry.hits = key, 0
+        entry.miss = functools.partial(respecialise, self, entry)
+        self.entries = [*self.entries, entry]
+        self.to_front(entry)
+        return entry
 
-class ValueAndGrad(Transformed):
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        value, aux, grads = _value_and_grad(self, args, kwargs)
-        return ((value, aux), grads) if self.has_aux else (value, grads)
+    def to_front(self, entry: Any) -> None:
+        """Let calls of this gradient function go straight to an entry."""
+        base = ValueAndGrad if self.with_value else Grad
+        self.__class__ = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})  # type: ignore[assignment]
+
+
+def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
+    """The guards of an entry have refused a call."""
+    return gradient.slowly(args, {}, entry)
+
+
+def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a specialisation depends on: the types of the arguments, in depth."""
+    return tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
+
+
+def _key(x: Any) -> Any:
+    kind = type(x)
+    if kind is np.ndarray:
+        return kind, x.dtype, x.ndim
+    if kind in (tuple, list) or isinstance(x, tuple):
+        return kind, len(x) if isinstance(x, tuple) else 0, tuple({_key(e): None for e in x} if kind is list else [_key(e) for e in x])
+    if kind is dict:
+        return kind, tuple((k, _key(v)) for k, v in x.items())
+    return kind
+
+
+class Grad(Gradient):
+    """What `grad` returns."""
+
+
+class ValueAndGrad(Gradient):
+    """What `value_and_grad` returns."""
+
+    with_value = True
+
+
+def _gradient_in_run(run: Any, f: Gradient, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """A gradient function called by a program that is itself being differentiated."""
+    for name, t in kts.items():
+        run.put(kw, name, t)
+    return run.enter(Gradient.untyped, (f, args, kw), (None, tuple_tangent(ts), None))
+
+
+CALLABLE_TYPES[Gradient] = _gradient_in_run
 
 
 def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -247,7 +354,7 @@ def source(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     from tapeless.autodiff.dual import dual_of
 
     inner = fun.fun if isinstance(fun, Transformed) else fun
-    entry = fun.typed_entry(args, kwargs) if isinstance(fun, Transformed) else None
+    entry = fun.typed_entry(args, kwargs) if isinstance(fun, Gradient) else None
     if entry is not None:
         return str(entry.source)
     return dual_of(inspect.unwrap(inner)).text  # type: ignore[arg-type]
