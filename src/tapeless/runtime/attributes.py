@@ -55,7 +55,7 @@ class Attributes(Operators):
         if how is functools.cached_property and name not in x.__dict__:
             value, t = self.call(found.func, (x,), (None,))
             x.__dict__[name] = value
-            self.put(x, name, t)
+            self.put_attribute(x, name, t)
             return value, t
         get = getattr(how, "__get__", None)
         if type(get) is FunctionType and not (
@@ -73,18 +73,16 @@ class Attributes(Operators):
             self.share_dict(x, value)
         if self.slots and name == "gi_frame":
             return value, None
-        m = self.mirrors.get(id(x))
-        if m is not None and type(m.data) is dict:
-            t = m.data.get(name)
-            if t is not None or not self.class_stores:
-                return value, t
+        t = self.look_attribute(x, name)
+        if t is not None or not self.class_stores:
+            return value, t
         if self.class_stores and name not in getattr(x, "__dict__", ()):
             return value, self.class_tangent(kind, name)
         return value, None
 
     def share_dict(self, x: Any, attributes: dict[str, Any]) -> None:
         """An object's `__dict__` and the object have one mirror."""
-        data = self.dict_mirror(x)
+        data = self.attributes_mirror(x)
         if id(attributes) not in self.mirrors:
             self.mirrors[id(attributes)] = Mirror(attributes, data)
 
@@ -145,7 +143,7 @@ class Attributes(Operators):
             else:
                 self.put(value, "__self__", dx)
             return value, None
-        return value, self.look(x, name)
+        return value, self.look_attribute(x, name)
 
     # ---- stores
 
@@ -178,7 +176,7 @@ class Attributes(Operators):
         if isinstance(x, type):
             setattr(x, name, value)
             self.class_stores = self.class_stores or t is not None
-            self.put(x, name, t)
+            self.put_attribute(x, name, t)
             return
         if isinstance(x, ModuleType):
             setattr(x, name, value)
@@ -192,7 +190,7 @@ class Attributes(Operators):
             object.__setattr__(x, name, value)
         if t is not None and type(found) is GetSetDescriptorType and name != "args":
             self.untracked(f"attribute {name!r} of {kind.__name__}")
-        self.put(x, name, t)
+        self.put_attribute(x, name, t)
 
     def delattr(self, x: Any, name: str) -> None:
         kind = type(x)
@@ -204,7 +202,7 @@ class Attributes(Operators):
             self.call(found.fdel, (x,), (None,))
         else:
             delattr(x, name)
-            self.put(x.__dict__ if isinstance(x, ModuleType) else x, name, None)
+            self.put(x.__dict__, name, None) if isinstance(x, ModuleType) else self.put_attribute(x, name, None)
 
     # given by other parts of a run
     def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:

@@ -395,7 +395,11 @@ class Calls(Items):
                 self.overwrite(out, (), None)
             return value, None
         for a in args:
-            if type(a) not in _KNOWN_ARGUMENTS:
+            kind = type(a)
+            if kind not in _KNOWN_ARGUMENTS or ((kind is list or kind is tuple) and not _KNOWN_ARGUMENTS.issuperset(map(type, a))):
+                override = self.override(f, args, ts, kw, kts)
+                if override is not None:
+                    return override
                 args, ts = self.known_arguments(f, args, ts)
                 break
         targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
@@ -421,6 +425,25 @@ class Calls(Items):
         else:
             t = self.derive(rule, y, args, kw, targs, tkw)
         return self.give(y, t, args)
+
+    def override(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
+        """A NumPy function of an object that overrides it in Python (`__array_ufunc__`, `__array_function__`)."""
+        ufunc = type(f) is np.ufunc
+        if not ufunc and type(f) is not _DISPATCHER:
+            return None
+        name = "__array_ufunc__" if ufunc else "__array_function__"
+        for x in args:
+            for e in x if type(x) in (list, tuple) else (x,):
+                method = getattr(type(e), name, None)
+                if type(method) is FunctionType:
+                    if ufunc:
+                        return self.call(method, (e, f, "__call__", *args), (None, None, None, *ts), kw, kts)
+                    types_ = tuple({type(a) for a in args})
+                    named = dict(kw)
+                    for k, t in (kts or {}).items():
+                        self.put(named, k, t)
+                    return self.call(method, (e, f, types_, tuple(args), named), (None, None, None, tuple_tangent(ts), None))
+        return None
 
     def known_arguments(self, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         """Arguments as rules take them: what active values hide in becomes a list, a number or an array first."""

@@ -878,6 +878,8 @@ def _through(run: Any, f: Any, method_name: str, args: Any, ts: Any, kw: Any = N
     """A builtin that asks a special method: the Python method if there is one, else the rule."""
     from tapeless.rules import lookup
 
+    if not args and not kw:
+        return f(), None
     method = getattr(type(args[0]), method_name, None) if args else None
     if hasattr(method, "__code__"):
         return run.call(method, args, ts, kw, kts)  # type: ignore[no-any-return]

@@ -102,6 +102,10 @@ class Reverse(Run):
 
     def create(self, base: Any, t: Any, a: Any) -> None:
         m = self.new_array(base, None)
+        if a is not base and overlaps_itself(a):  # a broadcast: the element that is repeated, once
+            first = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in a.strides])
+            a = a[first]
+            t = self.record.gather(first, t, a)
         if a is base or (a.shape == base.shape and a.strides == base.strides):
             m.value = t
         else:

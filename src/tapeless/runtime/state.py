@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Iterable
 from types import CellType
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from tapeless.runtime.mirrors import ATOMS, ArrayMirror, Mirror, Slot, has_tangent, owner, references
+
+
+_CONTAINERS = (list, dict, set, frozenset, tuple, deque)
 
 
 class ArrayRef(weakref.ref):  # type: ignore[type-arg]
@@ -75,6 +79,28 @@ class State:
         """The companion of one key of a dict-like mirror."""
         m = self.mirrors.get(id(x))
         return None if m is None else m.data.get(key)
+
+    def attributes_mirror(self, x: Any) -> dict[Any, Any]:
+        """The companions of an object's attributes; those of a container's items are kept apart."""
+        if not isinstance(x, _CONTAINERS):
+            return self.dict_mirror(x)
+        m = self.mirrors.get(-id(x))
+        if m is None:
+            m = self.mirrors[-id(x)] = Mirror(x, {})
+        data: dict[Any, Any] = m.data
+        return data
+
+    def put_attribute(self, x: Any, name: str, t: Any) -> None:
+        """Set the companion of an attribute."""
+        if not isinstance(x, _CONTAINERS):
+            self.put(x, name, t)
+        elif t is not None or -id(x) in self.mirrors:
+            self.attributes_mirror(x)[name] = t
+
+    def look_attribute(self, x: Any, name: str) -> Any:
+        """The companion of an attribute."""
+        m = self.mirrors.get(-id(x) if isinstance(x, _CONTAINERS) else id(x))
+        return None if m is None or type(m.data) is not dict else m.data.get(name)
 
     # ---- cells and globals
 
@@ -149,6 +175,9 @@ class State:
                 continue
             seen.add(key)
             m = mirrors.get(key)
+            if m is not None and has_tangent(m.data):
+                return True
+            m = mirrors.get(-key)
             if m is not None and has_tangent(m.data):
                 return True
             if key in slots and slots[key].ref() is x:
