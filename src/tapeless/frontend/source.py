@@ -9,6 +9,7 @@ import sys
 from types import CodeType
 
 from tapeless.errors import SourceUnavailableError
+from tapeless.frontend.bytecode import function_from_bytecode
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.GeneratorExp
 
@@ -21,26 +22,29 @@ _trees: dict[tuple[str, int], dict[tuple[str, int], list[FunctionNode]]] = {}
 def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> FunctionNode:
     """The syntax tree of the function that `code` belongs to.
 
-    Raises `SourceUnavailableError` when the source cannot be read or no longer matches the code object.
+    Where no source is found it is rebuilt from simple bytecode, else this raises `SourceUnavailableError`.
     """
     generated = GENERATED.get(code)
     if generated is not None:
         return generated
     index = _index(code.co_filename, module_globals)
+    candidates = [] if index is None else index.get((code.co_name, code.co_firstlineno), [])
+    if len(candidates) > 1:
+        candidates = _innermost(code, candidates)
+    if len(candidates) == 1:
+        return candidates[0]
+    rebuilt = function_from_bytecode(code)
+    if rebuilt is not None:
+        return rebuilt
     if index is None:
         raise SourceUnavailableError(
             f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a "
             "file or a notebook cell, give a rule with tapeless.jvp_rule, or declare it constant"
         )
-    candidates = index.get((code.co_name, code.co_firstlineno), [])
-    if len(candidates) > 1:
-        candidates = _innermost(code, candidates)
-    if len(candidates) != 1:
-        raise SourceUnavailableError(
-            f"the source of {code.co_qualname!r} is not found at {code.co_filename}:{code.co_firstlineno}: "
-            "the file has changed since it was imported, or two functions cannot be told apart"
-        )
-    return candidates[0]
+    raise SourceUnavailableError(
+        f"the source of {code.co_qualname!r} is not found at {code.co_filename}:{code.co_firstlineno}: "
+        "the file has changed since it was imported, or two functions cannot be told apart"
+    )
 
 
 def _index(
