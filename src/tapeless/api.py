@@ -128,14 +128,18 @@ def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
 
 
-def _key(x: Any) -> Any:
+def _key(x: Any, depth: int = 0) -> Any:
     kind = type(x)
     if kind is np.ndarray:
         return kind, x.dtype, x.ndim
-    if kind in (tuple, list) or isinstance(x, tuple):
-        return kind, len(x) if isinstance(x, tuple) else 0, tuple({_key(e): None for e in x} if kind is list else [_key(e) for e in x])
+    if depth > 8:  # deeper than any program is specialised for, or a cycle
+        return kind
+    if isinstance(x, tuple):
+        return kind, *[_key(e, depth + 1) for e in x]
+    if kind is list:
+        return kind, *{_key(e, depth + 1): None for e in x}
     if kind is dict:
-        return kind, tuple((k, _key(v)) for k, v in x.items())
+        return kind, *[(k, _key(v, depth + 1)) for k, v in x.items()]
     return kind
 
 

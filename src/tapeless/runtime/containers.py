@@ -255,7 +255,8 @@ def _plain_method(method: Any) -> Any:
 
 for _method in (list.index, tuple.index, list.count, tuple.count, deque.index, deque.count, list.__len__, dict.__len__,
                 dict.keys, dict.__contains__, set.__contains__, list.__contains__, OrderedDict.keys, OrderedDict.move_to_end,
-                set.isdisjoint, set.issubset, set.issuperset, dict.__len__, tuple.__len__, set.__len__):
+                set.isdisjoint, set.issubset, set.issuperset, frozenset.isdisjoint, frozenset.issubset, frozenset.issuperset,
+                frozenset.__contains__, frozenset.__len__, dict.__len__, tuple.__len__, set.__len__):
     HANDLERS[_method] = _plain_method(_method)
 
 
