@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import dis
 import functools
-import inspect
-import operator
 import sys
 import types
 import weakref
@@ -22,32 +19,13 @@ from tapeless.errors import MissingRuleError, SourceUnavailableError, UntrackedM
 from tapeless.rules import lookup, tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.attributes import on_class
-from tapeless.runtime.construct import INERT_MODULES, Construct
+from tapeless.runtime.construct import Construct
 from tapeless.runtime.items import nones, tuple_tangent
+from tapeless.runtime.known import ACCELERATORS, CALLABLE_TYPES, HANDLERS, INERT_MODULES, TEXT_MODULES, TWINS
 from tapeless.runtime.mirrors import ATOMS, Slot, owner
 from tapeless.runtime.operators import BINARY, UNARY
 
-#: callable -> handler(run, args, tangents, keywords, keyword tangents) -> (value, companion)
-HANDLERS: dict[Any, Any] = {}
-#: C function -> a Python function that does the same and is opened in its place
-TWINS: dict[Any, FunctionType] = {}
-#: name of a C accelerator -> what registers the twins of its functions, when one is first needed
-ACCELERATORS: dict[str, Any] = {}
-#: type of a callable object -> handler(run, object, args, tangents, keywords, keyword tangents)
-CALLABLE_TYPES: dict[type, Any] = {}
-#: modules whose functions are run as they are: they make text, look at types, or talk to the system
-INERT_MODULES = frozenset(
-    "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref threading contextvars time "
-    "datetime locale string traceback linecache tokenize sys io tempfile shutil subprocess platform sysconfig importlib "
-    "importlib._bootstrap importlib._bootstrap_external textwrap pprint reprlib types _weakrefset codecs json.encoder "
-    "numpy._core.arrayprint numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
-    "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils numpy._utils._inspect "
-    "typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ scipy._lib.deprecation rich".split()
-)
-#: those of them whose results are text or nothing at all, whatever they are given
-TEXT_MODULES = frozenset("warnings logging traceback pprint reprlib textwrap string re linecache json".split())
 _DISPATCHER = type(np.mean)
-_FACTORY = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]
 _LRU = type(functools.lru_cache(lambda: None))
 _MAKERS = (BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, np.ufunc)
 
@@ -631,4 +609,4 @@ def _name(f: Any) -> str:
     return f"{module}.{name}" if module and module != "builtins" else str(name)
 
 
-__all__ = ["CALLABLE_TYPES", "HANDLERS", "TWINS", "Calls", "operator"]
+__all__ = ["ACCELERATORS", "CALLABLE_TYPES", "HANDLERS", "TWINS", "Calls"]

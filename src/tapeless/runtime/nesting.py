@@ -17,7 +17,8 @@ from tapeless.autodiff.dual import dual_of
 from tapeless.frontend.lower import lower
 from tapeless.rules import lookup
 from tapeless.rules.spaces import space_of
-from tapeless.runtime.calls import HANDLERS, Calls, build_class, cell_read_by, may_warn, needs_result
+from tapeless.runtime.calls import HANDLERS, Calls, may_warn, needs_result
+from tapeless.runtime.construct import build_class, cell_read_by
 from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_address, owner
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.state import ArrayRef, State

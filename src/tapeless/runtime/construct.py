@@ -1,0 +1,199 @@
+"""Objects and classes: what happens when a class is called, and when one is made."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import dis
+import inspect
+import sys
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import lookup
+from tapeless.runtime.items import Items, tuple_tangent
+from tapeless.runtime.known import HANDLERS, INERT_MODULES
+
+_FACTORY = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]
+
+
+class Construct(Items):
+    """`construct`, `make_function`, `make_class` and what they need."""
+
+    # ---- classes
+
+    def construct(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        meta_call = type(cls).__call__
+        if type(meta_call) is FunctionType and type(cls).__module__ not in INERT_MODULES:
+            return self.call(meta_call, (cls, *args), (None, *ts), kw, kts)
+        new, init = cls.__new__, cls.__init__
+        python_init = type(init) is FunctionType
+        if type(cls) is not type and type(meta_call) is FunctionType:
+            self.snapshots.clear()
+            return cls(*args, **kw), None
+        if new is object.__new__:
+            if not python_init:
+                return cls(*args, **kw), None
+            if inspect.isabstract(cls):
+                cls()
+            obj = object.__new__(cls)
+            self.call(init, (obj, *args), (None, *ts), kw, kts)
+            return obj, None
+        if type(new) is FunctionType:
+            if issubclass(cls, tuple) and hasattr(cls, "_fields") and new.__code__.co_filename.startswith("<"):
+                return self.named_tuple(cls, args, ts, kw, kts)
+            obj, t = self.call(new, (cls, *args), (None, *ts), kw, kts)
+            if isinstance(obj, cls) and type(type(obj).__init__) is FunctionType:
+                self.call(type(obj).__init__, (obj, *args), (t, *ts), kw, kts)
+            return obj, t
+        if issubclass(cls, BaseException):
+            obj = cls.__new__(cls, *args, **kw)
+            self.put(obj, "args", tuple_tangent(ts))
+            if python_init:
+                self.call(init, (obj, *args), (None, *ts), kw, kts)
+            else:
+                init(obj, *args, **kw)
+                if issubclass(cls, StopIteration) and ts:
+                    self.put(obj, "value", ts[0])
+            return obj, None
+        for base in cls.__mro__:
+            handler = HANDLERS.get(base)
+            if handler is not None and base is not object:
+                return self.construct_builtin(cls, base, handler, args, ts, kw, kts)
+            if base in (float, complex) or base.__module__ == "numpy" and issubclass(base, np.generic):
+                rule = lookup(base)
+                if rule is not None:
+                    return self.primitive(rule, cls, args, ts, kw, kts)
+        if python_init and not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
+            obj = cls.__new__(cls, *args, **kw)
+            self.call(init, (obj, *args), (None, *ts), kw, kts)
+            return obj, None
+        return self.foreign(cls, args, ts, kw, kts)
+
+    def new_object(self, base: type, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """`base.__new__(cls, …)` of a class that is not written in Python."""
+        cls = args[0]
+        if issubclass(base, BaseException):
+            obj = base.__new__(*args, **kw)
+            self.put(obj, "args", tuple_tangent(ts[1:]))
+            return obj, None
+        if base in (float, complex) or issubclass(base, np.generic):
+            rule = lookup(base)
+            if rule is not None and not kw and len(args) == 2:
+                y = base.__new__(*args)
+                return y, self.derive(rule, y, args[1:], {}, (self.tangent_of(args[1], ts[1]),), {})
+        if base in (object, list, dict, set, type):
+            return base.__new__(*args, **kw), None
+        del cls
+        return self.foreign(base.__new__, args, ts, kw, kts)
+
+    def construct_builtin(self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """An instance of a subclass of a builtin container."""
+        if issubclass(base, (tuple, frozenset)):
+            made, t = handler(self, args, ts, kw, kts)
+            obj = base.__new__(cls, made)
+            if isinstance(obj, cls) and type(cls.__init__) is FunctionType:
+                self.call(cls.__init__, (obj, *args), (t, *ts), kw, kts)
+            return obj, t
+        obj = base.__new__(cls)
+        if type(cls.__init__) is FunctionType:
+            self.call(cls.__init__, (obj, *args), (None, *ts), kw, kts)
+        else:
+            self.call(base.__init__, (obj, *args), (None, *ts), kw, kts)
+        return obj, None
+
+    def named_tuple(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        value = cls(*args, **kw)
+        found = list(ts) + [None] * (len(cls._fields) - len(ts))
+        for name, t in kts.items():
+            found[cls._fields.index(name)] = t
+        return value, tuple_tangent(found)
+
+    def dataclass_init(self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        """What the `__init__` that `dataclasses` has written does."""
+        obj = args[0]
+        values, tangents = self.bind(init, args, ts, kw, kts)
+        names = init.__code__.co_varnames[: len(values)]
+        given = {n: (v, t) for n, v, t in zip(names, values, tangents, strict=True)}
+        frozen = cls.__dataclass_params__.frozen
+        extra: list[tuple[Any, Any]] = []
+        for name, spec in cls.__dataclass_fields__.items():
+            is_initvar = spec._field_type is dataclasses._FIELD_INITVAR  # type: ignore[attr-defined]
+            if spec._field_type is dataclasses._FIELD_CLASSVAR:  # type: ignore[attr-defined]
+                continue
+            if spec.init and name in given and given[name][0] is not _FACTORY:
+                value, t = given[name]
+            elif spec.default_factory is not dataclasses.MISSING:
+                value, t = self.call(spec.default_factory, (), ())
+            elif spec.default is not dataclasses.MISSING:
+                if not spec.init:
+                    continue
+                value, t = spec.default, None
+            else:
+                continue
+            if is_initvar:
+                extra.append((value, t))
+            elif frozen:
+                object.__setattr__(obj, name, value)
+                self.put(obj, name, t)
+            else:
+                self.setattr(obj, name, value, t)
+        if hasattr(obj, "__post_init__"):
+            self.call_method(obj, None, "__post_init__", tuple(v for v, _ in extra), tuple(t for _, t in extra))
+        return None, None
+
+    # ---- functions and classes written inside functions
+
+    def make_function(self, code: Any, module: Any, defaults: Any, kwdefaults: Any, cells: Any, ts: Any, kts: Any) -> Any:
+        f = FunctionType(code, module, code.co_name, defaults or None, cells)
+        if kwdefaults:
+            f.__kwdefaults__ = kwdefaults
+            for name, t in zip(kwdefaults, kts, strict=True):
+                self.put(kwdefaults, name, t)
+        if tuple_tangent(ts) is not None:
+            self.put(f, "__defaults__", tuple(ts))
+        return f
+
+    def make_class(self, code: Any, name: str, around: Any, cells: Any, bases: Any, ts: Any, kw: Any = None, kts: Any = None) -> Any:
+        body = FunctionType(code, around.__globals__, name, None, cells)
+        for cell in cells:
+            if has_cell_tangent(self, cell) and code.co_name and cell_read_by(code, cell, body):
+                self.untracked(f"an attribute of class {name}, computed in the class body,")
+        return build_class(body, name, bases, kw or {})
+
+    def import_(self, module: Any, name: str, names: Any, level: int, leaf: bool) -> Any:
+        found = __import__(name, module, None, names or None, level)
+        if not names:
+            if leaf:
+                for part in name.split(".")[1:]:
+                    found = getattr(found, part)
+            return (found,)
+        values = []
+        for n in names:
+            try:
+                values.append(getattr(found, n))
+            except AttributeError:
+                submodule = sys.modules.get(f"{found.__name__}.{n}")
+                if submodule is None:
+                    raise ImportError(f"cannot import name {n!r} from {found.__name__!r}", name=found.__name__) from None
+                values.append(submodule)
+        return tuple(values)
+
+
+def build_class(body: FunctionType, name: str, bases: Any, kw: Any) -> Any:
+    """A class from the function of its body."""
+    return builtins.__build_class__(body, name, *bases, **kw)
+
+
+def has_cell_tangent(run: Construct, cell: Any) -> bool:
+    return run.look(cell, 0) is not None
+
+
+def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:
+    """Whether a class body itself (not only its methods) reads the cell."""
+    name = code.co_freevars[(body.__closure__ or ()).index(cell)]
+    return any(i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name for i in dis.get_instructions(code))
+
+

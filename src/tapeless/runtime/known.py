@@ -1,0 +1,26 @@
+"""What is known about particular callables: tables that other files fill."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+#: callable -> handler(run, args, tangents, keywords, keyword tangents) -> (value, companion)
+HANDLERS: dict[Any, Any] = {}
+#: C function -> a Python function that does the same and is opened in its place
+TWINS: dict[Any, FunctionType] = {}
+#: name of a C accelerator -> what registers the twins of its functions, when one is first needed
+ACCELERATORS: dict[str, Any] = {}
+#: type of a callable object -> handler(run, object, args, tangents, keywords, keyword tangents)
+CALLABLE_TYPES: dict[type, Any] = {}
+#: modules whose functions are run as they are: they make text, look at types, or talk to the system
+INERT_MODULES = frozenset(
+    "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref threading contextvars time "
+    "datetime locale string traceback linecache tokenize sys io tempfile shutil subprocess platform sysconfig importlib "
+    "importlib._bootstrap importlib._bootstrap_external textwrap pprint reprlib types _weakrefset codecs json.encoder "
+    "numpy._core.arrayprint numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
+    "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils numpy._utils._inspect "
+    "typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ scipy._lib.deprecation rich".split()
+)
+#: those of them whose results are text or nothing at all, whatever they are given
+TEXT_MODULES = frozenset("warnings logging traceback pprint reprlib textwrap string re linecache json".split())
