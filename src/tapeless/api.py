@@ -19,7 +19,14 @@ from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import deep_recursion
-from tapeless.runtime.structure import cast_leaf, check_tangent, fill_in, outputs_of, pair_up, plan_of, result_tangent
+from tapeless.runtime.structure import (
+    check_tangent,
+    fill_in,
+    outputs_of,
+    pair_up,
+    plan_of,
+    result_tangent,
+)
 from tapeless.runtime.tracebacks import user_frames_only
 from tapeless.specialise.types import NotTyped
 
@@ -101,7 +108,12 @@ class Gradient(Transformed):
         many = isinstance(self.argnums, (tuple, list))
         try:
             entry = reverse_entry(
-                self.fun, args, kwargs, nums if many else nums[0], with_value=self.with_value, has_aux=self.has_aux
+                self.fun,
+                args,
+                kwargs,
+                nums if many else nums[0],
+                with_value=self.with_value,
+                has_aux=self.has_aux,
             )
         except NotTyped:
             self.refused.add(key)
@@ -177,7 +189,9 @@ def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     return Grad(fun, argnums, has_aux)
 
 
-def value_and_grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Like `grad`, but the function returned gives `(value, gradient)`.
 
     >>> import tapeless as tl
@@ -198,14 +212,18 @@ def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[s
                 continue
             names = list(inspect.signature(fun).parameters)
             if one not in names:
-                raise TypeError(f"{name_of(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}")
+                raise TypeError(
+                    f"{name_of(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}"
+                )
             one = names.index(one)
         if not -len(args) <= one < len(args):
             names = list(inspect.signature(fun).parameters)
             if 0 <= one < len(names) and names[one] in kwargs:
                 found.append(names[one])
                 continue
-            raise TypeError(f"argnums {one} is out of range: {name_of(fun)} was called with {len(args)} positional arguments")
+            raise TypeError(
+                f"argnums {one} is out of range: {name_of(fun)} was called with {len(args)} positional arguments"
+            )
         found.append(one % len(args) if args else one)
     return found
 
@@ -218,7 +236,9 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
     value, t, aux = lin.value, lin.tangent, None
     if what.has_aux:
         if not isinstance(value, tuple) or len(value) != 2:
-            raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}")
+            raise StructureError(
+                f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}"
+            )
         value, aux = value
         t = None if t is None else t[0]
     space = space_of(value)
@@ -226,7 +246,11 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
         grads = lin.pull([])
     else:
         if space is None or space.shape != () or space.dtype.kind == "c":
-            got = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+            got = (
+                f"an array of shape {value.shape}"
+                if isinstance(value, np.ndarray)
+                else f"a {type(value).__name__}"
+            )
             raise NotScalarError(
                 f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. Sum it, or use "
                 "jacobian, vjp or jvp"
@@ -238,7 +262,13 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _one(space: Any) -> Any:
-    return np.ones((), space.dtype) if space.kind == "array" else space.dtype.type(1) if space.kind == "scalar" else 1.0
+    return (
+        np.ones((), space.dtype)
+        if space.kind == "array"
+        else space.dtype.type(1)
+        if space.kind == "scalar"
+        else 1.0
+    )
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -303,7 +333,9 @@ class LinearMap:
 def transpose(linear_map: LinearMap) -> Pullback:
     """The transpose of a linear map that `linearize` returned: cotangents of the result to a tuple of cotangents."""
     if not isinstance(linear_map, LinearMap):
-        raise TypeError(f"transpose takes the linear map that linearize returns, not a {type(linear_map).__name__}")
+        raise TypeError(
+            f"transpose takes the linear map that linearize returns, not a {type(linear_map).__name__}"
+        )
     return Pullback(linear_map.lin, linear_map.outputs)
 
 
@@ -315,18 +347,26 @@ def _linearized(fun: Any, primals: tuple[Any, ...], what: str) -> Linearized:
     with user_frames_only():
         lin = Linearized(fun, primals, {}, where, what)
     if len(where) != len(primals):
-        lin.plans = [lin.plans[where.index(i)] if i in where else plan_of(x, {}) for i, x in enumerate(primals)]
+        lin.plans = [
+            lin.plans[where.index(i)] if i in where else plan_of(x, {}) for i, x in enumerate(primals)
+        ]
     return lin
 
 
-def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+def jvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> Any:
     """The value, and its derivative in the direction of `tangents` (forward mode).
 
     >>> import tapeless as tl
     >>> tl.jvp(lambda x: x**3, (2.0,), (1.0,))
     (8.0, 12.0)
     """
-    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(primals) != len(tangents):
+    if (
+        not isinstance(primals, (tuple, list))
+        or not isinstance(tangents, (tuple, list))
+        or len(primals) != len(tangents)
+    ):
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
     run = Forward()
     ts = []
@@ -347,7 +387,9 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 
 def _check_aux(fun: Any, value: Any) -> None:
     if not isinstance(value, tuple) or len(value) != 2:
-        raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}")
+        raise StructureError(
+            f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}"
+        )
 
 
 def source(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> str:

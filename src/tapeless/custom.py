@@ -88,7 +88,9 @@ def _hooked(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
     if t is None or not run.reverse:
         return x, ts[0]
     if isinstance(t, list):
-        raise StructureError("gradient_hook takes a number or an array; hook the parts of a container one by one")
+        raise StructureError(
+            "gradient_hook takes a number or an array; hook the parts of a container one by one"
+        )
     value = x.copy() if isinstance(x, np.ndarray) else x
     return run.give(value, run.record.linear(_Hook(hook), (t,), x), ())
 
@@ -202,10 +204,15 @@ def _custom_jvp(run: Any, f: custom_jvp, args: Any, ts: Any, kw: Any, kts: Any) 
     found = [run.tangent_of(x, t) for x, t in zip(args, ts, strict=True)]
     if all(t is None for t in found):
         return f.fun(*args), None
-    filled = tuple(zeros(s) if t is None and (s := space_of(x)) is not None else t for x, t in zip(args, found, strict=True))
+    filled = tuple(
+        zeros(s) if t is None and (s := space_of(x)) is not None else t
+        for x, t in zip(args, found, strict=True)
+    )
     kept = tuple(run.frozen(a) for a in args)
     value, t = f.rule(kept, filled)
-    return run.give(value, t if not isinstance(t, (float, complex, np.generic)) or not run.reverse else None, ())
+    return run.give(
+        value, t if not isinstance(t, (float, complex, np.generic)) or not run.reverse else None, ()
+    )
 
 
 CALLABLE_TYPES[custom_jvp] = _custom_jvp
@@ -261,7 +268,9 @@ class _Backward(Operation):
     def transpose(self, ct: Any, careful: bool = False) -> tuple[Any, ...]:
         cts = self.backward(self.kept, ct)
         if not isinstance(cts, (tuple, list)) or len(cts) != self.count:
-            raise StructureError(f"the backward rule of a custom_vjp must return a tuple of {self.count} cotangents")
+            raise StructureError(
+                f"the backward rule of a custom_vjp must return a tuple of {self.count} cotangents"
+            )
         return tuple(cts[i] for i in self.where)
 
 
@@ -273,7 +282,9 @@ def _custom_vjp(run: Any, f: custom_vjp, args: Any, ts: Any, kw: Any, kts: Any) 
     if all(t is None for t in found):
         return f.fun(*args), None
     if not run.reverse:
-        run.missing_rule(f"{f.fun.__name__} in forward mode (it is a custom_vjp, which has a reverse formula only)")
+        run.missing_rule(
+            f"{f.fun.__name__} in forward mode (it is a custom_vjp, which has a reverse formula only)"
+        )
     value, kept = f.forward(*[run.frozen(a) for a in args])
     where = [i for i, t in enumerate(found) if t is not None]
     op = _Backward(f.backward, kept, where, len(args))

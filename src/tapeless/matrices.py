@@ -53,8 +53,12 @@ def _assemble(value: Any, linear: Any, x: Any, mode: str) -> Any:
     out = space_of(value)
     if out is None:
         if isinstance(value, (tuple, list)):
-            raise StructureError("jacobian needs a function whose result is a number or an array; stack its results")
-        raise StructureError(f"jacobian needs a function whose result is a number or an array, not a {type(value).__name__}")
+            raise StructureError(
+                "jacobian needs a function whose result is a number or an array; stack its results"
+            )
+        raise StructureError(
+            f"jacobian needs a function whose result is a number or an array, not a {type(value).__name__}"
+        )
     n, m = int(np.size(x)), int(np.size(value))
     complex_ = np.iscomplexobj(x) or np.iscomplexobj(value)
     forward = mode == "forward" or (mode == "auto" and (n <= m or complex_))

@@ -18,7 +18,7 @@ from typing import Any
 
 from tapeless.frontend.lower import lower
 from tapeless.frontend.source import GENERATED
-from tapeless.program.ir import Block, Lit, Op, Operand, Program, Var
+from tapeless.program.ir import Block, Op, Operand, Program, Var
 
 _PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
 _INACTIVE = {
@@ -31,7 +31,9 @@ class Dual:
 
     __slots__ = ("binds", "call", "constants", "count", "is_generator", "program", "text")
 
-    def __init__(self, program: Program, text: str, call: Callable[..., Any], constants: tuple[Any, ...]) -> None:
+    def __init__(
+        self, program: Program, text: str, call: Callable[..., Any], constants: tuple[Any, ...]
+    ) -> None:
         self.program, self.text, self.call, self.constants = program, text, call, constants
         self.is_generator = program.is_generator
         self.count = len(program.params)
@@ -53,7 +55,9 @@ def dual_of(function: FunctionType) -> Dual:
         tree = ast.parse(text)
         for node in ast.walk(tree):
             if hasattr(node, "lineno"):
-                line = writer.origin[node.lineno - 1] if node.lineno <= len(writer.origin) else program.firstline
+                line = (
+                    writer.origin[node.lineno - 1] if node.lineno <= len(writer.origin) else program.firstline
+                )
                 node.lineno = line
                 node.end_lineno = line
                 node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
@@ -216,7 +220,9 @@ class Writer:
     def op_tuple(self, op: Op) -> None:
         out = op.outs[0].name
         if any(op.attrs["starred"]):
-            self.give(op, f"\x01tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})")
+            self.give(
+                op, f"\x01tl.spread({op.attrs['starred']}, {self.values(op.args)}, {self.tangents(op.args)})"
+            )
             return
         self.put(f"{out} = {self.values(op.args)}")
         checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
@@ -237,7 +243,9 @@ class Writer:
         checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
         if checks:
             test = " is not None or ".join(checks)
-            self.put(f"if {test} is not None: \x01tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})")
+            self.put(
+                f"if {test} is not None: \x01tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})"
+            )
 
     op_list = _display
     op_set = _display
@@ -280,7 +288,9 @@ class Writer:
         self.give(op, f"\x01tl.getitem({self.both(op.args[0])}, {self.both(op.args[1])})")
 
     def op_setitem(self, op: Op) -> None:
-        self.put(f"\x01tl.setitem({self.value(op.args[0])}, {self.both(op.args[1])}, {self.both(op.args[2])})")
+        self.put(
+            f"\x01tl.setitem({self.value(op.args[0])}, {self.both(op.args[1])}, {self.both(op.args[2])})"
+        )
 
     def op_delitem(self, op: Op) -> None:
         self.put(f"\x01tl.delitem({self.value(op.args[0])}, {self.value(op.args[1])})")
@@ -305,7 +315,9 @@ class Writer:
         out, name = op.outs[0].name, op.attrs["name"]
         self.put(f"{out} = {name}")
         if op.outs[0] in self.active:
-            self.put(f"{out}{self.d} = \x01tl.module_stores and \x01tl.global_tangent(\x01fn.__globals__, {name!r})")
+            self.put(
+                f"{out}{self.d} = \x01tl.module_stores and \x01tl.global_tangent(\x01fn.__globals__, {name!r})"
+            )
 
     def op_store_global(self, op: Op) -> None:
         self.put(f"\x01tl.store_global(\x01fn.__globals__, {op.attrs['name']!r}, {self.both(op.args[0])})")
@@ -342,7 +354,9 @@ class Writer:
 
     def op_call_method(self, op: Op) -> None:
         name = op.attrs["name"]
-        self.give(op, f"\x01tl.call_method({self.both(op.args[0])}, {name!r}, {self.arguments(op.args[1:], op)})")
+        self.give(
+            op, f"\x01tl.call_method({self.both(op.args[0])}, {name!r}, {self.arguments(op.args[1:], op)})"
+        )
 
     def op_function(self, op: Op) -> None:
         a, out = op.attrs, op.outs[0].name
@@ -361,7 +375,9 @@ class Writer:
         n = len(op.args) - a["cells"]
         args, cells = op.args[:n], op.args[n:]
         bases = self.arguments(args, op)
-        self.put(f"{out} = \x01tl.make_class({self.constant(a['code'])}, {a['name']!r}, \x01fn, {self.values(cells)}, {bases})")
+        self.put(
+            f"{out} = \x01tl.make_class({self.constant(a['code'])}, {a['name']!r}, \x01fn, {self.values(cells)}, {bases})"
+        )
 
     def op_import(self, op: Op) -> None:
         a = op.attrs
