@@ -18,7 +18,7 @@ from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
 from tapeless.runtime.modes import Forward
-from tapeless.runtime.nesting import deep_recursion
+from tapeless.runtime.nesting import long_run
 from tapeless.runtime.structure import (
     check_tangent,
     fill_in,
@@ -34,7 +34,7 @@ Argnums = int | str | Sequence[int | str]
 
 
 class Transformed:
-    """A derivative function: called like the function it was made from, whose name and signature it carries."""
+    """A derivative function: called like the function it was made from, with its name and signature."""
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
         functools.update_wrapper(self, fun, updated=())
@@ -50,9 +50,9 @@ class Transformed:
 class Gradient(Transformed):
     """What `grad` and `value_and_grad` return.
 
-    A call takes the typed road where the program can be specialised for its arguments, else the untyped one.  The
-    specialised entry that fits checks its own guards, and is made the `__call__` of a class of its own, so that a call of the
-    gradient function goes straight to generated code.
+    A call takes the typed road where the program can be specialised for its arguments, else the untyped
+    one.  The specialised entry that fits checks its own guards, and is made the `__call__` of a class of its
+    own, so that a call of the gradient function goes straight to generated code.
     """
 
     with_value = False
@@ -94,7 +94,7 @@ class Gradient(Transformed):
         return (grads, aux) if self.has_aux else grads
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The entry whose guards accept these arguments, specialised now if need be; None for the untyped road."""
+        """The entry for these arguments, specialised now if need be; None for the untyped road."""
         key = call_key(args, kwargs)
         for entry in self.entries:
             if entry.key == key:
@@ -178,9 +178,9 @@ CALLABLE_TYPES[Gradient] = _gradient_in_run
 def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function whose result is one real number.
 
-    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them (then a tuple comes
-    back).  The gradient has the shape of the argument.  With `has_aux` the function returns `(value, aux)` and the
-    gradient function `(gradient, aux)`.
+    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them (then
+    a tuple comes back).  The gradient has the shape of the argument.  With `has_aux` the function returns
+    `(value, aux)` and the gradient function `(gradient, aux)`.
 
     >>> import tapeless as tl
     >>> tl.grad(lambda x: x * x)(3.0)
@@ -222,7 +222,8 @@ def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[s
                 found.append(names[one])
                 continue
             raise TypeError(
-                f"argnums {one} is out of range: {name_of(fun)} was called with {len(args)} positional arguments"
+                f"argnums {one} is out of range: "
+                f"{name_of(fun)} was called with {len(args)} positional arguments"
             )
         found.append(one % len(args) if args else one)
     return found
@@ -252,8 +253,8 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
                 else f"a {type(value).__name__}"
             )
             raise NotScalarError(
-                f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. Sum it, or use "
-                "jacobian, vjp or jvp"
+                f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. "
+                "Sum it, or use jacobian, vjp or jvp"
             )
         seed = lin.run.tangent_of(value, t)
         grads = lin.pull([] if seed is None else [(seed, _one(space))])
@@ -303,9 +304,10 @@ class Pullback:
 
 
 def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
-    """The value, and the derivative at this point as a linear map from tangents of the arguments to a tangent of the result.
+    """The value, and the derivative at this point as a linear map.
 
-    The program runs once; the map can be applied to many tangents, and transposed.
+    It maps tangents of the arguments to a tangent of the result.  The program runs once; the map can be applied
+    to many tangents, and transposed.
 
     >>> import tapeless as tl
     >>> y, df = tl.linearize(lambda a, b: a * b, 2.0, 5.0)
@@ -331,7 +333,7 @@ class LinearMap:
 
 
 def transpose(linear_map: LinearMap) -> Pullback:
-    """The transpose of a linear map that `linearize` returned: cotangents of the result to a tuple of cotangents."""
+    """The transpose of a linear map from `linearize`: cotangents of the result to a tuple of cotangents."""
     if not isinstance(linear_map, LinearMap):
         raise TypeError(
             f"transpose takes the linear map that linearize returns, not a {type(linear_map).__name__}"
@@ -376,7 +378,7 @@ def jvp(
             check_differentiable(fun, i, x, plan, "jvp")
             check_tangent(plan, dx, f"the tangent of {argument_name(fun, i)!r}", set())
         ts.append(fill_in(run, plan, dx, False, {}))
-    with user_frames_only(), deep_recursion():
+    with user_frames_only(), long_run():
         value, t = run.call(fun, tuple(primals), tuple(ts))
     run.finish()
     if has_aux:

@@ -21,6 +21,11 @@ class Attributes(Operators):
 
     def getattr(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
         kind = type(x)
+        if kind in self.ordinary and getattr(kind, name, None) is None:  # an attribute of the instance alone
+            attributes = x.__dict__
+            if name in attributes:
+                m = self.mirrors.get(id(x))
+                return attributes[name], None if m is None else m.data.get(name)
         if kind is ModuleType:
             return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
         if isinstance(x, _NUMBERS):
@@ -73,6 +78,8 @@ class Attributes(Operators):
             self.share_dict(x, value)
         if self.slots and name == "gi_frame":
             return value, None
+        if type(value) is not dict and is_ordinary(kind):
+            self.ordinary.add(kind)
         t = self.look_attribute(x, name)
         if t is not None or not self.class_stores:
             return value, t
@@ -188,7 +195,7 @@ class Attributes(Operators):
             setattr(x, name, value)
         else:
             object.__setattr__(x, name, value)
-        if t is not None and type(found) is GetSetDescriptorType and name != "args":
+        if t is not None and type(found) is GetSetDescriptorType and name not in ("args", "__defaults__"):
             self.untracked(f"attribute {name!r} of {kind.__name__}")
         self.put_attribute(x, name, t)
 
@@ -213,6 +220,16 @@ class Attributes(Operators):
 
     def untracked(self, what: str) -> Any:
         raise NotImplementedError
+
+
+def is_ordinary(kind: type) -> bool:
+    """Whether instances keep plain attributes in a `__dict__` and nothing intercepts their look-up."""
+    return (
+        kind.__dictoffset__ != 0
+        and kind.__getattribute__ is object.__getattribute__
+        and not issubclass(kind, (tuple, list, dict, set, frozenset, type, ModuleType, BaseException))
+        and type(kind) is type
+    )
 
 
 def on_class(kind: type, name: str) -> Any:

@@ -13,7 +13,7 @@ from tapeless.runtime import containers as _containers
 from tapeless.runtime import twins as _twins
 from tapeless.runtime.mirrors import dense_size, memory
 from tapeless.runtime.modes import Reverse
-from tapeless.runtime.nesting import deep_recursion
+from tapeless.runtime.nesting import long_run
 from tapeless.runtime.structure import Output, cast_leaf, field, fill_in, gradient, input_lins, plan_of
 from tapeless.runtime.tangent import Tangent
 
@@ -92,7 +92,7 @@ class Linearized:
                 ts[w] = t
             else:
                 kts[w] = t
-        with deep_recursion():
+        with long_run():
             self.value, self.tangent = run.call(fun, args, tuple(ts), kwargs, kts)
         run.finish()
         self.lins = [input_lins(p) for p in self.plans]

@@ -11,6 +11,7 @@ from tapeless.autodiff.linear import Lin, Record
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.rules.spaces import FLOAT
 from tapeless.runtime.run import Run
+from tapeless.runtime.scalars import ScalarRecording
 
 
 class Forward(Run):
@@ -72,7 +73,7 @@ def is_basic(index: Any) -> bool:
     )
 
 
-class Reverse(Run):
+class Reverse(ScalarRecording):
     """Tangents are entries of a record, which is applied or transposed after the run."""
 
     reverse = True
@@ -156,8 +157,8 @@ class Reverse(Run):
         if type(y) is not float and type(y) is not np.float64:
             return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
         if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
-            y = y.item()
-            result, args = np.float64(y), [a.item() if type(a) is np.float64 else a for a in args]
+            result, y = y, y.item()
+            args = [a.item() if type(a) is np.float64 else a for a in args]
         else:
             result = y
         parents: list[int] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import types
 import weakref
 from typing import Any
@@ -40,28 +41,50 @@ def _ndarray(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
 
 
 HANDLERS[np.ndarray] = _ndarray
-for _maker in (types.FunctionType, types.MethodType, types.CellType, types.TracebackType, types.SimpleNamespace, types.MappingProxyType):
-    if _maker is not types.SimpleNamespace:
-        HANDLERS[_maker] = _plainly(_maker)
+for _maker in (types.MethodType, types.CellType, types.TracebackType, types.MappingProxyType):
+    HANDLERS[_maker] = _plainly(_maker)
+
+
+def _function(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """`FunctionType(code, globals, name, defaults, closure)`: defaults may have companions."""
+    f = types.FunctionType(*args, **kw)
+    run.put(f, "__defaults__", ts[3] if len(ts) > 3 else kts.get("argdefs"))
+    return f, None
+
+
+HANDLERS[types.FunctionType] = _function
 for _get in (types.FunctionType.__get__, property.__get__):
     HANDLERS[_get] = _plainly(_get)
 
 
-class deep_recursion:
-    """While derivatives run, Python may recurse deeper: a frame of the program becomes a few."""
+class long_run:
+    """While derivatives run, Python may recurse deeper (a frame of the program becomes a few), and the cyclic garbage
+    collector comes less often: a record is many objects that live until its end, none of them garbage."""
 
     depth = 0
     factor = 12
+    limit = 1000
+    thresholds = (700, 10, 10)
+    lock = threading.Lock()
 
     def __enter__(self) -> None:
-        cls = deep_recursion
-        if cls.depth == 0:
-            cls.limit = sys.getrecursionlimit()  # type: ignore[attr-defined]
-            sys.setrecursionlimit(min(cls.limit * cls.factor, 60_000))  # type: ignore[attr-defined]
-        cls.depth += 1
+        cls = long_run
+        with cls.lock:
+            if cls.depth == 0:
+                cls.limit, cls.thresholds = sys.getrecursionlimit(), gc.get_threshold()
+                sys.setrecursionlimit(min(cls.limit * cls.factor, 60_000))
+                if cls.thresholds[0]:
+                    gc.set_threshold(max(cls.thresholds[0], 50_000), cls.thresholds[1], cls.thresholds[2])
+            cls.depth += 1
 
     def __exit__(self, *error: Any) -> None:
-        cls = deep_recursion
-        cls.depth -= 1
-        if cls.depth == 0:
-            sys.setrecursionlimit(cls.limit)  # type: ignore[attr-defined]
+        cls = long_run
+        with cls.lock:
+            cls.depth -= 1
+            if cls.depth == 0:
+                sys.setrecursionlimit(cls.limit)
+                gc.set_threshold(*cls.thresholds)
+
+
+for _f in (long_run.__enter__, long_run.__exit__):
+    HANDLERS[_f] = _plainly(_f)

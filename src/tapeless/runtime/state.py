@@ -46,6 +46,7 @@ class State:
         self.caches: dict[int, Any] = {}
         self.guarded: dict[int, Any] = {}
         self.opened: dict[Any, Any] = {}
+        self.ordinary: set[type] = set()
         self.key_tangents: dict[int, tuple[Any, dict[Any, Any]]] = {}
 
     # ---- objects
