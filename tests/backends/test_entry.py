@@ -243,3 +243,30 @@ def test_deep_recursion_needs_no_more_frames():
     assert isinstance(namespace["down"], types.FunctionType)
     entry = reverse_entry(namespace["down"], (1.0, 3), {}, 0, with_value=False, has_aux=False)
     assert math.isclose(entry.call(1.0, 800), 0.999**800, rel_tol=1e-9)
+
+
+def test_one_cotangent_for_two_parts_is_copied():
+    def f(params, z):
+        a, b = params
+        return np.sum(a + b) + z * np.sum(b * 0.0)
+
+    params = (np.ones(3), np.zeros(3))
+    (ga, gb), gz = reverse_entry(f, (params, 2.0), {}, (0, 1), with_value=False, has_aux=False).call(
+        params, 2.0
+    )
+    assert not np.shares_memory(ga, gb) and gz == 0.0
+
+
+def test_a_cotangent_that_is_written_into_is_not_shared():
+    def f(x, y):
+        a = np.zeros(3)
+        a += x
+        a[0] = y[0] * 2.0
+        a *= 1.5
+        b = a * y
+        return b.sum()
+
+    x, y = np.array([0.3, 0.4, 0.5]), np.array([1.0, 2.0, 3.0])
+    gx, gy = reverse_entry(f, (x, y), {}, (0, 1), with_value=False, has_aux=False).call(x, y)
+    np.testing.assert_allclose(gx, [0.0, 3.0, 4.5])
+    np.testing.assert_allclose(gy, [1.5 * 2.0 * 2.0, 0.6, 0.75])

@@ -8,14 +8,29 @@ import numpy as np
 
 from tapeless.rules import Linear
 
+ndarray = np.ndarray
+
+
+def split(ct: Any, arrays: Any, axis: int = 0) -> Any:
+    """The parts of the cotangent of `np.concatenate(arrays, axis)`."""
+    out = []
+    axis %= ct.ndim
+    lead = (slice(None),) * axis
+    start = 0
+    for a in arrays:
+        stop = start + a.shape[axis]
+        out.append(ct[(*lead, slice(start, stop))])
+        start = stop
+    return out
+
 
 def unbroadcast(ct: Any, like: Any) -> Any:
     """The cotangent `ct` summed over the axes along which `like` was broadcast."""
     shape = like.shape
-    if ct.__class__ is not np.ndarray:
+    if ct.__class__ is not ndarray:
         return np.full(shape, ct, like.dtype)
     if ct.shape == shape:
-        return ct if ct.dtype == like.dtype else ct.astype(like.dtype)
+        return ct if ct.dtype is like.dtype else ct.astype(like.dtype, copy=False)
     extra = ct.ndim - len(shape)
     if extra > 0:
         ct = ct.sum(axis=tuple(range(extra)))

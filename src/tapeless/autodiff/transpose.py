@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.autodiff import adjoints
 from tapeless.autodiff.adjoints import unbroadcast
 from tapeless.autodiff.builder import Builder, Careful, typed
 from tapeless.autodiff.control import leaves
@@ -21,7 +22,7 @@ from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
 from tapeless.autodiff.stores import Stores
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
-from tapeless.specialise.types import INT, Array, List, NotTyped, Scalar
+from tapeless.specialise.types import INT, Array, List, NotTyped, Scalar, Tuple
 
 
 class Transpose(Stores):
@@ -188,6 +189,8 @@ class Transpose(Stores):
         for t in node.terms:
             if t.x is not out:
                 value, sign, fresh = self.contribution(t, out)
+                if keep and out.mutable and isinstance(t.x.type, Array):
+                    value, fresh = self.b.call(np.array, (value,), t.x.type), True  # `out` will be written into
                 self.add(t.x, value, sign, fresh)
         if own and not keep:
             values = [self.contribution(t, out) for t in own]
@@ -212,7 +215,7 @@ class Transpose(Stores):
         ct: Operand = self.bar(out)
         x = t.x
         if t.form is not None:
-            return self.form(t.form, ct, x), t.sign, True
+            return self.form(t.form, ct, x), t.sign, False  # a rule may hand back what it was given
         fresh = False
         value = ct
         if t.mul is not None:
@@ -463,7 +466,18 @@ class Transpose(Stores):
         self.live.discard(node.out)
         values = [self.bar(node.out), *(self.expr(e) for e in node.args)]
         names = node.keywords
-        nest: Operand = self.b.call(node.rule.transpose, tuple(values), node.type, names)
+        axis = values[2] if len(values) > 2 else Lit(0)
+        whole_arrays = isinstance(node.type, Tuple) and all(isinstance(e, Array) for e in node.type.elems)
+        quick = (
+            node.rule.function is np.concatenate
+            and whole_arrays
+            and len(values) <= 3
+            and names in ((), ("axis",))
+            and isinstance(axis, Lit)
+            and type(axis.value) is int
+        )
+        fn = adjoints.split if quick else node.rule.transpose
+        nest: Operand = self.b.call(fn, tuple(values), node.type, names)
         held = Var(self.plan.fresh("parts"), node.type)
         self.b.op("copy", (nest,), held)
         whole = self.leafed(node.args[0])
@@ -478,7 +492,7 @@ class Transpose(Stores):
             value: Operand = part
             if isinstance(cell.type, Scalar):
                 value = self.b.call(float, (part,), cell.type, text="float")
-            elif like is not whole:
+            elif like is not whole and (not quick or not isinstance(typed(part), Array) or typed(part) != cell.type):
                 value = self.b.call(unbroadcast, (part, self.b.expr(like)), cell.type)
             self.add(cell, value, fresh=False)
 

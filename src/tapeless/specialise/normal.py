@@ -131,10 +131,10 @@ def propagate(block: Block) -> None:
     for op in block.walk():
         for o in op.outs:
             defs[id(o)] = defs.get(id(o), 0) + 1
-    _propagate(block, defs)
+    _propagate(block, defs, count_uses(block))
 
 
-def _propagate(block: Block, defs: dict[int, int]) -> None:
+def _propagate(block: Block, defs: dict[int, int], total: dict[int, int]) -> None:
     known: dict[int, Var] = {}
     kept: list[Op] = []
     for op in block.ops:
@@ -148,21 +148,23 @@ def _propagate(block: Block, defs: dict[int, int]) -> None:
                 del known[t]  # `stays` has seen that it is not used any more
         if (
             op.kind == "copy" and isinstance(op.args[0], Var) and op.outs[0].name.startswith("_")
-            and defs[id(op.outs[0])] == 1 and stays(block, op)
+            and defs[id(op.outs[0])] == 1 and stays(block, op, total)
         ):  # fmt: skip
             known[id(op.outs[0])] = op.args[0]
             continue
         kept.append(op)
         for inner in op.blocks:
-            _propagate(inner, defs)
+            _propagate(inner, defs, total)
     block.ops[:] = kept
 
 
-def stays(block: Block, copy: Op) -> bool:
+def stays(block: Block, copy: Op, total: dict[int, int]) -> bool:
     """Whether all uses of the copy come in its block before its source is assigned again."""
     temp, source = copy.outs[0], copy.args[0]
     start = next(i for i, op in enumerate(block.ops) if op is copy)
     uses = sum(1 for op in block.walk() for a in op.args if a is temp)
+    if uses != total.get(id(temp), 0):
+        return False
     for op in block.ops[start + 1 :]:
         inner = [op, *(i for b in op.blocks for i in b.walk())]
         used = sum(1 for i in inner for a in i.args if a is temp)

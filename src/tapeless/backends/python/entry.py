@@ -25,6 +25,7 @@ from tapeless.backends.python.results import gradient_source
 from tapeless.errors import TapelessError
 from tapeless.program.ir import Block, Lit, Op, Var
 from tapeless.rules import lookup
+from tapeless.specialise.calls import is_ours
 from tapeless.specialise.infer import specialise
 from tapeless.specialise.types import Array, NotTyped, Scalar, Tuple, differentiable, is_complex, type_of
 from tapeless.specialise.unit import Session, Unit
@@ -68,7 +69,7 @@ class Target:
         nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         if isinstance(f, MethodType) or not isinstance(f, FunctionType):
             raise NotTyped("not a plain function")
-        if lookup(f) is not None or kwargs:
+        if lookup(f) is not None or is_ours(f) or kwargs:
             raise NotTyped("a primitive, or keyword arguments")
         code = f.__code__
         if code.co_flags & 0x0C or code.co_kwonlyargcount:
@@ -224,11 +225,13 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
         bars = [emitter.take((r,))[0].text for r in lin.fused.results]
     else:
         value, bars = _split_body(emitter, target, lin, careful, arrays, guards)
-    result, checks = gradient_source(target, lin, bars, guards, arrays)
+    result, checks, prepare = gradient_source(target, lin, bars, guards, arrays)
     record = _record_text(emitter, lin)
     if checks:
         emitter.write(f"if {checks}:")
         emitter.write(f"    {_targets(bars)} = {careful}({record}, 1.0)")
+    if prepare:
+        emitter.write(prepare)
     if with_value:
         emitter.write(f"return {value}, {result}")
     elif has_aux:

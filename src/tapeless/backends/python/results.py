@@ -26,14 +26,14 @@ def owned_one(a: Any) -> Any:
     return a.copy() if a.base is not None or not a.flags.writeable else a
 
 
-def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arrays: bool) -> tuple[str, str]:
-    """The gradient as an expression in the names `bars`, and a test for NaN in them."""
+def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arrays: bool) -> tuple[str, str, str]:
+    """The gradient as an expression in the names `bars`, a test for NaN in them, and what to do to them first."""
     checks: list[str] = []
     left = list(bars)
-    seen_arrays = 0
+    arrays_found: list[str] = []
+    many = False
 
     def part(kind: Any, cells: Any) -> str:
-        nonlocal seen_arrays
         if isinstance(kind, Tuple):
             inner = [part(k, None if cells is None else cells[i]) for i, k in enumerate(kind.elems)]
             if kind.cls is tuple:
@@ -53,6 +53,9 @@ def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arra
             case Array():
                 dot = guards.own("vdot", CellType(np.vdot))
                 checks.append(f"not {dot}({text}, {text}) >= 0.0")
+                arrays_found.append(text)
+                if many:
+                    return text
                 own = guards.own("owned_one", CellType(owned_one))
                 return f"{own}({text})"
             case List() if isinstance(kind.elem, Scalar):
@@ -67,20 +70,23 @@ def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arra
         return guards.emitter.constant(np.dtype(next(iter(kind.kinds))).type)
 
     by_name = dict(zip((p.name for p in target.unit.program.params), lin.ins, strict=True))
-    order = sorted(target.nums)
-    texts: dict[int, str] = {}
-    for n in order:
-        texts[n] = part(target.kinds[n], by_name[target.params[n]])
-    if len(set(target.nums)) > 1 and sum(1 for n in target.nums if isinstance(target.kinds[n], Array)) > 1:
-        own = guards.own("owned", CellType(owned))
-        if all(isinstance(target.kinds[n], Array) for n in target.nums):
-            inner = ", ".join(_bare(texts[n]) for n in target.nums)
-            return f"{own}({inner})", " or ".join(checks)
-        raise NotTyped("several arrays beside other arguments")
+    many = sum(count_arrays(target.kinds[n]) for n in set(target.nums)) > 1
+    texts = {n: part(target.kinds[n], by_name[target.params[n]]) for n in sorted(set(target.nums))}
+    prepare = ""
+    if many and len(arrays_found) > 1:
+        names = ", ".join(arrays_found)
+        prepare = f"{names} = {guards.own('owned', CellType(owned))}({names})"
+    test = " or ".join(checks)
     if target.single:
-        return texts[target.nums[0]], " or ".join(checks)
+        return texts[target.nums[0]], test, prepare
     inner = ", ".join(texts[n] for n in target.nums)
-    return f"({inner}{',' if len(target.nums) == 1 else ''})", " or ".join(checks)
+    return f"({inner}{',' if len(target.nums) == 1 else ''})", test, prepare
+
+
+def count_arrays(kind: Any) -> int:
+    if isinstance(kind, Tuple):
+        return sum(count_arrays(e) for e in kind.elems)
+    return int(isinstance(kind, Array))
 
 
 def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
@@ -107,10 +113,6 @@ def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
     if target.single:
         return done[target.nums[0]]
     return tuple([done[n] for n in target.nums])
-
-
-def _bare(text: str) -> str:
-    return text[text.index("(") + 1 : -1] if text.startswith("owned_one") else text
 
 
 def has_nan(values: list[float]) -> bool:
