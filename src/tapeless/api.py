@@ -178,9 +178,9 @@ CALLABLE_TYPES[Gradient] = _gradient_in_run
 def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function whose result is one real number.
 
-    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them (then
-    a tuple comes back).  The gradient has the shape of the argument.  With `has_aux` the function returns
-    `(value, aux)` and the gradient function `(gradient, aux)`.
+    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them
+    (then a tuple comes back).  The gradient has the shape of the argument.  With `has_aux` the function
+    returns `(value, aux)` and the gradient function `(gradient, aux)`.
 
     >>> import tapeless as tl
     >>> tl.grad(lambda x: x * x)(3.0)
@@ -306,8 +306,8 @@ class Pullback:
 def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
     """The value, and the derivative at this point as a linear map.
 
-    It maps tangents of the arguments to a tangent of the result.  The program runs once; the map can be applied
-    to many tangents, and transposed.
+    It maps tangents of the arguments to a tangent of the result.  The program runs once; the map can be
+    applied to many tangents, and transposed.
 
     >>> import tapeless as tl
     >>> y, df = tl.linearize(lambda a, b: a * b, 2.0, 5.0)

@@ -11,26 +11,29 @@ left as it is.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tapeless.runtime.tangent import Tangent
+from tapeless.errors import DerivativeMismatch
+from tapeless.leaves import (
+    Leaf,
+    Vector,
+    copies,
+    described,
+    jacobian_of,
+    leaves_of,
+    pack,
+    pack_like,
+    pack_tangent,
+    unpack,
+)
 
 __all__ = ["DerivativeMismatch", "check_grads", "finite_difference"]
-
-Vector = NDArray[np.float64]
-
-
-class DerivativeMismatch(AssertionError):
-    """A derivative differs from finite differences, or two modes of differentiation from each other."""
 
 
 def finite_difference(
@@ -79,10 +82,10 @@ def finite_difference(
     for asked_for in asked:
         position = _position(f, asked_for, len(args))
         argument = args[position]
-        leaves = _leaves(argument)
+        leaves = leaves_of(argument)
         if not leaves:
             raise TypeError(
-                f"finite_difference: argument {asked_for!r} is {_described(argument)}, with no float, "
+                f"finite_difference: argument {asked_for!r} is {described(argument)}, with no float, "
                 "complex number or array of them inside; pass a float, or choose another with argnums"
             )
         results.append(_jacobian_by(f, args, position, coefficients, step))
@@ -93,22 +96,22 @@ def _jacobian_by(
     f: Callable[..., Any], args: tuple[Any, ...], position: int, coefficients: Vector, step: float | None
 ) -> Any:
     argument = args[position]
-    result = f(*_copies(args))
-    inputs, outputs = _leaves(argument), _leaves(result)
-    start, eps = _pack(inputs), _precision([*inputs, *outputs])
+    result = f(*copies(args))
+    inputs, outputs = leaves_of(argument), leaves_of(result)
+    start, eps = pack(inputs), _precision([*inputs, *outputs])
 
     def along(column: int) -> Callable[[float], Vector]:
         def moved(t: float) -> Vector:
             point = start.copy()
             point[column] += t
-            given = _copies(args)
-            given[position] = _unpack(argument, point)
-            return _pack_like(f(*given), outputs)
+            given = copies(args)
+            given[position] = unpack(argument, point)
+            return pack_like(f(*given), outputs)
 
         return moved
 
     columns = [_derivative(along(i), float(start[i]), coefficients, eps, step)[0] for i in range(start.size)]
-    return _jacobian(result, argument, np.reshape(columns, (start.size, _pack(outputs).size)).T)
+    return jacobian_of(result, argument, np.reshape(columns, (start.size, pack(outputs).size)).T)
 
 
 def check_grads(
@@ -148,17 +151,17 @@ def check_grads(
     unknown = [mode for mode in modes if mode not in ("fwd", "rev")]
     if unknown or not modes:
         raise ValueError(f"check_grads: modes are 'fwd' and 'rev', not {list(modes)!r}")
-    active = [i for i, arg in enumerate(args) if _leaves(arg)]
+    active = [i for i, arg in enumerate(args) if leaves_of(arg)]
     if not active:
         raise TypeError("check_grads: no argument has a float, complex number or array of them inside")
 
     def of_active(*given: Any) -> Any:
-        every = list(_copies(args))
+        every = list(copies(args))
         for i, value in zip(active, given, strict=True):
             every[i] = value
         return f(*every)
 
-    fast = _precision([leaf for arg in args for leaf in _leaves(arg)]) > 1e-12
+    fast = _precision([leaf for arg in args for leaf in leaves_of(arg)]) > 1e-12
     check = _Check(
         rtol=rtol if rtol is not None else (3e-4 if fast else 1e-6),
         atol=atol if atol is not None else (1e-5 if fast else 1e-9),
@@ -184,29 +187,29 @@ class _Check:
             return
         from tapeless import api  # api offers check_grads too
 
-        result = f(*_copies(args))
-        inputs, outputs = _leaves(args), _leaves(result)
-        start = _pack(inputs)
+        result = f(*copies(args))
+        inputs, outputs = leaves_of(args), leaves_of(result)
+        start = pack(inputs)
         direction = self.random.standard_normal(start.size) * _scale(start)
         numeric, error = _derivative(
-            lambda t: _pack_like(f(*_unpack(args, start + t * direction)), outputs),
+            lambda t: pack_like(f(*unpack(args, start + t * direction)), outputs),
             1.0, _coefficients(6), _precision([*inputs, *outputs]), None,
         )  # fmt: skip
-        tangents = _unpack(args, direction, tangent=True)
-        cotangent = self.random.standard_normal(_pack(outputs).size)
-        seed = _unpack(result, cotangent, tangent=True)
+        tangents = unpack(args, direction, tangent=True)
+        cotangent = self.random.standard_normal(pack(outputs).size)
+        seed = unpack(result, cotangent, tangent=True)
         forward: Vector | None = None
 
         if "fwd" in self.modes:
-            value, tangent = api.jvp(f, tuple(_copies(args)), tangents)
+            value, tangent = api.jvp(f, tuple(copies(args)), tangents)
             self.same_value("jvp", value, result, path)
-            forward = _pack_tangent(tangent, result)
+            forward = pack_tangent(tangent, result)
             self.close("the tangent of jvp", forward, numeric, error, path)
             self.run(lambda *xs: api.jvp(f, xs, tangents)[1], args, order - 1, (*path, "jvp"))
         if "rev" in self.modes:
-            value, pullback = api.vjp(f, *_copies(args))
+            value, pullback = api.vjp(f, *copies(args))
             self.same_value("vjp", value, result, path)
-            gradient = _pack_tangent(pullback(seed), args)
+            gradient = pack_tangent(pullback(seed), args)
             got, want = float(gradient @ direction), float(cotangent @ numeric)
             slack = float(np.abs(cotangent) @ error)
             self.close("⟨Jᵀ ȳ, ẋ⟩ by vjp", np.array([got]), np.array([want]), np.array([slack]), path)
@@ -224,7 +227,7 @@ class _Check:
         return " of ".join([*reversed(path), self.function])
 
     def same_value(self, mode: str, value: Any, plain: Any, path: tuple[str, ...]) -> None:
-        got, want = _pack_like(value, _leaves(plain)), _pack(_leaves(plain))
+        got, want = pack_like(value, leaves_of(plain)), pack(leaves_of(plain))
         if not np.array_equal(got, want, equal_nan=True):
             worst = int(np.argmax(got != want))
             raise DerivativeMismatch(
@@ -337,282 +340,10 @@ def _power_of_two(h: float) -> float:
     return math.ldexp(1.0, math.floor(math.log2(h))) if 0.0 < h < math.inf else 1.0
 
 
-# ---- values as vectors of leaves ---------------------------------------------------------------------------
+# ---- the arguments, and what is random ---------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Leaf:
-    path: str
-    value: Any
-
-
-def _leaves(value: Any) -> list[_Leaf]:
-    """The differentiable leaves of a value, in a fixed order, each mutable one once.
-
-    >>> [(leaf.path, leaf.value) for leaf in _leaves({"a": [1.0, 2], "b": (3j, "c")})]
-    [("['a'][0]", 1.0), ("['b'][0]", 3j)]
-    """
-    found: list[_Leaf] = []
-    _collect(value, "", found, set())
-    return found
-
-
-def _collect(value: Any, path: str, found: list[_Leaf], seen: set[int]) -> None:
-    if _is_number(value):
-        found.append(_Leaf(path, value))
-        return
-    children = _children(value)
-    if (children is None and not isinstance(value, np.ndarray)) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if children is None:
-        if value.dtype.kind in "fc":
-            found.append(_Leaf(path, value))
-        return
-    for key, child in children:
-        _collect(child, path + key, found, seen)
-
-
-def _children(value: Any) -> list[tuple[str, Any]] | None:
-    """The parts of a container or object, with how each is reached; None for anything else."""
-    if isinstance(value, tuple | list):
-        names = getattr(value, "_fields", None)
-        keys = [f".{name}" for name in names] if names else [f"[{i}]" for i in range(len(value))]
-        return list(zip(keys, value, strict=True))
-    if isinstance(value, dict):
-        return [(f"[{key!r}]", child) for key, child in value.items()]
-    return [(f".{name}", child) for name, child in fields.items()] if (fields := _fields(value)) else None
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """The attributes of an instance of an ordinary Python class; none for functions, modules and classes."""
-    if isinstance(value, Tangent):
-        return {name: value[name] for name in value}
-    code = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)
-    if isinstance(value, (*code, np.ndarray, np.generic, str, bytes)):
-        return {}
-    names = dict.fromkeys(getattr(value, "__dict__", ()))
-    for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        names.update(dict.fromkeys((slots,) if isinstance(slots, str) else slots))
-    names = {name: None for name in names if not name.startswith("__") and hasattr(value, name)}
-    return {name: getattr(value, name) for name in names}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float | complex | np.floating | np.complexfloating)
-
-
-def _pack(leaves: list[_Leaf]) -> Vector:
-    """The leaves as one vector of reals: a complex number takes two places, so that `@` is Re⟨a, b⟩."""
-    return np.concatenate([_reals(leaf.value) for leaf in leaves]) if leaves else np.zeros(0)
-
-
-def _reals(value: Any) -> Vector:
-    array = np.asarray(value).ravel()
-    if array.dtype.kind == "c":
-        array = np.stack([array.real, array.imag], axis=-1).ravel()
-    return array.astype(np.float64)
-
-
-def _pack_like(value: Any, template: list[_Leaf]) -> Vector:
-    """The leaves of `value`, which must match `template`: the result of another call of the same function."""
-    leaves = _leaves(value)
-    got = [(leaf.path, np.shape(leaf.value)) for leaf in leaves]
-    want = [(leaf.path, np.shape(leaf.value)) for leaf in template]
-    if got != want:
-        raise DerivativeMismatch(f"the result changes its structure from call to call: {want} and {got}")
-    return _pack(leaves)
-
-
-def _unpack(value: Any, vector: Vector, tangent: bool = False) -> Any:
-    """`value` with its leaves taken from `vector`; as a tangent, other leaves are None and objects are dicts.
-
-    >>> _unpack((1.0, [2, 3.0]), np.array([5.0, 6.0]))
-    (5.0, [2, 6.0])
-    >>> _unpack((1.0, [2, 3.0]), np.array([5.0, 6.0]), tangent=True)
-    (5.0, [None, 6.0])
-    """
-    return _Rebuild(tangent, _Reals(vector)).of(value)
-
-
-class _Reals:
-    """Reads a vector of reals leaf by leaf."""
-
-    def __init__(self, vector: Vector) -> None:
-        self.vector, self.at = vector, 0
-
-    def like(self, leaf: Any) -> Any:
-        array = np.asarray(leaf)
-        size = array.size * (2 if array.dtype.kind == "c" else 1)
-        part = self.vector[self.at : self.at + size]
-        self.at += size
-        if array.dtype.kind == "c":
-            part = part[0::2] + 1j * part[1::2]
-        if isinstance(leaf, np.ndarray):
-            return part.astype(leaf.dtype).reshape(leaf.shape)
-        return type(leaf)(part[0])
-
-
-class _Rebuild:
-    """Copies a value with other leaves, keeping what is shared inside it shared."""
-
-    def __init__(self, tangent: bool, leaves: _Reals | None) -> None:
-        self.tangent, self.leaves, self.made = tangent, leaves, dict[int, Any]()
-
-    def of(self, value: Any) -> Any:
-        if _is_number(value):
-            return value if self.leaves is None else self.leaves.like(value)
-        if id(value) in self.made:
-            return self.made[id(value)]
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind in "fc" and self.leaves is not None:
-                made = self.leaves.like(value)
-            else:
-                made = None if self.tangent else value.copy(order="K")
-            self.made[id(value)] = made
-            return made
-        if isinstance(value, tuple):
-            parts = [self.of(child) for child in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        if isinstance(value, list):
-            items: list[Any] = []
-            self.made[id(value)] = items
-            items.extend(self.of(child) for child in value)
-            return items
-        if isinstance(value, dict):
-            entries = {} if self.tangent else copy.copy(value)
-            self.made[id(value)] = entries
-            for key, child in value.items():
-                entries[key] = self.of(child)
-            return entries
-        if fields := _fields(value):
-            fresh: Any = {} if self.tangent else copy.copy(value)
-            if isinstance(value, Tangent) and not self.tangent:
-                fresh = Tangent(type(value).__name__, {})
-            self.made[id(value)] = fresh
-            for name, child in fields.items():
-                part = self.of(child)
-                if self.tangent:
-                    fresh[name] = part
-                elif isinstance(fresh, Tangent):
-                    setattr(fresh, name, part)
-                elif part is not child:
-                    object.__setattr__(fresh, name, part)
-            return fresh
-        return None if self.tangent else value
-
-
-def _copies(args: Sequence[Any]) -> list[Any]:
-    """The arguments, to be overwritten at will; what two of them share, their copies share."""
-    rebuild = _Rebuild(tangent=False, leaves=None)
-    return [rebuild.of(arg) for arg in args]
-
-
-def _pack_tangent(tangent: Any, value: Any) -> Vector:
-    """A tangent of `value` as a vector, in the order of the leaves of `value`."""
-    parts: list[Vector] = []
-    _collect_tangent(tangent, value, "", parts, set())
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def _collect_tangent(tangent: Any, value: Any, path: str, parts: list[Vector], seen: set[int]) -> None:
-    children = _children(value)
-    leaf = _is_number(value) or (isinstance(value, np.ndarray) and value.dtype.kind in "fc")
-    if not leaf and children is None:
-        return
-    if not _is_number(value):
-        if id(value) in seen:
-            return
-        seen.add(id(value))
-    if leaf:
-        if np.shape(tangent) != np.shape(value) or tangent is None:
-            where = path and " at " + path
-            raise DerivativeMismatch(
-                f"the derivative{where} is {_described(tangent)}, and the value {_described(value)}"
-            )
-        if np.asarray(value).dtype.kind == "c":
-            tangent = np.asarray(tangent, dtype=complex)
-        elif np.asarray(tangent).dtype.kind == "c":
-            raise DerivativeMismatch(f"the derivative{path and ' at ' + path} is complex, and the value real")
-        parts.append(_reals(tangent))
-        return
-    for (key, child), part in zip(children or [], _tangent_children(tangent, value), strict=True):
-        _collect_tangent(part, child, path + key, parts, seen)
-
-
-def _tangent_children(tangent: Any, value: Any) -> Iterator[Any]:
-    if isinstance(value, tuple | list):
-        if len(tangent) != len(value):
-            raise DerivativeMismatch(f"a derivative has {len(tangent)} parts, and the value {len(value)}")
-        yield from tangent
-    elif isinstance(value, dict):
-        yield from (tangent[key] for key in value)
-    else:
-        for name in _fields(value):
-            yield tangent[name] if isinstance(tangent, dict | Tangent) else getattr(tangent, name)
-
-
-def _jacobian(result: Any, argument: Any, matrix: Vector) -> Any:
-    """The real matrix of derivatives, in the structure of the argument in each leaf of the result."""
-    if _is_number(result) and not isinstance(result, complex | np.complexfloating):
-        return _unpack(argument, matrix[0], tangent=True)
-    rows = _Rows(matrix)
-    return _Rebuild(tangent=True, leaves=_JacobianLeaves(rows, argument)).of(result)
-
-
-class _Rows:
-    def __init__(self, matrix: Vector) -> None:
-        self.matrix, self.at = matrix, 0
-
-    def take(self, count: int) -> Vector:
-        self.at += count
-        return self.matrix[self.at - count : self.at]
-
-
-class _JacobianLeaves(_Reals):
-    """For each leaf of a result, the derivative by the whole argument."""
-
-    def __init__(self, rows: _Rows, argument: Any) -> None:
-        super().__init__(np.zeros(0))
-        self.rows, self.argument = rows, argument
-
-    def like(self, leaf: Any) -> Any:
-        array = np.asarray(leaf)
-        twice = array.dtype.kind == "c"
-        block: NDArray[Any] = self.rows.take(array.size * (2 if twice else 1))
-        if twice:
-            block = block[0::2] + 1j * block[1::2]
-        return _Rebuild(tangent=True, leaves=_Columns(block, array.shape, twice)).of(self.argument)
-
-
-class _Columns(_Reals):
-    """For each leaf of the argument, its columns of one block of rows."""
-
-    def __init__(self, block: NDArray[Any], shape: tuple[int, ...], twice: bool) -> None:
-        super().__init__(np.zeros(0))
-        self.block, self.shape, self.twice = block, shape, twice
-
-    def like(self, leaf: Any) -> Any:
-        array = np.asarray(leaf)
-        count = array.size * (2 if array.dtype.kind == "c" else 1)
-        part = self.block[:, self.at : self.at + count]
-        self.at += count
-        if array.dtype.kind == "c":
-            if self.twice:
-                raise TypeError(
-                    "finite_difference: a complex result by a complex argument has no single complex "
-                    "derivative: differentiate its .real and .imag, or with respect to real arguments"
-                )
-            part = part[:, 0::2] + 1j * part[:, 1::2]
-        full = part.reshape(self.shape + array.shape)
-        return full if full.shape else full[()]
-
-
-# ---- small helpers -----------------------------------------------------------------------------------------
-
-
-def _precision(leaves: list[_Leaf]) -> float:
+def _precision(leaves: list[Leaf]) -> float:
     """The coarsest machine epsilon among the leaves, never finer than a double's."""
     kinds = [np.asarray(leaf.value).dtype for leaf in leaves]
     return max([float(np.finfo(kind).eps) for kind in kinds] + [float(np.finfo(np.float64).eps)])
@@ -632,9 +363,3 @@ def _position(f: Callable[..., Any], which: int | str, count: int) -> int:
     if not -count <= which < count:
         raise TypeError(f"finite_difference: argnums is {which}, and there are {count} arguments")
     return which % count
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} of shape {value.shape}"
-    return f"{value!r} of type {type(value).__name__}"

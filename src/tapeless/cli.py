@@ -29,6 +29,7 @@ import numpy as np
 
 from tapeless import api, check
 from tapeless.errors import TapelessError
+from tapeless.leaves import leaves_of, pack, pack_tangent, unpack
 
 LINES_SHOWN = 60
 
@@ -217,7 +218,7 @@ def _active(names: list[str], args: tuple[Any, ...], wrt: list[str] | None) -> l
         if missing:
             raise Usage(f"--wrt {missing[0]}: no argument of that name is given")
         return [names.index(name) for name in wrt]
-    active = [i for i, value in enumerate(args) if check._leaves(value)]
+    active = [i for i, value in enumerate(args) if leaves_of(value)]
     return active or list(range(len(args)))
 
 
@@ -366,13 +367,13 @@ def _show(function: Any, args: tuple[Any, ...], full: bool) -> bool:
 
 def _distance(function: Any, args: tuple[Any, ...], gradient: Any) -> float:
     """How far the gradient is from central differences, along one direction if it is large."""
-    leaves = check._leaves(args[0])
-    start, packed = check._pack(leaves), check._pack_tangent(gradient, args[0])
+    leaves = leaves_of(args[0])
+    start, packed = pack(leaves), pack_tangent(gradient, args[0])
     few = start.size < 20
     directions = np.eye(start.size) if few else np.random.default_rng(1).normal(size=(1, start.size))
 
     def along(direction: Any) -> Callable[[float], Any]:
-        return lambda t: float(function(check._unpack(args[0], start + t * direction), *args[1:]))
+        return lambda t: float(function(unpack(args[0], start + t * direction), *args[1:]))
 
     worst = 0.0
     for direction in directions:

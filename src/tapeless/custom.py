@@ -37,7 +37,9 @@ def constant(fun: F) -> F:
 
 
 def stop_gradient(x: T) -> T:
-    """`x` itself, as a constant for every derivative.  Arrays and containers are handed on as copies while differentiating.
+    """`x` itself, as a constant for every derivative.
+
+    Arrays and containers are handed on as copies while differentiating.
 
     >>> import tapeless as tl
     >>> tl.grad(lambda x: x * tl.stop_gradient(x))(3.0)
@@ -59,7 +61,8 @@ HANDLERS[stop_gradient] = _stop
 def gradient_hook(x: T, hook: Callable[[Any], Any]) -> T:
     """`x` itself; in reverse mode its cotangent goes through `hook` on its way back.
 
-    `hook(cotangent)` may look at it and return None, or return another cotangent (clipped, scaled) of the same shape.
+    `hook(cotangent)` may look at it and return None, or return another cotangent (clipped, scaled) of the
+    same shape.
 
     >>> import tapeless as tl
     >>> tl.grad(lambda x: tl.gradient_hook(x, lambda g: min(g, 1.0)) ** 2)(3.0)
@@ -170,7 +173,8 @@ CALLABLE_TYPES[checkpoint] = _checkpointed
 class custom_jvp:
     """A function with a tangent rule of its own, given with `defjvp`.
 
-    The rule takes the tuples of primals and tangents, and returns the value and its tangent; it must be linear in the tangents.
+    The rule takes the tuples of primals and tangents, and returns the value and its tangent; it must be
+    linear in the tangents.
 
     >>> import tapeless as tl
     >>> @tl.custom_jvp
@@ -227,8 +231,8 @@ def _positional(run: Any, fun: Any, args: Any, ts: Any, kw: Any, kts: Any) -> An
 class custom_vjp:
     """A function of which only the reverse formula is known, given with `defvjp(forward, backward)`.
 
-    `forward(*args)` returns the value and what the backward pass needs; `backward(kept, cotangent)` returns a tuple with a
-    cotangent for each argument (None for zero).  Forward mode through it raises.
+    `forward(*args)` returns the value and what the backward pass needs; `backward(kept, cotangent)` returns a
+    tuple with a cotangent for each argument (None for zero).  Forward mode through it raises.
 
     >>> import tapeless as tl
     >>> @tl.custom_vjp
@@ -261,8 +265,8 @@ class _Backward(Operation):
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
         raise MissingRuleError(
-            "forward mode (jvp, linearize applied to tangents) was asked of a custom_vjp function, which has a reverse formula "
-            "only; give a tangent with custom_jvp instead"
+            "forward mode (jvp, linearize applied to tangents) was asked of a custom_vjp function, which has "
+            "a reverse formula only; give a tangent with custom_jvp instead"
         )
 
     def transpose(self, ct: Any, careful: bool = False) -> tuple[Any, ...]:

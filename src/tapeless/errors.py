@@ -91,3 +91,7 @@ class BackendError(TapelessError, TypeError):
     """A backend cannot take the program."""
 
     code = "TL501"
+
+
+class DerivativeMismatch(AssertionError):
+    """A derivative differs from finite differences, or two modes of differentiation from each other."""

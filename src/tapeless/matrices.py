@@ -87,10 +87,10 @@ def _unit(x: Any, k: int) -> Any:
 
 
 def jacobian(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The Jacobian of a function of numbers and arrays, of shape `(*shape of the result, *shape of the argument)`.
+    """The Jacobian of a function of numbers and arrays.
 
-    The program runs once; the linear map is then applied to unit tangents, or its transpose to unit cotangents, whichever
-    are fewer.
+    Its shape is `(*shape of the result, *shape of the argument)`.  The program runs once; the linear map is
+    then applied to unit tangents, or its transpose to unit cotangents, whichever are fewer.
 
     >>> import numpy as np, tapeless as tl
     >>> tl.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))

@@ -1,9 +1,9 @@
 """The Program: one small, structured representation of a Python function.
 
-A `Program` is a tree of blocks of operations in A-normal form: every operand is a variable or a literal, control flow
-is an operation with blocks of its own, and every operation keeps the source line it came from.  Variables are assigned,
-not SSA names: an assignment transposes to "read the cotangent and clear it", so loops, early exits and exceptions need no
-merge nodes, and the printed program keeps the names of the source.
+A `Program` is a tree of blocks of operations in A-normal form: every operand is a variable or a literal,
+control flow is an operation with blocks of its own, and every operation keeps the source line it came from.
+Variables are assigned, not SSA names: an assignment transposes to "read the cotangent and clear it", so
+loops, early exits and exceptions need no merge nodes, and the printed program keeps the names of the source.
 
 Grammar (see `printer` and `parser`):
 
