@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.backends.python.entry import reverse_entry
 from tapeless.errors import NotScalarError, StructureError
 from tapeless.frontend.lower import lower
-from tapeless.program.printer import show
 from tapeless.rules.spaces import space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
@@ -28,7 +26,6 @@ from tapeless.runtime.structure import (
     result_tangent,
 )
 from tapeless.runtime.tracebacks import user_frames_only
-from tapeless.specialise.types import NotTyped
 
 Argnums = int | str | Sequence[int | str]
 
@@ -95,6 +92,9 @@ class Gradient(Transformed):
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The entry for these arguments, specialised now if need be; None for the untyped road."""
+        from tapeless.backends.python.entry import reverse_entry  # imported when first needed: it is half the package
+        from tapeless.specialise.types import NotTyped
+
         key = call_key(args, kwargs)
         for entry in self.entries:
             if entry.key == key:
@@ -414,5 +414,7 @@ def program(fun: Callable[..., Any], *args: Any) -> str:
     >>> import tapeless as tl
     >>> print(tl.program(abs_difference))  # doctest: +SKIP
     """
+    from tapeless.program.printer import show
+
     inner = inspect.unwrap(fun.fun if isinstance(fun, Transformed) else fun)
     return show(lower(inner.__code__, inner.__globals__))
