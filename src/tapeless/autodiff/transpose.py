@@ -190,7 +190,7 @@ class Transpose(Stores):
             if t.x is not out:
                 value, sign, fresh = self.contribution(t, out)
                 if keep and out.mutable and isinstance(t.x.type, Array):
-                    value, fresh = self.b.call(np.array, (value,), t.x.type), True  # `out` will be written into
+                    value, fresh = self.b.call(np.array, (value,), t.x.type), True
                 self.add(t.x, value, sign, fresh)
         if own and not keep:
             values = [self.contribution(t, out) for t in own]
@@ -492,7 +492,7 @@ class Transpose(Stores):
             value: Operand = part
             if isinstance(cell.type, Scalar):
                 value = self.b.call(float, (part,), cell.type, text="float")
-            elif like is not whole and (not quick or not isinstance(typed(part), Array) or typed(part) != cell.type):
+            elif like is not whole and not (quick and typed(part) == cell.type):
                 value = self.b.call(unbroadcast, (part, self.b.expr(like)), cell.type)
             self.add(cell, value, fresh=False)
 

@@ -37,9 +37,10 @@ _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex"
 
 
 def trusted(fn: Any) -> bool:
-    """Whether `fn` may be tried on samples: a primitive of Python, NumPy or SciPy, not something of the user's."""
+    """Whether `fn` may be tried on samples: a primitive of Python or NumPy, not something of the user's."""
     module = getattr(fn, "__module__", None) or ""
-    return isinstance(fn, np.ufunc) or module.split(".")[0] in ("math", "cmath", "builtins", "numpy", "operator", "_operator")
+    known = ("math", "cmath", "builtins", "numpy", "operator", "_operator")
+    return isinstance(fn, np.ufunc) or module.split(".")[0] in known
 
 
 def is_ours(fn: Any) -> bool:

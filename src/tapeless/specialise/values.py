@@ -165,6 +165,7 @@ class Values:
             result = Tuple(kinds[0].elems + kinds[1].elems)
         else:
             self.numeric(kinds)
+            self.check_power(name, left, right, kinds)
             result = sampling.operator_type(sampling.BINARY, name, kinds)
         self.emit("binary", (self.operand(left), self.operand(right)), op.outs[0], result, op=name)
 
@@ -176,6 +177,17 @@ class Values:
             return site
         raise NotTyped("a list operation", self.line)
 
+    def check_power(self, name: str, base: Any, exponent: Any, kinds: list[Any]) -> None:
+        """A negative Python number to a broken power is complex: such a power is refused."""
+        if name != "Pow" or not all(isinstance(k, Scalar) for k in kinds):
+            return
+        if not kinds[0].kinds & {"float", "int"} or "float" not in kinds[1].kinds:
+            return
+        if isinstance(exponent, Lit) and float(exponent.value).is_integer():
+            return
+        if not (isinstance(base, Lit) and base.value > 0):
+            raise NotTyped("a power that may be complex", self.line)
+
     def numeric(self, kinds: list[Any]) -> None:
         if not all(isinstance(k, Scalar | Array) for k in kinds):
             raise NotTyped(f"an operator on {kinds}", self.line)
@@ -186,6 +198,7 @@ class Values:
         name = op.attrs["op"]
         if isinstance(kinds[0], Scalar):
             self.numeric(kinds)
+            self.check_power(name, left, right, kinds)
             result = sampling.operator_type(sampling.BINARY, name, kinds)
             self.emit("inplace", (self.operand(left), self.operand(right)), op.outs[0], result, op=name)
             return

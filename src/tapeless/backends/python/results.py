@@ -26,8 +26,10 @@ def owned_one(a: Any) -> Any:
     return a.copy() if a.base is not None or not a.flags.writeable else a
 
 
-def gradient_source(target: Any, lin: Any, bars: list[str], guards: Guards, arrays: bool) -> tuple[str, str, str]:
-    """The gradient as an expression in the names `bars`, a test for NaN in them, and what to do to them first."""
+def gradient_source(
+    target: Any, lin: Any, bars: list[str], guards: Guards, arrays: bool
+) -> tuple[str, str, str]:
+    """The gradient as an expression in the names `bars`, a test for NaN in them, and what comes first."""
     checks: list[str] = []
     left = list(bars)
     arrays_found: list[str] = []
