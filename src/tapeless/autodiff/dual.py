@@ -1,12 +1,14 @@
 """The dual program of an untyped Program: every value with its tangent beside it.
 
-Values stay what they are.  Beside a variable `x` travels `x_d`, its companion: None where there is no derivative, else a
-tangent: a number in forward mode, an entry of the linear record in reverse mode.  Companions belong to values that
-cannot change (numbers, tuples); what can change (lists, dicts, objects, arrays, cells) has its tangents in a mirror that the
-run finds by the identity of the object, so aliases need no bookkeeping.
+Values stay what they are.  Beside a variable `x` travels `x_d`, its companion: None where there is no
+derivative, else a tangent: a number in forward mode, an entry of the linear record in reverse mode.
+Companions belong to values that cannot change (numbers, tuples); what can change (lists, dicts, objects,
+arrays, cells) has its tangents in a mirror that the run finds by the identity of the object, so aliases need
+no bookkeeping.
 
-The dual program runs in the order of the program itself, hence loops, exceptions, generators and recursion are those of
-Python.  What is done beside each operation is the business of the run (`runtime.run`), here called `_tl`.
+The dual program runs in the order of the program itself, hence loops, exceptions, generators and recursion
+are those of Python.  What is done beside each operation is the business of the run (`runtime.run`), here
+called `_tl`.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+from tapeless.frontend.classes import lower_class
 from tapeless.frontend.lower import lower
 from tapeless.frontend.source import GENERATED
 from tapeless.program.ir import Block, Op, Operand, Program, Var
 
 _PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
 _INACTIVE = {
-    "compare", "function", "class", "import", "new_cell", "free_cell", "format", "matches", "slice", "list", "set", "dict",
+    "compare", "function", "class", "import", "new_cell", "free_cell", "format", "matches", "slice", "list",
+    "set", "dict",
 }  # fmt: skip
 
 
@@ -43,13 +47,13 @@ class Dual:
 _duals: dict[tuple[CodeType, int], Dual] = {}
 
 
-def dual_of(function: FunctionType) -> Dual:
-    """The dual program of a Python function; cached by its code and its module's globals."""
+def dual_of(function: FunctionType, of_class: bool = False) -> Dual:
+    """The dual program of a Python function, or of a class body; cached by its code and module's globals."""
     code = function.__code__
     key = (code, id(function.__globals__))
     dual = _duals.get(key)
     if dual is None:
-        program = lower(code, function.__globals__)
+        program = (lower_class if of_class else lower)(code, function.__globals__)
         writer = Writer(program)
         text = writer.function()
         tree = ast.parse(text)
@@ -59,7 +63,7 @@ def dual_of(function: FunctionType) -> Dual:
                     writer.origin[node.lineno - 1] if node.lineno <= len(writer.origin) else program.firstline
                 )
                 node.lineno = line
-                node.end_lineno = line
+                node.end_lineno = line  # type: ignore[attr-defined]
                 node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
         made: dict[str, Any] = {}
         exec(compile(tree, code.co_filename, "exec"), function.__globals__, made)
@@ -156,14 +160,14 @@ class Writer:
     def both(self, x: Operand) -> str:
         return f"{self.value(x)}, {self.tangent(x)}"
 
-    def tuple(self, parts: list[str]) -> str:
+    def display(self, parts: list[str]) -> str:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     def tangents(self, args: tuple[Operand, ...]) -> str:
-        return self.tuple([self.tangent(a) for a in args])
+        return self.display([self.tangent(a) for a in args])
 
     def values(self, args: tuple[Operand, ...]) -> str:
-        return self.tuple([self.value(a) for a in args])
+        return self.display([self.value(a) for a in args])
 
     def results(self, op: Op) -> str:
         return f"{op.outs[0].name}, {op.outs[0].name}{self.d}"
@@ -243,9 +247,8 @@ class Writer:
         checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
         if checks:
             test = " is not None or ".join(checks)
-            self.put(
-                f"if {test} is not None: \x01tl.{kind}_filled({out}, {self.values(op.args)}, {self.tangents(op.args)})"
-            )
+            both = f"{self.values(op.args)}, {self.tangents(op.args)}"
+            self.put(f"if {test} is not None: \x01tl.{kind}_filled({out}, {both})")
 
     op_list = _display
     op_set = _display
@@ -261,7 +264,7 @@ class Writer:
             value = args.pop(0)
             name = "None, None" if key is None else self.both(key)
             pairs.append(f"({is_spread}, {name}, {self.both(value)})")
-        self.put(f"{out} = \x01tl.dict_of({self.tuple(pairs)})")
+        self.put(f"{out} = \x01tl.dict_of({self.display(pairs)})")
 
     def op_unpack(self, op: Op) -> None:
         names = [o.name for o in op.outs]
@@ -315,9 +318,8 @@ class Writer:
         out, name = op.outs[0].name, op.attrs["name"]
         self.put(f"{out} = {name}")
         if op.outs[0] in self.active:
-            self.put(
-                f"{out}{self.d} = \x01tl.module_stores and \x01tl.global_tangent(\x01fn.__globals__, {name!r})"
-            )
+            found = f"\x01tl.global_tangent(\x01fn.__globals__, {name!r})"
+            self.put(f"{out}{self.d} = \x01tl.module_stores and {found}")
 
     def op_store_global(self, op: Op) -> None:
         self.put(f"\x01tl.store_global(\x01fn.__globals__, {op.attrs['name']!r}, {self.both(op.args[0])})")
@@ -366,8 +368,8 @@ class Writer:
         kwdefaults = ", ".join(f"{k!r}: {self.value(v)}" for k, v in zip(a["kwdefaults"], named, strict=True))
         code = self.constant(a["code"])
         self.put(
-            f"{out} = \x01tl.make_function({code}, \x01fn.__globals__, {self.values(defaults)}, {{{kwdefaults}}}, "
-            f"{self.values(cells)}, {self.tangents(defaults)}, {self.tangents(named)})"
+            f"{out} = \x01tl.make_function({code}, \x01fn.__globals__, {self.values(defaults)}, "
+            f"{{{kwdefaults}}}, {self.values(cells)}, {self.tangents(defaults)}, {self.tangents(named)})"
         )
 
     def op_class(self, op: Op) -> None:
@@ -375,16 +377,15 @@ class Writer:
         n = len(op.args) - a["cells"]
         args, cells = op.args[:n], op.args[n:]
         bases = self.arguments(args, op)
-        self.put(
-            f"{out} = \x01tl.make_class({self.constant(a['code'])}, {a['name']!r}, \x01fn, {self.values(cells)}, {bases})"
-        )
+        made = f"{self.constant(a['code'])}, {a['name']!r}, \x01fn, {self.values(cells)}"
+        self.put(f"{out} = \x01tl.make_class({made}, {bases})")
 
     def op_import(self, op: Op) -> None:
         a = op.attrs
         names = ", ".join(o.name for o in op.outs)
         comma = "," if len(op.outs) == 1 else ""
-        call = f"\x01tl.import_(\x01fn.__globals__, {a['module']!r}, {a['names']!r}, {a['level']}, {a['asname'] is not None})"
-        self.put(f"{names}{comma} = {call}")
+        what = f"{a['module']!r}, {a['names']!r}, {a['level']}, {a['asname'] is not None}"
+        self.put(f"{names}{comma} = \x01tl.import_(\x01fn.__globals__, {what})")
 
     def op_yield(self, op: Op) -> None:
         out = op.outs[0].name

@@ -384,12 +384,15 @@ class Lowering(Matching):
         notes += [("return", node.returns)] if node.returns is not None else []
         if not notes:
             return
-        as_text = self.code.co_flags & __future__.annotations.compiler_flag
         items: list[Operand] = []
         for name, note in notes:
-            items += [Lit(self.mangle(name)), Lit(ast.unparse(note)) if as_text else self.expression(note)]
+            items += [Lit(self.mangle(name)), Lit(ast.unparse(note)) if self.notes_as_text() else self.expression(note)]
         table = self.op("dict", tuple(items), spread=(False,) * len(notes))
         self.emit("setattr", (function, table), name="__annotations__")
+
+    def notes_as_text(self) -> bool:
+        """Whether annotations are kept as their text."""
+        return bool(self.code.co_flags & __future__.annotations.compiler_flag)
 
     def stmt_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self.stmt_FunctionDef(node)

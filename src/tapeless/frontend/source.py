@@ -7,6 +7,7 @@ import linecache
 import os
 import sys
 from types import CodeType
+from typing import Any
 
 from tapeless.errors import SourceUnavailableError
 from tapeless.frontend.bytecode import function_from_bytecode
@@ -16,7 +17,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Generat
 _COMPREHENSIONS = (ast.GeneratorExp,)
 #: Syntax trees of functions that tapeless itself has generated, by their code.
 GENERATED: dict[CodeType, ast.FunctionDef] = {}
-_trees: dict[tuple[str, int], dict[tuple[str, int], list[FunctionNode]]] = {}
+_trees: dict[tuple[str, int], dict[tuple[str, int], list[Any]]] = {}
 
 
 def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> FunctionNode:
@@ -31,7 +32,7 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     candidates = [] if index is None else index.get((code.co_name, code.co_firstlineno), [])
     if len(candidates) > 1:
         candidates = _innermost(code, candidates)
-    if len(candidates) == 1:
+    if len(candidates) == 1 and not isinstance(candidates[0], ast.ClassDef):
         return candidates[0]
     rebuilt = function_from_bytecode(code)
     if rebuilt is not None:
@@ -47,9 +48,20 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     )
 
 
+def class_node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> ast.ClassDef:
+    """The syntax tree of the class whose body `code` is."""
+    index = _index(code.co_filename, module_globals) or {}
+    for node in index.get((code.co_name, code.co_firstlineno), []):
+        if isinstance(node, ast.ClassDef):
+            return node
+    raise SourceUnavailableError(
+        f"the source of class {code.co_qualname!r} is not found at {code.co_filename}:{code.co_firstlineno}"
+    )
+
+
 def _index(
     filename: str, module_globals: dict[str, object] | None
-) -> dict[tuple[str, int], list[FunctionNode]] | None:
+) -> dict[tuple[str, int], list[Any]] | None:
     if not (filename.startswith("<") and filename.endswith(">")):
         linecache.checkcache(filename)
         if not os.path.isabs(filename) and not os.path.exists(filename):
@@ -67,10 +79,10 @@ def _index(
             tree = ast.parse(text)
         except SyntaxError:
             return None
-        index: dict[tuple[str, int], list[FunctionNode]] = {}
+        index: dict[tuple[str, int], list[Any]] = {}
         for node in ast.walk(tree):
             match node:
-                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                     first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
                     index.setdefault((node.name, first), []).append(node)
                 case ast.Lambda():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
-from types import CellType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
+from types import CellType, FunctionType, GetSetDescriptorType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,8 @@ class Attributes(Operators):
 
     def class_attribute(self, x: type, name: str) -> tuple[Any, Any]:
         value = getattr(x, name)
+        if name == "__dict__" and self.class_stores:
+            self.share_dict(x, behind(value))
         return value, self.class_tangent(x, name) if self.class_stores else None
 
     def class_tangent(self, kind: type, name: str) -> Any:
@@ -230,6 +233,11 @@ def is_ordinary(kind: type) -> bool:
         and not issubclass(kind, (tuple, list, dict, set, frozenset, type, ModuleType, BaseException))
         and type(kind) is type
     )
+
+
+def behind(proxy: MappingProxyType[Any, Any]) -> Any:
+    """The mapping that a read-only proxy shows."""
+    return gc.get_referents(proxy)[0]
 
 
 def on_class(kind: type, name: str) -> Any:

@@ -21,7 +21,7 @@ from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.attributes import on_class
 from tapeless.runtime.construct import Construct
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.known import ACCELERATORS, CALLABLE_TYPES, HANDLERS, INERT_MODULES, TEXT_MODULES, TWINS
+from tapeless.runtime.known import ACCELERATORS, CALLABLE_TYPES, HANDLERS, INERT_EXTENSIONS, INERT_MODULES, TEXT_MODULES, TWINS
 from tapeless.runtime.mirrors import ATOMS, Slot, owner
 from tapeless.runtime.operators import BINARY, UNARY
 
@@ -127,7 +127,7 @@ class Calls(Construct):
             me = f.__self__
             if f.__name__ == "__new__" and isinstance(me, type):
                 return self.new_object(me, args, ts, kw or {}, kts or {})
-            if me is not None and not isinstance(me, (ModuleType, type)):
+            if me is not None and (kind is types.MethodWrapperType or not isinstance(me, (ModuleType, type))):
                 found = _descriptor(type(me), f)
                 if found is not None:
                     t = self.look(f, "__self__") if isinstance(me, (tuple, float, complex)) else None
@@ -496,8 +496,9 @@ class Calls(Construct):
         kw = kw or {}
         me = getattr(f, "__self__", None)
         hidden = () if me is None or isinstance(me, ModuleType) else (me,)
-        if self.reaches((*hidden, *args, *kw.values()), (*ts, *(kts or {}).values())):
-            load = ACCELERATORS.pop(getattr(f, "__module__", None) or "", None)
+        module = getattr(f, "__module__", None) or ""
+        if module not in INERT_EXTENSIONS and self.reaches((*hidden, *args, *kw.values()), (*ts, *(kts or {}).values())):
+            load = ACCELERATORS.pop(module, None)
             if load is not None:
                 load()
                 if f in TWINS:

@@ -7,14 +7,20 @@ import dataclasses
 import dis
 import inspect
 import sys
-from types import FunctionType
+import types
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 import numpy as np
 
+from tapeless.autodiff.dual import dual_of
+from tapeless.errors import SourceUnavailableError
 from tapeless.rules import lookup
 from tapeless.runtime.items import Items, tuple_tangent
 from tapeless.runtime.known import HANDLERS, INERT_MODULES
+from tapeless.runtime.mirrors import has_tangent
+from tapeless.runtime.operators import is_python
+from tapeless.runtime.structure import fields_of
 
 _FACTORY = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]
 
@@ -84,6 +90,8 @@ class Construct(Items):
             if rule is not None and not kw and len(args) == 2:
                 y = base.__new__(*args)
                 return y, self.derive(rule, y, args[1:], {}, (self.tangent_of(args[1], ts[1]),), {})
+        if base is type and len(args) == 4:
+            return self.new_class(args, kw), None
         if base in (object, list, dict, set, type):
             return base.__new__(*args, **kw), None
         del cls
@@ -106,7 +114,9 @@ class Construct(Items):
 
     def named_tuple(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
         value = cls(*args, **kw)
-        found = list(ts) + [None] * (len(cls._fields) - len(ts))
+        defaults = self.look(cls.__new__, "__defaults__") or ()
+        found = [*[None] * (len(cls._fields) - len(defaults)), *defaults]
+        found[: len(ts)] = ts
         for name, t in kts.items():
             found[cls._fields.index(name)] = t
         return value, tuple_tangent(found)
@@ -119,18 +129,21 @@ class Construct(Items):
         given = {n: (v, t) for n, v, t in zip(names, values, tangents, strict=True)}
         frozen = cls.__dataclass_params__.frozen
         extra: list[tuple[Any, Any]] = []
+        passed = {*names[: len(args)], *kw}
         for name, spec in cls.__dataclass_fields__.items():
             is_initvar = spec._field_type is dataclasses._FIELD_INITVAR  # type: ignore[attr-defined]
             if spec._field_type is dataclasses._FIELD_CLASSVAR:  # type: ignore[attr-defined]
                 continue
             if spec.init and name in given and given[name][0] is not _FACTORY:
                 value, t = given[name]
+                if name not in passed:  # the default, which the field holds with its companion
+                    value, t = spec.default, self.look(spec, "default")
             elif spec.default_factory is not dataclasses.MISSING:
                 value, t = self.call(spec.default_factory, (), ())
             elif spec.default is not dataclasses.MISSING:
-                if not spec.init:
+                if not spec.init and type(cls.__dict__.get(name)) is not MemberDescriptorType:
                     continue
-                value, t = spec.default, None
+                value, t = spec.default, self.look(spec, "default")
             else:
                 continue
             if is_initvar:
@@ -157,11 +170,48 @@ class Construct(Items):
         return f
 
     def make_class(self, code: Any, name: str, around: Any, cells: Any, bases: Any, ts: Any, kw: Any = None, kts: Any = None) -> Any:
+        """What a `class` statement does.  A body that may read something active is opened."""
         body = FunctionType(code, around.__globals__, name, None, cells)
-        for cell in cells:
-            if has_cell_tangent(self, cell) and code.co_name and cell_read_by(code, cell, body):
-                self.untracked(f"an attribute of class {name}, computed in the class body,")
-        return build_class(body, name, bases, kw or {})
+        names = [n for n in code.co_names if n in around.__globals__]
+        used = [around.__globals__[n] for n in names]
+        calls = any(i.opname.startswith("CALL") for i in dis.get_instructions(code))
+        used += [c for c in cells if calls or cell_read_by(code, c, body)]
+        stored = [self.look(around.__globals__, n) for n in names] if self.module_stores else []
+        if not self.reaches((*used, *bases), stored):
+            return build_class(body, name, bases, kw or {})
+        resolved = types.resolve_bases(bases)
+        meta, namespace, _ = types.prepare_class(name, resolved, kw)
+        rest = {k: v for k, v in (kw or {}).items() if k != "metaclass"}
+        try:
+            dual = dual_of(body, True)
+        except SourceUnavailableError as error:
+            self.fail(error)
+        dual.call(self, (namespace,), (None,), body, dual.constants)
+        if resolved is not bases:
+            namespace["__orig_bases__"] = bases
+        named = {k: (kts or {}).get(k) for k in rest}
+        return self.call(meta, (name, resolved, namespace), (None, None, None), rest, named)[0]
+
+    def new_class(self, args: Any, kw: Any) -> Any:
+        """`type.__new__(metaclass, name, bases, namespace)`, with the companions of the namespace."""
+        namespace = args[3]
+        m = self.mirrors.get(id(namespace))
+        if m is None or not has_tangent(m.data):
+            return type.__new__(*args, **kw)
+        for base in args[2]:
+            if type(getattr(base.__init_subclass__, "__func__", None)) is FunctionType:
+                self.untracked(f"an attribute of class {args[1]}, whose base defines __init_subclass__,")
+        told = [v for v in namespace.values() if is_python(getattr(type(v), "__set_name__", None))]
+        before = [dict(fields_of(v) or {}) for v in told]
+        cls = type.__new__(*args, **kw)
+        for value, fields in zip(told, before, strict=True):
+            for name, now in (fields_of(value) or {}).items():
+                if now is not fields.get(name) and type(now) not in (str, bool) and not isinstance(now, type):
+                    self.untracked(f"attribute {name!r} of a descriptor, in its __set_name__,")
+        self.class_stores = True
+        for key, t in m.data.items():
+            self.put(cls, key, t)
+        return cls
 
     def import_(self, module: Any, name: str, names: Any, level: int, leaf: bool) -> Any:
         found = __import__(name, module, None, names or None, level)
@@ -185,10 +235,6 @@ class Construct(Items):
 def build_class(body: FunctionType, name: str, bases: Any, kw: Any) -> Any:
     """A class from the function of its body."""
     return builtins.__build_class__(body, name, *bases, **kw)
-
-
-def has_cell_tangent(run: Construct, cell: Any) -> bool:
-    return run.look(cell, 0) is not None
 
 
 def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import collections
 import copy
+import dataclasses
 import functools
 import operator
+import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from types import GeneratorType
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.runtime.attributes import behind
 from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS
 from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.mirrors import Mirror, Slot, references
@@ -479,6 +482,17 @@ for _kind in (dict, OrderedDict):
         HANDLERS[getattr(_kind, _name)] = _plain_method(getattr(_kind, _name))
 
 
+def _proxy_method(name: str) -> Any:
+    def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        return run.call_method(behind(args[0]), None, name, args[1:], ts[1:], kw, kts)  # type: ignore[no-any-return]
+
+    return go
+
+
+for _name in ("get", "items", "values", "keys", "copy", "__getitem__", "__contains__", "__iter__", "__len__"):
+    HANDLERS[getattr(types.MappingProxyType, _name)] = _proxy_method(_name)
+
+
 @handle(dict.fromkeys)
 def _fromkeys(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     value = dict.fromkeys(*args)
@@ -765,7 +779,7 @@ def _object_getattribute(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pai
     return value, run.look(x, name)
 
 
-@handle(object.__init__, object.__init_subclass__)
+@handle(object.__init__, object.__init_subclass__, type.__init__)
 def _nothing(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return None, None
 
@@ -793,9 +807,24 @@ def _vars(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(type)
 def _type(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    if len(args) == 3 and run.reaches(args, ts):
-        run.untracked("a class made by type()")
-    return type(*args, **kw), None
+    if len(args) != 3:
+        return type(*args, **kw), None
+    meta = types.prepare_class(args[0], args[1])[0]  # the metaclass of the bases, if they have another
+    if meta is not type:
+        return run.call(meta, args, ts, kw, kts)  # type: ignore[no-any-return]
+    return run.new_class((type, *args), kw), None
+
+
+@handle(dataclasses._process_class)  # type: ignore[attr-defined]
+def _process_class(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """What `dataclass` does to a class: it writes methods, and with slots makes the class again."""
+    cls = args[0]
+    kept = {name: run.class_tangent(cls, name) for name in vars(cls)} if run.class_stores else {}
+    made = dataclasses._process_class(*args, **kw)  # type: ignore[attr-defined]
+    for spec in dataclasses.fields(made):
+        if run.look(spec, "default") is None:
+            run.put(spec, "default", kept.get(spec.name))
+    return made, None
 
 
 @handle(super)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.rules import lookup
-from tapeless.runtime.attributes import Attributes
+from tapeless.runtime.attributes import Attributes, behind
 from tapeless.runtime.mirrors import Slot
 from tapeless.runtime.operators import is_python
 
@@ -101,7 +101,7 @@ class Items(Attributes):
         if isinstance(x, type) or not self.reaches((x,), (dx,)):
             return value, None
         if kind is MappingProxyType:
-            return value, self.look(gc.get_referents(x)[0], index)
+            return value, self.getitem(behind(x), None, index, None)[1]
         if dx is not None and isinstance(x, np.generic):
             return self.primitive(lookup(operator.getitem), operator.getitem, (x, index), (dx, None))
         return self.missing_rule(f"subscript of {kind.__name__}")

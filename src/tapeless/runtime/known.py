@@ -24,3 +24,5 @@ INERT_MODULES = frozenset(
 )
 #: those of them whose results are text or nothing at all, whatever they are given
 TEXT_MODULES = frozenset("warnings logging traceback pprint reprlib textwrap string re linecache json".split())
+#: modules written in C whose functions look at types or talk to the system, and keep nothing
+INERT_EXTENSIONS = frozenset({"_abc"})

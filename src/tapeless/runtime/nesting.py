@@ -29,7 +29,7 @@ def _plainly(f: Any) -> Any:
     return lambda run, args, ts, kw, kts: (f(*args, **kw), None)
 
 
-for _f in (dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
+for _f in (types.prepare_class, types.resolve_bases, dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
            weakref.ref, ArrayRef, weakref.proxy, gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
     HANDLERS[_f] = _plainly(_f)
 
