@@ -107,3 +107,21 @@ def test_a_dead_store_and_a_kill():
     _, forward, reverse, _, _ = halves(f, 1.5, 5)
     assert math.isclose(reverse(forward(1.5, 5), 1.0), 3 * 1.5**2)
     assert reverse(forward(1.5, 0), 1.0) == 0.0
+
+
+def test_a_callee_that_grows_an_argument_is_refused():
+    """Its result is not used, so it is not linearised itself; the argument grows all the same."""
+    import tapeless as tl
+
+    def program(x, items):
+        collects(items, x)
+        return 0.5 * x + items[0]
+
+    items = [0.7, -0.2]
+    assert tl.grad(program, (0, 1))(0.4, items) == (0.5, [1.0, 0.0])
+    assert items == [0.7, -0.2, 0.4]
+
+
+def collects(items, v):
+    items.append(v)
+    return v

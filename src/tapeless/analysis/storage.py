@@ -24,6 +24,36 @@ def _writes(op: Op) -> Var | None:
     return None
 
 
+def writes_to_others(unit: Unit, seen: set[int]) -> bool:
+    """Whether a call of `unit` may write into storage that it has not made itself."""
+    if id(unit) in seen:
+        return False
+    seen.add(id(unit))
+    ops = list(unit.body.walk())
+    made = {o for op in ops if op.kind in _FRESH or creates(op) for o in op.outs}
+    for op in ops:
+        written = _writes(op)
+        if written is not None and (written not in made or written in unit.params):
+            return True
+        callee = op.attrs.get("unit")
+        if callee is not None and writes_to_others(callee, seen):
+            return True
+    return False
+
+
+def creates(op: Op) -> bool:
+    """Whether a call makes storage that nobody else has."""
+    if op.kind == "call" and "unit" not in op.attrs:
+        import numpy as np
+
+        fn = op.args[0].value  # type: ignore[union-attr]
+        return isinstance(fn, np.ufunc) or fn in (
+            np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array,
+            np.copy, np.arange, np.linspace,
+        )  # fmt: skip
+    return op.kind == "call_method" and op.attrs["name"] == "copy"
+
+
 class Storage:
     """Storage facts of one unit."""
 
@@ -51,11 +81,14 @@ class Storage:
                 raise NotTyped(f"the argument {v.name} is written into", unit.program.firstline)
         for op in ops:
             self.check(op)
+            callee = op.attrs.get("unit")
+            if callee is not None and writes_to_others(callee, set()):
+                raise NotTyped(f"{callee.name} writes into its arguments", op.line)
 
     def check(self, op: Op) -> None:
         """Refuse a second name for storage that is written into."""
         outs = [o for o in op.outs if o in self._written]
-        if outs and op.kind not in _FRESH and not self.creates(op):
+        if outs and op.kind not in _FRESH and not creates(op):
             raise NotTyped(f"{outs[0].name} is written into and may be shared", op.line)
         for a in op.args:
             if not isinstance(a, Var) or a not in self._written:
@@ -71,18 +104,6 @@ class Storage:
                 raise NotTyped(f"a view of {a.name}, which is written into", op.line)
             if op.kind == "loop" and isinstance(a.type, Array) and a.type.ndim > 1:
                 raise NotTyped(f"a view of {a.name}, which is written into", op.line)
-
-    def creates(self, op: Op) -> bool:
-        """Whether a call makes storage that nobody else has."""
-        if op.kind == "call" and "unit" not in op.attrs:
-            import numpy as np
-
-            fn = op.args[0].value  # type: ignore[union-attr]
-            return isinstance(fn, np.ufunc) or fn in (
-                np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array,
-                np.copy,                 np.arange, np.linspace,
-            )  # fmt: skip
-        return op.kind == "call_method" and op.attrs["name"] == "copy"
 
     def written(self, var: Var) -> bool:
         return var in self._written
