@@ -34,7 +34,7 @@ class Transformed:
     """A derivative function: called like the function it was made from, with its name and signature."""
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun, updated=())  # type: ignore[arg-type]
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
 
     def __reduce__(self) -> Any:
@@ -92,13 +92,15 @@ class Gradient(Transformed):
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The entry for these arguments, specialised now if need be; None for the untyped road."""
-        from tapeless.backends.python.entry import reverse_entry  # imported when first needed: it is half the package
+        from tapeless.backends.python.entry import (
+            reverse_entry,  # imported when first needed: it is half the package
+        )
         from tapeless.specialise.types import NotTyped
 
         key = call_key(args, kwargs)
-        for entry in self.entries:
-            if entry.key == key:
-                return entry
+        for known in self.entries:
+            if known.key == key:
+                return known
         if key in self.refused:
             return None
         where = _positions(self.fun, self.argnums, args, kwargs)
@@ -107,7 +109,7 @@ class Gradient(Transformed):
             return None
         many = isinstance(self.argnums, (tuple, list))
         try:
-            entry = reverse_entry(
+            entry: Any = reverse_entry(
                 self.fun,
                 args,
                 kwargs,
@@ -127,7 +129,7 @@ class Gradient(Transformed):
     def to_front(self, entry: Any) -> None:
         """Let calls of this gradient function go straight to an entry."""
         base = ValueAndGrad if self.with_value else Grad
-        self.__class__ = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})  # type: ignore[assignment]
+        self.__class__ = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})
 
 
 def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
@@ -203,7 +205,7 @@ def value_and_grad(
 
 def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
     """Where the differentiated arguments are in this call: a position, or a keyword."""
-    wanted = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
+    wanted: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     found: list[int | str] = []
     for one in wanted:
         if isinstance(one, str):
@@ -405,7 +407,7 @@ def source(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     entry = fun.typed_entry(args, kwargs) if isinstance(fun, Gradient) else None
     if entry is not None:
         return str(entry.source)
-    return dual_of(inspect.unwrap(inner)).text  # type: ignore[arg-type]
+    return dual_of(inspect.unwrap(inner)).text
 
 
 def program(fun: Callable[..., Any], *args: Any) -> str:

@@ -1,8 +1,10 @@
 """Functions whose value comes from exact arithmetic or C code, and whose derivative comes from a formula.
 
-The value is that of the function itself, to the last bit; the formula, an ordinary function of the same arguments, is
-opened for the tangent only.
+The value is that of the function itself, to the last bit; the formula, an ordinary function of the same
+arguments, is opened for the tangent only.
 """
+# The formulas are read as source and run by any numbers: they stay without annotations.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from __future__ import annotations
 
@@ -39,20 +41,21 @@ def by_formula(original: Any, formula: Any) -> None:
 def load_statistics(module: Any) -> None:
     """Formulas for the functions of `statistics`, which computes with fractions."""
     for name, formula in (
-        ("mean", _mean), ("fmean", _fmean), ("geometric_mean", _geometric_mean), ("harmonic_mean", _harmonic_mean),
-        ("variance", _variance), ("pvariance", _pvariance), ("stdev", _stdev), ("pstdev", _pstdev),
-        ("covariance", _covariance), ("correlation", _correlation), ("linear_regression", _linear_regression),
+        ("mean", _mean), ("fmean", _fmean), ("geometric_mean", _geometric_mean),
+        ("harmonic_mean", _harmonic_mean), ("variance", _variance), ("pvariance", _pvariance),
+        ("stdev", _stdev), ("pstdev", _pstdev), ("covariance", _covariance),
+        ("correlation", _correlation), ("linear_regression", _linear_regression),
     ):  # fmt: skip
         if hasattr(module, name):
             by_formula(getattr(module, name), formula)
 
 
-def _mean(data):  # type: ignore[no-untyped-def]
+def _mean(data):
     items = list(data)
     return sum(items) / len(items)
 
 
-def _fmean(data, weights=None):  # type: ignore[no-untyped-def]
+def _fmean(data, weights=None):
     items = list(data)
     if weights is None:
         return sum(items) / len(items)
@@ -60,54 +63,54 @@ def _fmean(data, weights=None):  # type: ignore[no-untyped-def]
     return sum([a * b for a, b in zip(items, w)]) / sum(w)  # noqa: B905
 
 
-def _geometric_mean(data):  # type: ignore[no-untyped-def]
+def _geometric_mean(data):
     items = list(data)
     return math.exp(sum([math.log(x) for x in items]) / len(items))
 
 
-def _harmonic_mean(data, weights=None):  # type: ignore[no-untyped-def]
+def _harmonic_mean(data, weights=None):
     items = list(data)
     w = [1.0] * len(items) if weights is None else list(weights)
     return sum(w) / sum([b / a for a, b in zip(items, w)])  # noqa: B905
 
 
-def _sum_of_squares(items, center):  # type: ignore[no-untyped-def]
+def _sum_of_squares(items, center):
     m = sum(items) / len(items) if center is None else center
     return sum([(x - m) ** 2 for x in items])
 
 
-def _variance(data, xbar=None):  # type: ignore[no-untyped-def]
+def _variance(data, xbar=None):
     items = list(data)
     return _sum_of_squares(items, xbar) / (len(items) - 1)
 
 
-def _pvariance(data, mu=None):  # type: ignore[no-untyped-def]
+def _pvariance(data, mu=None):
     items = list(data)
     return _sum_of_squares(items, mu) / len(items)
 
 
-def _stdev(data, xbar=None):  # type: ignore[no-untyped-def]
+def _stdev(data, xbar=None):
     return math.sqrt(_variance(data, xbar))
 
 
-def _pstdev(data, mu=None):  # type: ignore[no-untyped-def]
+def _pstdev(data, mu=None):
     return math.sqrt(_pvariance(data, mu))
 
 
-def _cross(x, y):  # type: ignore[no-untyped-def]
+def _cross(x, y):
     mx, my = sum(x) / len(x), sum(y) / len(y)
     return sum([(a - mx) * (b - my) for a, b in zip(x, y)])  # noqa: B905
 
 
-def _covariance(x, y, /):  # type: ignore[no-untyped-def]
+def _covariance(x, y, /):
     return _cross(x, y) / (len(x) - 1)
 
 
-def _correlation(x, y, /):  # type: ignore[no-untyped-def]
+def _correlation(x, y, /):
     return _cross(x, y) / math.sqrt(_cross(x, x) * _cross(y, y))
 
 
-def _linear_regression(x, y, /, *, proportional=False):  # type: ignore[no-untyped-def]
+def _linear_regression(x, y, /, *, proportional=False):
     if proportional:
         slope = sum([a * b for a, b in zip(x, y)]) / sum([a * a for a in x])  # noqa: B905
         return (slope, 0.0 * slope)
@@ -116,7 +119,7 @@ def _linear_regression(x, y, /, *, proportional=False):  # type: ignore[no-untyp
 
 
 def formula_loaded(module_name: str) -> bool:
-    """Register the formulas of a module of the standard library, once it is in use; True if there were any."""
+    """Register the formulas of a module of the standard library, once it is in use; True if there are any."""
     module = sys.modules.get(module_name)
     if module_name == "statistics" and module is not None and module.mean not in HANDLERS:
         load_statistics(module)

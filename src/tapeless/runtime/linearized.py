@@ -42,7 +42,8 @@ def check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: st
     start = f"cannot take the {what} of {name_of(fun)} with respect to {argument_name(fun, where)!r}: "
     if isinstance(x, np.ndarray):
         raise NotDifferentiableError(
-            f"{start}it is an array of {x.dtype}, which has no derivative; pass an array of floats, x.astype(float)"
+            f"{start}it is an array of {x.dtype}, which has no derivative; "
+            "pass an array of floats, x.astype(float)"
         )
     number = isinstance(x, (int, np.integer)) and not isinstance(x, bool)
     way_out = f"; pass a float, {x}.0" if number else "; choose another argument with argnums"
@@ -50,7 +51,7 @@ def check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: st
 
 
 def shared_memory(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as a run takes them: an array that shares memory with an earlier argument is handed over as a copy."""
+    """Arguments as a run takes them: an array that shares memory with an earlier argument is copied."""
     arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
     if len(arrays) < 2:
         return args, kwargs
@@ -73,7 +74,9 @@ def shared_memory(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[
 class Linearized:
     """One reverse run: the value, its companion, and the record between inputs and outputs."""
 
-    def __init__(self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: list[Any], what: str) -> None:
+    def __init__(
+        self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: list[Any], what: str
+    ) -> None:
         run = Reverse()
         self.run = run
         self.plans = []

@@ -1,8 +1,8 @@
 """Mirrors: where the tangents of mutable things live, and how a run finds them.
 
-A mirror is found by the identity of the object it belongs to.  A list's mirror holds a list of companions, those of dicts,
-objects, cells and sets hold a dict; an array's mirror belongs to the owner of the memory, the end of its `.base` chain, so
-that every view is a window on one storage.
+A mirror is found by the identity of the object it belongs to.  A list's mirror holds a list of companions,
+those of dicts, objects, cells and sets hold a dict; an array's mirror belongs to the owner of the memory,
+the end of its `.base` chain, so that every view is a window on one storage.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-ATOMS = frozenset(
-    {int, float, bool, complex, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType, range, slice,
-     types.CodeType, np.dtype, np.float64, np.float32, np.int64, np.bool_, np.int32, np.complex128, np.ufunc,
-     types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, type(Ellipsis),
-     types.NotImplementedType, type(weakref.ref(type)), types.GenericAlias}
-)  # fmt: skip
+ATOMS = frozenset({
+    int, float, bool, complex, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType,
+    range, slice, types.CodeType, np.dtype, np.float64, np.float32, np.int64, np.bool_, np.int32,
+    np.complex128, np.ufunc, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType,
+    type(Ellipsis), types.NotImplementedType, type(weakref.ref(type)), types.GenericAlias,
+})  # fmt: skip
 
 
 class Mirror:
@@ -38,7 +38,8 @@ class Mirror:
 class ArrayMirror:
     """The tangent storage of the memory that `ref()` owns; `value` belongs to the mode of the run.
 
-    `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather than in the owner's shape.
+    `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather than in the owner's
+    shape.
     """
 
     __slots__ = ("flat", "ref", "value")
@@ -85,8 +86,10 @@ def address(a: np.ndarray[Any, Any]) -> int:
     return where
 
 
-def memory(buffer: np.ndarray[Any, Any], like: np.ndarray[Any, Any], base: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The window of `buffer`, one axis in the memory order of `base`, that corresponds to the view `like` of `base`."""
+def memory(
+    buffer: np.ndarray[Any, Any], like: np.ndarray[Any, Any], base: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """The window of `buffer`, one axis in the memory order of `base`, for the view `like` of `base`."""
     offset = address(like) - low_address(base)
     return np.ndarray(like.shape, like.dtype, buffer, offset, like.strides)
 
@@ -155,7 +158,8 @@ def references(x: Any) -> Iterable[Any]:
         if isinstance(x, BaseException):
             found += x.args
         for cls in kind.__mro__:
-            for name in getattr(cls, "__slots__", ()) if isinstance(getattr(cls, "__slots__", ()), (tuple, list)) else ():
+            slots = getattr(cls, "__slots__", ())
+            for name in slots if isinstance(slots, (tuple, list)) else ():
                 found.append(getattr(x, name, None))
         return found
     return [r for r in gc.get_referents(x) if not isinstance(r, (type, types.ModuleType))]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.rules.spaces import FLOAT
+from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.runtime.run import Run
 from tapeless.runtime.scalars import ScalarRecording
 
@@ -46,7 +46,7 @@ class Forward(Run):
 
 
 class Window:
-    """A callable window on a buffer in the memory order of `base`: the place of a view, maybe indexed further."""
+    """A callable window on a buffer in the memory order of `base`: a view's place, maybe indexed further."""
 
     __slots__ = ("dtype", "index", "offset", "shape", "strides")
 
@@ -68,7 +68,10 @@ def is_basic(index: Any) -> bool:
     """Whether NumPy answers this index with a view (or one element), never with a copy."""
     parts = index if type(index) is tuple else (index,)
     return all(
-        p is None or p is Ellipsis or type(p) is slice or (isinstance(p, (int, np.integer)) and not isinstance(p, (bool, np.bool_)))
+        p is None
+        or p is Ellipsis
+        or type(p) is slice
+        or (isinstance(p, (int, np.integer)) and not isinstance(p, (bool, np.bool_)))
         for p in parts
     )
 
@@ -125,7 +128,13 @@ class Reverse(ScalarRecording):
             return
         if a is base and not m.flat:
             whole = type(index) is tuple and index == () or index is Ellipsis
-            if whole and t is not None and t.space.kind == "array" and t.shape == a.shape and t.dtype == a.dtype:
+            if (
+                whole
+                and t is not None
+                and t.space.kind == "array"
+                and t.shape == a.shape
+                and t.dtype == a.dtype
+            ):
                 m.value = t
             else:
                 m.value = self.record.overwrite(index, m.value, t, a)
@@ -156,6 +165,7 @@ class Reverse(ScalarRecording):
         y = f(*args)
         if type(y) is not float and type(y) is not np.float64:
             return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
+        result: Any
         if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
             result, y = y, y.item()
             args = [a.item() if type(a) is np.float64 else a for a in args]

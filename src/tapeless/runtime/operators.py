@@ -1,4 +1,4 @@
-"""Operators on untyped values: the rule book for numbers and arrays, the protocol of Python for everything else."""
+"""Operators on untyped values: the rule book for numbers and arrays, Python's protocol for the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import numpy as np
 from tapeless.rules import lookup
 from tapeless.runtime.state import State
 
-PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), np.float64, np.int64, np.bool_, np.float32, np.complex128})
+PLAIN = frozenset({
+    int, float, bool, complex, str, bytes, type(None),
+    np.float64, np.int64, np.bool_, np.float32, np.complex128,
+})  # fmt: skip
 SCALARS = frozenset({int, float, bool, complex})
 _REALS = frozenset({float, int, bool, np.float64})
 _SMOOTH = frozenset({"Add", "Sub", "Mult", "Div", "Pow"})
@@ -53,7 +56,9 @@ _RICH = frozenset(spec[1] for spec in COMPARE.values())
 
 def is_python(f: Any) -> bool:
     """Whether a special method is written in Python, so that its source can be opened."""
-    return type(f) is FunctionType or (f is not None and not isinstance(f, type) and hasattr(f, "__wrapped__"))
+    return type(f) is FunctionType or (
+        f is not None and not isinstance(f, type) and hasattr(f, "__wrapped__")
+    )
 
 
 class Operators(State):
@@ -86,12 +91,15 @@ class Operators(State):
         if handler is not None:
             return handler
         if is_builtin(x) and is_builtin(y):
-            return op(x, y), None  # every such operator that Python has was handled above: this is its own TypeError
+            # every such operator that Python has was handled above: this is its own TypeError
+            return op(x, y), None
         if self.reaches((x, y), (dx, dy)):
             self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
         return op(x, y), None
 
-    def dispatch(self, x: Any, dx: Any, y: Any, dy: Any, forward: str, reflected: str) -> tuple[Any, Any] | None:
+    def dispatch(
+        self, x: Any, dx: Any, y: Any, dy: Any, forward: str, reflected: str
+    ) -> tuple[Any, Any] | None:
         """Python's own protocol, where one of the two methods is written in Python; None if neither is."""
         kx, ky = type(x), type(y)
         fx, fy = getattr(kx, forward, None), getattr(ky, reflected, None)
@@ -269,7 +277,9 @@ class Operators(State):
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 
-    def primitive(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+    def primitive(
+        self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None
+    ) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def iterate(self, x: Any, dx: Any) -> Any:
@@ -317,7 +327,7 @@ def _own_arrays(kind: type) -> bool:
 
 
 class _Refuse:
-    """Stands for an operand of the type it is named after, in Python's own message about unsupported operands."""
+    """Stands for an operand of the type it is named after, in Python's message about unsupported operands."""
 
     def __new__(cls, kind: type) -> Any:
         return type(kind.__name__, (), {})()

@@ -31,7 +31,7 @@ class Run(Calls):
         return x
 
     def finish(self) -> None:
-        """What every run does at its end: an error of ours that the program swallowed is raised all the same."""
+        """What every run does at its end: an error of ours that the program swallowed is raised anyway."""
         if self.failure is not None:
             raise self.failure
 
@@ -44,7 +44,7 @@ class Run(Calls):
         return total
 
     def guard_shared(self, args: Any, apart: Any) -> None:
-        """Arguments handed over as copies because they share memory: a store to one of them must be refused."""
+        """Arguments copied because they share memory: a store to one of them must be refused."""
         for i, (a, b) in enumerate(zip(args, apart, strict=True)):
             if a is not b:
                 self.guarded[id(b)] = (b, i)

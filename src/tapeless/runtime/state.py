@@ -12,7 +12,6 @@ import numpy as np
 
 from tapeless.runtime.mirrors import ATOMS, ArrayMirror, Mirror, Slot, has_tangent, owner, references
 
-
 _CONTAINERS = (list, dict, set, frozenset, tuple, deque)
 
 
@@ -113,7 +112,8 @@ class State:
             value = cell.cell_contents
         except ValueError:
             raise NameError(
-                f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope",
+                f"cannot access free variable '{name}' where it is not associated with a value "
+                "in enclosing scope",
                 name=name,
             ) from None
         m = self.mirrors.get(id(cell))

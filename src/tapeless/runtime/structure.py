@@ -1,7 +1,7 @@
 """Arguments and results as structures: where tangents go in, and where derivatives come out.
 
-A *plan* mirrors a value: leaves for numbers and arrays, nodes for containers and objects.  Sharing and cycles inside a value
-are kept: one object has one plan.
+A *plan* mirrors a value: leaves for numbers and arrays, nodes for containers and objects.  Sharing and
+cycles inside a value are kept: one object has one plan.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from tapeless.runtime.mirrors import dense_size, memory, owner
 from tapeless.runtime.tangent import Tangent
 
 _OPAQUE = (
-    str, bytes, bytearray, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, np.dtype,
-    types.GeneratorType, range, slice, set, frozenset, np.random.Generator, np.random.RandomState, np.ufunc,
+    str, bytes, bytearray, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
+    types.MethodType, np.dtype, types.GeneratorType, range, slice, set, frozenset, np.random.Generator,
+    np.random.RandomState, np.ufunc,
 )  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def walk(plan: Plan, seen: set[int] | None = None) -> Any:
 def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]) -> Any:
     """Put tangents of `plan` into the run's mirrors; returns the companion of the value.
 
-    In reverse mode (`lins`) every leaf becomes an input of the record; in forward mode `tangent` gives the numbers.
+    In reverse mode (`lins`) every leaf becomes an input of the record; in forward mode `tangent` gives the
+    numbers.
     """
     kind = plan.kind
     if kind == "none" or (not lins and tangent is None):
@@ -118,7 +120,9 @@ def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]
         plan.lin = run.record.input(plan.value) if lins else cast_leaf(plan.value, tangent)
         return plan.lin
     if kind == "tuple":
-        found = tuple([fill_in(run, c, part(tangent, i, lins), lins, done) for i, c in enumerate(plan.children)])
+        found = tuple(
+            [fill_in(run, c, part(tangent, i, lins), lins, done) for i, c in enumerate(plan.children)]
+        )
         return found if any(t is not None for t in found) else None
     if id(plan) in done:
         return None
@@ -192,6 +196,12 @@ def input_lins(plan: Plan) -> list[Any]:
     return list(found.values())
 
 
+def _zero(x: Any) -> Any:
+    space = space_of(x)
+    assert space is not None
+    return zeros(space)
+
+
 def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
     """The derivative in the shape of the value: `cts` maps a record index to its cotangent."""
     kind = plan.kind
@@ -200,7 +210,7 @@ def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
     if kind == "leaf":
         ct = cts.get(plan.lin.index)
         if ct is None:
-            return zeros(space_of(plan.value))
+            return _zero(plan.value)
         return plan.value.dtype.type(ct) if isinstance(plan.value, np.inexact) else ct
     if kind == "tuple":
         parts = [gradient(c, cts, memo) for c in plan.children]
@@ -265,7 +275,7 @@ def result_tangent(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
         made = memo[id(x)] = np.zeros(x.shape, x.dtype) if found is None else np.array(found)
         return made
     if isinstance(x, (float, complex, np.inexact)):
-        return zeros(space_of(x)) if t is None else t
+        return _zero(x) if t is None else t
     if isinstance(x, tuple):
         parts = [result_tangent(run, e, None if t is None else t[i], memo) for i, e in enumerate(x)]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
@@ -312,7 +322,7 @@ def shallow(x: Any) -> Plan | None:
 
 
 class Output:
-    """A leaf of a result: its entry of the record (None if it does not depend on the inputs), and its space."""
+    """A leaf of a result: its entry of the record (None if constant), and its space."""
 
     __slots__ = ("lin", "space")
 
@@ -367,16 +377,22 @@ def pair_up(out: Any, ct: Any, pairs: list[tuple[Any, Any]], path: str, seen: se
     if kind in ("tuple", "list"):
         if not isinstance(ct, (tuple, list)) or len(ct) != len(children):
             raise StructureError(
-                f"{path or 'the cotangent'} must be a {kind} of {len(children)} items like the result, not {describe(ct)}"
+                f"{path or 'the cotangent'} must be a {kind} of {len(children)} items like the result, "
+                f"not {describe(ct)}"
             )
         for i, child in enumerate(children):
             pair_up(child, ct[i], pairs, f"{path or 'cotangent'}[{i}]", seen)
     else:
         for k, child in children.items():
             try:
-                one = ct._fields[k] if isinstance(ct, Tangent) else ct[k] if isinstance(ct, dict) else getattr(ct, k)
+                if isinstance(ct, Tangent):
+                    one = ct._fields[k]
+                else:
+                    one = ct[k] if isinstance(ct, dict) else getattr(ct, k)
             except (KeyError, AttributeError):
-                raise StructureError(f"{path or 'the cotangent'} has no part {k!r}, which the result has") from None
+                raise StructureError(
+                    f"{path or 'the cotangent'} has no part {k!r}, which the result has"
+                ) from None
             pair_up(child, one, pairs, f"{path or 'cotangent'}[{k!r}]", seen)
 
 
@@ -400,12 +416,16 @@ def check_tangent(plan: Plan, t: Any, path: str, seen: set[int]) -> None:
         check_space(t, space_of(plan.value), path)
     elif plan.kind in ("tuple", "list"):
         if not isinstance(t, (tuple, list, deque)) or len(t) != len(plan.children):
-            raise StructureError(f"{path} must be a {plan.kind} of {len(plan.children)} items like the argument, not {describe(t)}")
+            raise StructureError(
+                f"{path} must be a {plan.kind} of {len(plan.children)} items like the argument, "
+                f"not {describe(t)}"
+            )
         for i, child in enumerate(plan.children):
             check_tangent(child, t[i], f"{path}[{i}]", seen)
     else:
         for k, child in plan.children.items():
-            check_tangent(child, field(t, k, False), f"{path}.{k}" if plan.kind == "object" else f"{path}[{k!r}]", seen)
+            where = f"{path}.{k}" if plan.kind == "object" else f"{path}[{k!r}]"
+            check_tangent(child, field(t, k, False), where, seen)
 
 
 def describe(x: Any) -> str:

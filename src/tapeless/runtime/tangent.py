@@ -11,8 +11,8 @@ import numpy as np
 class Tangent:
     """The derivative of an object: the same fields, each with the derivative of what the object holds there.
 
-    Fields are read as attributes (`g.weight`), or by name (`g["weight"]`).  Tangents add, subtract and scale.  A field that has
-    no derivative (an integer, a string, a lock) is None.
+    Fields are read as attributes (`g.weight`), or by name (`g["weight"]`).  Tangents add, subtract and
+    scale.  A field that has no derivative (an integer, a string, a lock) is None.
 
     >>> from tapeless import Tangent
     >>> g = Tangent("Line", {"slope": 2.0, "name": None})
@@ -31,7 +31,9 @@ class Tangent:
             raise AttributeError(name)
         fields = object.__getattribute__(self, "_fields")
         if name not in fields:
-            raise AttributeError(f"the tangent of {self._name} has no field {name!r}; it has {', '.join(fields) or 'none'}")
+            raise AttributeError(
+                f"the tangent of {self._name} has no field {name!r}; it has {', '.join(fields) or 'none'}"
+            )
         return fields[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -47,7 +49,10 @@ class Tangent:
         return [*self._fields, "leaves"]
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{k}={'...' if isinstance(v, Tangent) and v is self else repr(v)}" for k, v in self._fields.items())
+        inner = ", ".join(
+            f"{k}={'...' if isinstance(v, Tangent) and v is self else repr(v)}"
+            for k, v in self._fields.items()
+        )
         return f"Tangent({self._name}: {inner})"
 
     def __reduce__(self) -> Any:
