@@ -92,9 +92,8 @@ class Gradient(Transformed):
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The entry for these arguments, specialised now if need be; None for the untyped road."""
-        from tapeless.backends.python.entry import (
-            reverse_entry,  # imported when first needed: it is half the package
-        )
+        # imported when first needed: it is half the package
+        from tapeless.backends.python.entry import reverse_entry
         from tapeless.specialise.types import NotTyped
 
         key = call_key(args, kwargs)

@@ -20,8 +20,9 @@ import numpy as np
 ATOMS = frozenset({
     int, float, bool, complex, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType,
     range, slice, types.CodeType, np.dtype, np.float64, np.float32, np.int64, np.bool_, np.int32,
-    np.complex128, np.ufunc, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType,
-    type(Ellipsis), types.NotImplementedType, type(weakref.ref(type)), types.GenericAlias,
+    np.complex128, np.ufunc, types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.GetSetDescriptorType, type(Ellipsis), types.NotImplementedType, type(weakref.ref(type)),
+    types.GenericAlias,
 })  # fmt: skip
 
 
