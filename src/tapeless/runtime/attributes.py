@@ -12,7 +12,7 @@ import numpy as np
 
 from tapeless.rules import lookup
 from tapeless.runtime.mirrors import Mirror
-from tapeless.runtime.operators import Operators, is_python
+from tapeless.runtime.operators import Operators, is_python, on_class
 
 _NUMBERS = (float, complex, np.generic, np.ndarray)
 
@@ -238,14 +238,6 @@ def is_ordinary(kind: type) -> bool:
 def behind(proxy: MappingProxyType[Any, Any]) -> Any:
     """The mapping that a read-only proxy shows."""
     return gc.get_referents(proxy)[0]
-
-
-def on_class(kind: type, name: str) -> Any:
-    """What the class holds under `name`, not bound to anything."""
-    for cls in kind.__mro__:
-        if name in cls.__dict__:
-            return cls.__dict__[name]
-    return None
 
 
 __all__ = ["Attributes", "MemberDescriptorType", "inspect"]

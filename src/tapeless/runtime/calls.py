@@ -595,10 +595,10 @@ def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:
     """Arrays that a call writes its result into."""
     out = kw.get("out") if kw else None
     if out is not None:
-        return tuple(o for o in out if o is not None) if isinstance(out, tuple) else (out,)
-    if type(f) is np.ufunc and len(args) > f.nin:
-        return tuple(a for a in args[f.nin :] if a is not None)
-    return ()
+        found = out if isinstance(out, tuple) else (out,)
+    else:
+        found = args[f.nin :] if type(f) is np.ufunc else ()
+    return tuple(o for o in found if isinstance(o, np.ndarray))  # `out=...` asks for an array, whatever the shape
 
 
 def _name(f: Any) -> str:

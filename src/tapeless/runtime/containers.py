@@ -912,6 +912,8 @@ def _through(run: Any, f: Any, method_name: str, args: Any, ts: Any, kw: Any = N
         return f(), None
     method = getattr(type(args[0]), method_name, None) if args else None
     if hasattr(method, "__code__"):
+        if not kw:
+            return run.special(method, method_name, args, ts)  # type: ignore[no-any-return]
         return run.call(method, args, ts, kw, kts)  # type: ignore[no-any-return]
     rule = lookup(f)
     if rule is None:

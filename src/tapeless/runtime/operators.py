@@ -61,8 +61,22 @@ def is_python(f: Any) -> bool:
     )
 
 
+def on_class(kind: type, name: str) -> Any:
+    """What the class holds under `name`, not bound to anything."""
+    for cls in kind.__mro__:
+        if name in cls.__dict__:
+            return cls.__dict__[name]
+    return None
+
+
 class Operators(State):
     """Binary, unary and comparison operators."""
+
+    def special(self, f: Any, name: str, args: Any, ts: Any) -> tuple[Any, Any]:
+        """Call `f`, the special method `name` of the type of `args[0]`; a static one is not given the object."""
+        if type(on_class(type(args[0]), name)) is staticmethod:
+            return self.call(f, args[1:], ts[1:])
+        return self.call(f, args, ts)
 
     def binary(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         op = BINARY[name][0]
