@@ -9,15 +9,26 @@ import numpy as np
 
 from tapeless.errors import NotDifferentiableError
 from tapeless.rules.spaces import space_of, zeros
-from tapeless.runtime import containers as _containers
-from tapeless.runtime import twins as _twins
+from tapeless.runtime import (
+    builtin_functions,
+    callables,
+    containers,
+    dicts,
+    iteration_twins,
+    numpy_stores,
+    operator_twins,
+    twins,
+)
 from tapeless.runtime.mirrors import dense_size, memory
 from tapeless.runtime.modes import Reverse
 from tapeless.runtime.nesting import long_run
 from tapeless.runtime.structure import Output, cast_leaf, field, fill_in, gradient, input_lins, plan_of
 from tapeless.runtime.tangent import Tangent
 
-del _containers, _twins
+#: Imported for what they register.
+REGISTERED = (
+    builtin_functions, callables, containers, dicts, iteration_twins, numpy_stores, operator_twins, twins,
+)  # fmt: skip
 
 
 def name_of(fun: Any) -> str:

@@ -1,0 +1,169 @@
+"""Copies of objects, and callable objects that are not functions: `partial`, `lru_cache`, `itemgetter`."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS
+from tapeless.runtime.handlers import Pair, handle
+from tapeless.runtime.items import nones, tuple_tangent
+from tapeless.runtime.mirrors import Mirror, references
+
+# ---- copies
+
+
+@handle(copy.copy)
+def _copy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x = args[0]
+    method = getattr(type(x), "__copy__", None)
+    if hasattr(method, "__code__"):
+        return run.call(method, (x,), (None,))  # type: ignore[no-any-return]
+    if isinstance(x, np.ndarray):
+        return run.call_method(x, None, "copy", (), ())  # type: ignore[no-any-return]
+    value = copy.copy(x)
+    m = run.mirrors.get(id(x))
+    if m is not None and value is not x:
+        run.mirrors[id(value)] = Mirror(value, copy.copy(m.data))
+    return value, ts[0]
+
+
+@handle(copy.deepcopy)
+def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x = args[0]
+    memo: dict[int, Any] = args[1] if len(args) > 1 and args[1] is not None else {}
+    value = copy.deepcopy(x, memo)
+    stack, seen = [x], set()
+    while stack:
+        old = stack.pop()
+        if id(old) in seen:
+            continue
+        seen.add(id(old))
+        new = memo.get(id(old))
+        if new is not None and new is not old:
+            if isinstance(old, np.ndarray):
+                base, m_array = run.find_array(old)
+                if m_array is not None:
+                    run.create(new, run.read(m_array, base, old), new)
+            else:
+                m = run.mirrors.get(id(old))
+                if m is not None:
+                    run.mirrors[id(new)] = Mirror(new, copy.copy(m.data))
+        stack += references(old)
+    return value, ts[0]
+
+
+# ---- callable objects
+
+
+def _partial(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    kept = run.look(f, "args") or nones(len(f.args))
+    named = {k: run.look(f.keywords, k) for k in f.keywords}
+    return run.call(f.func, (*f.args, *args), (*kept, *ts), {**f.keywords, **kw}, {**named, **kts})  # type: ignore[no-any-return]
+
+
+CALLABLE_TYPES[functools.partial] = _partial
+
+
+@handle(functools.partial)
+def _make_partial(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    f = functools.partial(*args, **kw)
+    inner, kept, named = args[0], tuple(ts[1:]), dict(kts)
+    if isinstance(inner, functools.partial):  # a partial of a partial is made flat
+        kept = (*(run.look(inner, "args") or nones(len(inner.args))), *kept)
+        named = {**{k: run.look(inner.keywords, k) for k in inner.keywords}, **named}
+    run.put(f, "args", tuple_tangent(kept))
+    for k, t in named.items():
+        run.put(f.keywords, k, t)
+    return f, None
+
+
+class _Cache:
+    """What a function behind `lru_cache` has stored in this run: an earlier run's values are constants."""
+
+    def __init__(self, f: Any) -> None:
+        self.function = f
+        self.table: OrderedDict[Any, Any] = OrderedDict()
+        self.before = f.cache_info()
+        self.hits = self.misses = 0
+
+    def info(self) -> Any:
+        size = len(self.table) + self.before.currsize
+        if self.before.maxsize is not None:
+            size = min(size, self.before.maxsize)
+        hits, misses = self.before.hits + self.hits, self.before.misses + self.misses
+        return type(self.before)(hits, misses, self.before.maxsize, size)
+
+
+def _cache_of(run: Any, f: Any) -> _Cache:
+    found = run.caches.get(id(f))
+    if found is None:
+        found = run.caches[id(f)] = _Cache(f)
+    return found  # type: ignore[no-any-return]
+
+
+def _cached(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    cache = _cache_of(run, f)
+    parameters = f.cache_parameters()
+    key = functools._make_key(args, kw, parameters["typed"])
+    table = cache.table
+    if key in table:
+        cache.hits += 1
+        table.move_to_end(key)
+        return table[key]  # type: ignore[no-any-return]
+    cache.misses += 1
+    result = run.call(f.__wrapped__, args, ts, kw, kts)
+    if parameters["maxsize"] != 0:
+        table[key] = result
+    if parameters["maxsize"] is not None and len(table) > parameters["maxsize"]:
+        table.popitem(last=False)
+    return result  # type: ignore[no-any-return]
+
+
+_LRU = type(functools.lru_cache(lambda: None))
+HANDLERS[_LRU.cache_info] = lambda run, args, ts, kw, kts: (_cache_of(run, args[0]).info(), None)
+
+
+@handle(_LRU.cache_clear)
+def _cache_clear(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    args[0].cache_clear()
+    run.caches.pop(id(args[0]), None)
+    return None, None
+
+
+CALLABLE_TYPES[type(functools.lru_cache(lambda: None))] = _cached
+
+
+def _itemgetter(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    keys = f.__reduce__()[1]
+    pairs = [run.getitem(args[0], ts[0], k, None) for k in keys]
+    if len(pairs) == 1:
+        return pairs[0]  # type: ignore[no-any-return]
+    return tuple(v for v, _ in pairs), tuple_tangent([t for _, t in pairs])
+
+
+def _attrgetter(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    pairs = []
+    for path in f.__reduce__()[1]:
+        value, t = args[0], ts[0]
+        for name in path.split("."):
+            value, t = run.getattr(value, t, name)
+        pairs.append((value, t))
+    if len(pairs) == 1:
+        return pairs[0]
+    return tuple(v for v, _ in pairs), tuple_tangent([t for _, t in pairs])
+
+
+def _methodcaller(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    _, made = f.__reduce__()[0], f.__reduce__()[1]
+    return run.call_method(args[0], ts[0], made[0], tuple(made[1:]), nones(len(made) - 1))  # type: ignore[no-any-return]
+
+
+CALLABLE_TYPES[operator.itemgetter] = _itemgetter
+CALLABLE_TYPES[operator.attrgetter] = _attrgetter
+CALLABLE_TYPES[operator.methodcaller] = _methodcaller

@@ -1,0 +1,150 @@
+"""Dicts: what they do, and what happens to the companions beside."""
+
+from __future__ import annotations
+
+import types
+from collections import OrderedDict, defaultdict
+from typing import Any
+
+from tapeless.runtime.attributes import behind
+from tapeless.runtime.calls import HANDLERS
+from tapeless.runtime.handlers import Pair, handle, plain_method
+
+
+@handle(dict)
+def _dict(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x: dict[Any, Any] = {}
+    dict_update(run, (x, *args), (None, *ts), kw, kts)
+    return x, None
+
+
+@handle(OrderedDict)
+def _ordered_dict(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x: Any = OrderedDict()
+    dict_update(run, (x, *args), (None, *ts), kw, kts)
+    return x, None
+
+
+@handle(defaultdict)
+def _defaultdict(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x: Any = defaultdict(*args[:1])
+    dict_update(run, (x, *args[1:]), (None, *ts[1:]), kw, kts)
+    return x, None
+
+
+@handle(dict.__init__, OrderedDict.__init__, dict.update, OrderedDict.update)
+def dict_update(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x = args[0]
+    if len(args) > 1:
+        source = args[1]
+        if isinstance(source, dict) or hasattr(type(source), "keys"):
+            for key, value, t in run.mapping_items(source):
+                run.setitem(x, key, None, value, t) if type(x) is not dict else _put(run, x, key, value, t)
+        else:
+            for pair, dp in run.iterate(source, ts[1]):
+                (key, value), (_, t) = run.unpack(pair, dp, 2, None)
+                _put(run, x, key, value, t)
+    for key, value in kw.items():
+        _put(run, x, key, value, kts.get(key))
+    return None, None
+
+
+def _put(run: Any, x: Any, key: Any, value: Any, t: Any) -> None:
+    dict.__setitem__(x, key, value) if not isinstance(x, OrderedDict) else x.__setitem__(key, value)
+    run.put(x, key, t)
+
+
+@handle(defaultdict.__init__)
+def _defaultdict_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if len(args) > 1:
+        args[0].default_factory = args[1]
+    return dict_update(run, (args[0], *args[2:]), (None, *ts[2:]), kw, kts)
+
+
+@handle(dict.get)
+def _get(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if args[1] in args[0]:
+        return dict.get(*args), run.look(args[0], args[1])
+    return (args[2], ts[2]) if len(args) > 2 else (None, None)
+
+
+@handle(dict.pop, OrderedDict.pop)
+def _dict_pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x = args[0]
+    if args[1] not in x and len(args) > 2:
+        return args[2], ts[2]
+    t = run.look(x, args[1])
+    value = OrderedDict.pop(x, args[1]) if isinstance(x, OrderedDict) else dict.pop(x, args[1])
+    run.put(x, args[1], None)
+    return value, t
+
+
+@handle(dict.popitem, OrderedDict.popitem)
+def _popitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    key, value = args[0].popitem(*args[1:], **kw)
+    t = run.look(args[0], key)
+    run.put(args[0], key, None)
+    return (key, value), None if t is None else (None, t)
+
+
+@handle(dict.setdefault, OrderedDict.setdefault)
+def _setdefault(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x, key = args[0], args[1]
+    if key not in x:
+        _put(run, x, key, args[2] if len(args) > 2 else None, ts[2] if len(ts) > 2 else None)
+    return dict.__getitem__(x, key), run.look(x, key)
+
+
+for _kind in (dict, OrderedDict):
+    for _name in ("values", "items"):
+        HANDLERS[getattr(_kind, _name)] = plain_method(getattr(_kind, _name))
+
+
+def _proxy_method(name: str) -> Any:
+    def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        return run.call_method(behind(args[0]), None, name, args[1:], ts[1:], kw, kts)  # type: ignore[no-any-return]
+
+    return go
+
+
+for _name in ("get", "items", "values", "keys", "copy", "__getitem__", "__contains__", "__iter__", "__len__"):
+    HANDLERS[getattr(types.MappingProxyType, _name)] = _proxy_method(_name)
+
+
+@handle(dict.fromkeys)
+def _fromkeys(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    value = dict.fromkeys(*args)
+    if len(args) > 1:
+        for key in value:
+            run.put(value, key, ts[1])
+    return value, None
+
+
+@handle(dict.__getitem__)
+def _dict_getitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    return dict.__getitem__(*args), run.look(args[0], args[1])
+
+
+@handle(dict.__setitem__, OrderedDict.__setitem__)
+def _dict_setitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    _put(run, *args, ts[2])
+    return None, None
+
+
+@handle(dict.__delitem__, OrderedDict.__delitem__, list.__delitem__)
+def _delitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x, key = args
+    (
+        list.__delitem__
+        if isinstance(x, list)
+        else OrderedDict.__delitem__
+        if isinstance(x, OrderedDict)
+        else dict.__delitem__
+    )(x, key)
+    m = run.mirrors.get(id(x))
+    if m is not None:
+        if isinstance(m.data, list):
+            del m.data[key]
+        else:
+            m.data.pop(key, None)
+    return None, None
