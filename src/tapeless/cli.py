@@ -137,6 +137,7 @@ def _on_function(options: argparse.Namespace, show: Callable[..., int], fill: bo
     file = Path(path)
     if not file.is_file():
         raise Usage(f"there is no file {path}")
+    function, args = None, ()
     try:
         module = _load(file)
         function = _find(module, path, name)
@@ -151,8 +152,21 @@ def _on_function(options: argparse.Namespace, show: Callable[..., int], fill: bo
         line = function.__code__.co_firstlineno if inspect.isfunction(function) else 1
         print(f"{path}:{line}: error: {error}", file=sys.stderr)
     except Exception as error:
-        print(_located(error, file), file=sys.stderr)
+        print(_located(_as_the_program_raises(error, function, args), file), file=sys.stderr)
     return 1
+
+
+def _as_the_program_raises(error: Exception, function: Function | None, args: tuple[Any, ...]) -> Exception:
+    """The same error out of the plain program: its frames have the lines of the file."""
+    if function is None:
+        return error
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            function(*args)
+    except Exception as plain:
+        if type(plain) is type(error) and str(plain) == str(error):
+            return plain
+    return error
 
 
 def _load(file: Path) -> ModuleType:
