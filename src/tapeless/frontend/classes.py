@@ -17,7 +17,7 @@ _bodies: dict[CodeType, Program] = {}
 
 
 def lower_class(code: CodeType, module_globals: dict[str, object] | None = None) -> Program:
-    """The Program of a class body: its one argument is the namespace, its result the cell of `__class__`, or None."""
+    """The Program of a class body: its argument is the namespace, its result `__class__`'s cell or None."""
     program = _bodies.get(code)
     if program is None:
         program = _bodies[code] = ClassBody(code, class_node_of(code, module_globals)).body_program()  # type: ignore[arg-type]

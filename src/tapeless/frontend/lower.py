@@ -386,7 +386,10 @@ class Lowering(Matching):
             return
         items: list[Operand] = []
         for name, note in notes:
-            items += [Lit(self.mangle(name)), Lit(ast.unparse(note)) if self.notes_as_text() else self.expression(note)]
+            items += [
+                Lit(self.mangle(name)),
+                Lit(ast.unparse(note)) if self.notes_as_text() else self.expression(note),
+            ]
         table = self.op("dict", tuple(items), spread=(False,) * len(notes))
         self.emit("setattr", (function, table), name="__annotations__")
 

@@ -29,11 +29,12 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     if generated is not None:
         return generated
     index = _index(code.co_filename, module_globals)
-    candidates = [] if index is None else index.get((code.co_name, code.co_firstlineno), [])
+    candidates: list[Any] = [] if index is None else index.get((code.co_name, code.co_firstlineno), [])
     if len(candidates) > 1:
         candidates = _innermost(code, candidates)
     if len(candidates) == 1 and not isinstance(candidates[0], ast.ClassDef):
-        return candidates[0]
+        node: FunctionNode = candidates[0]
+        return node
     rebuilt = function_from_bytecode(code)
     if rebuilt is not None:
         return rebuilt

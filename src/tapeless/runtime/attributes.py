@@ -1,11 +1,19 @@
-"""Attributes of untyped values: descriptors written in Python are opened, the rest is looked up with its companion."""
+"""Attributes of untyped values: descriptors in Python are opened, others looked up with their companion."""
 
 from __future__ import annotations
 
 import functools
 import gc
 import inspect
-from types import CellType, FunctionType, GetSetDescriptorType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
+from types import (
+    CellType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -15,6 +23,9 @@ from tapeless.runtime.mirrors import Mirror
 from tapeless.runtime.operators import Operators, is_python, on_class
 
 _NUMBERS = (float, complex, np.generic, np.ndarray)
+_WINDOWS = ("flat", "base", "data", "ctypes", "__array_interface__")
+_SETATTR: Any = object.__setattr__
+_GETATTRIBUTE: Any = object.__getattribute__
 
 
 class Attributes(Operators):
@@ -108,7 +119,7 @@ class Attributes(Operators):
             if self.find_array(value)[0] is self.find_array(x)[0]:
                 return value, None
         if rule is None:
-            if isinstance(x, np.ndarray) and name in ("flat", "base", "data", "ctypes", "__array_interface__"):
+            if isinstance(x, np.ndarray) and name in _WINDOWS:
                 return value, None
             self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
         return self.give(value, self.derive(rule, value, (x,), {}, (self.settled(tx),), {}), (x,))
@@ -194,7 +205,7 @@ class Attributes(Operators):
                 self.module_stores = True
             self.put(x.__dict__, name, t)
             return
-        if kind.__setattr__ is object.__setattr__ or type(kind.__setattr__) is not FunctionType:
+        if kind.__setattr__ is _SETATTR or type(kind.__setattr__) is not FunctionType:
             setattr(x, name, value)
         else:
             object.__setattr__(x, name, value)
@@ -212,7 +223,10 @@ class Attributes(Operators):
             self.call(found.fdel, (x,), (None,))
         else:
             delattr(x, name)
-            self.put(x.__dict__, name, None) if isinstance(x, ModuleType) else self.put_attribute(x, name, None)
+            if isinstance(x, ModuleType):
+                self.put(x.__dict__, name, None)
+            else:
+                self.put_attribute(x, name, None)
 
     # given by other parts of a run
     def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:
@@ -229,7 +243,7 @@ def is_ordinary(kind: type) -> bool:
     """Whether instances keep plain attributes in a `__dict__` and nothing intercepts their look-up."""
     return (
         kind.__dictoffset__ != 0
-        and kind.__getattribute__ is object.__getattribute__
+        and kind.__getattribute__ is _GETATTRIBUTE
         and not issubclass(kind, (tuple, list, dict, set, frozenset, type, ModuleType, BaseException))
         and type(kind) is type
     )

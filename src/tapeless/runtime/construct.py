@@ -16,21 +16,27 @@ import numpy as np
 from tapeless.autodiff.dual import dual_of
 from tapeless.errors import SourceUnavailableError
 from tapeless.rules import lookup
-from tapeless.runtime.items import Items, tuple_tangent
+from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.known import HANDLERS, INERT_MODULES
 from tapeless.runtime.mirrors import has_tangent
 from tapeless.runtime.operators import is_python
+from tapeless.runtime.primitives import Primitives
 from tapeless.runtime.structure import fields_of
 
 _FACTORY = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]
 
 
-class Construct(Items):
+class Construct(Primitives):
     """`construct`, `make_function`, `make_class` and what they need."""
+
+    def bind(self, f: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        raise NotImplementedError
 
     # ---- classes
 
-    def construct(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+    def construct(
+        self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
+    ) -> tuple[Any, Any]:
         meta_call = type(cls).__call__
         if type(meta_call) is FunctionType and type(cls).__module__ not in INERT_MODULES:
             return self.call(meta_call, (cls, *args), (None, *ts), kw, kts)
@@ -48,7 +54,11 @@ class Construct(Items):
             self.call(init, (obj, *args), (None, *ts), kw, kts)
             return obj, None
         if type(new) is FunctionType:
-            if issubclass(cls, tuple) and hasattr(cls, "_fields") and new.__code__.co_filename.startswith("<"):
+            if (
+                issubclass(cls, tuple)
+                and hasattr(cls, "_fields")
+                and new.__code__.co_filename.startswith("<")
+            ):
                 return self.named_tuple(cls, args, ts, kw, kts)
             obj, t = self.call(new, (cls, *args), (None, *ts), kw, kts)
             if isinstance(obj, cls) and type(type(obj).__init__) is FunctionType:
@@ -97,7 +107,9 @@ class Construct(Items):
         del cls
         return self.foreign(base.__new__, args, ts, kw, kts)
 
-    def construct_builtin(self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+    def construct_builtin(
+        self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any
+    ) -> tuple[Any, Any]:
         """An instance of a subclass of a builtin container."""
         if issubclass(base, (tuple, frozenset)):
             made, t = handler(self, args, ts, kw, kts)
@@ -112,7 +124,9 @@ class Construct(Items):
             self.call(base.__init__, (obj, *args), (None, *ts), kw, kts)
         return obj, None
 
-    def named_tuple(self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+    def named_tuple(
+        self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
+    ) -> tuple[Any, Any]:
         value = cls(*args, **kw)
         defaults = self.look(cls.__new__, "__defaults__") or ()
         found = [*[None] * (len(cls._fields) - len(defaults)), *defaults]
@@ -121,7 +135,9 @@ class Construct(Items):
             found[cls._fields.index(name)] = t
         return value, tuple_tangent(found)
 
-    def dataclass_init(self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+    def dataclass_init(
+        self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
+    ) -> tuple[Any, Any]:
         """What the `__init__` that `dataclasses` has written does."""
         obj = args[0]
         values, tangents = self.bind(init, args, ts, kw, kts)
@@ -154,12 +170,16 @@ class Construct(Items):
             else:
                 self.setattr(obj, name, value, t)
         if hasattr(obj, "__post_init__"):
-            self.call_method(obj, None, "__post_init__", tuple(v for v, _ in extra), tuple(t for _, t in extra))
+            self.call_method(
+                obj, None, "__post_init__", tuple(v for v, _ in extra), tuple(t for _, t in extra)
+            )
         return None, None
 
     # ---- functions and classes written inside functions
 
-    def make_function(self, code: Any, module: Any, defaults: Any, kwdefaults: Any, cells: Any, ts: Any, kts: Any) -> Any:
+    def make_function(
+        self, code: Any, module: Any, defaults: Any, kwdefaults: Any, cells: Any, ts: Any, kts: Any
+    ) -> Any:
         f = FunctionType(code, module, code.co_name, defaults or None, cells)
         if kwdefaults:
             f.__kwdefaults__ = kwdefaults
@@ -169,7 +189,17 @@ class Construct(Items):
             self.put(f, "__defaults__", tuple(ts))
         return f
 
-    def make_class(self, code: Any, name: str, around: Any, cells: Any, bases: Any, ts: Any, kw: Any = None, kts: Any = None) -> Any:
+    def make_class(
+        self,
+        code: Any,
+        name: str,
+        around: Any,
+        cells: Any,
+        bases: Any,
+        ts: Any,
+        kw: Any = None,
+        kts: Any = None,
+    ) -> Any:
         """What a `class` statement does.  A body that may read something active is opened."""
         body = FunctionType(code, around.__globals__, name, None, cells)
         names = [n for n in code.co_names if n in around.__globals__]
@@ -227,7 +257,9 @@ class Construct(Items):
             except AttributeError:
                 submodule = sys.modules.get(f"{found.__name__}.{n}")
                 if submodule is None:
-                    raise ImportError(f"cannot import name {n!r} from {found.__name__!r}", name=found.__name__) from None
+                    raise ImportError(
+                        f"cannot import name {n!r} from {found.__name__!r}", name=found.__name__
+                    ) from None
                 values.append(submodule)
         return tuple(values)
 
@@ -240,6 +272,7 @@ def build_class(body: FunctionType, name: str, bases: Any, kw: Any) -> Any:
 def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:
     """Whether a class body itself (not only its methods) reads the cell."""
     name = code.co_freevars[(body.__closure__ or ()).index(cell)]
-    return any(i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name for i in dis.get_instructions(code))
-
-
+    return any(
+        i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name
+        for i in dis.get_instructions(code)
+    )

@@ -22,8 +22,9 @@ from tapeless.runtime.mirrors import Mirror
 
 def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair | None:
     """`+`, `*`, `%`, `|` … of lists, tuples, strings, dicts and deques; None for other types."""
+    value: Any
     if isinstance(x, (list, deque)) and name == "Add" and isinstance(y, type(x)):
-        value = x + y
+        value = operator.add(x, y)
         return run.filled(value, [*_list_ts(run, x), *_list_ts(run, y)]), None
     if isinstance(x, tuple) and name == "Add" and isinstance(y, tuple):
         return x + y, tuple_tangent([*(dx or nones(len(x))), *(dy or nones(len(y)))])
@@ -41,8 +42,8 @@ def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair |
         return value, None
     if isinstance(x, (set, frozenset)):
         value = _op(name)(x, y)
-        for source in (y, x):
-            m = run.mirrors.get(id(source))
+        for one in (y, x):
+            m = run.mirrors.get(id(one))
             if m is not None:
                 for key, t in m.data.items():
                     if key in value:

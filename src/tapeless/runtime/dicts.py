@@ -127,7 +127,8 @@ def _dict_getitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(dict.__setitem__, OrderedDict.__setitem__)
 def _dict_setitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    _put(run, *args, ts[2])
+    x, key, value = args
+    _put(run, x, key, value, ts[2])
     return None, None
 
 

@@ -7,7 +7,7 @@ import operator
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import repeat
-from types import FunctionType, GeneratorType, MappingProxyType
+from types import GeneratorType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,17 @@ from tapeless.runtime.mirrors import Slot
 from tapeless.runtime.operators import is_python
 
 NONE_TUPLES = tuple((None,) * n for n in range(32))
-_LIST_ITERATOR = type(iter([]))
-_TUPLE_ITERATOR = type(iter(()))
-_REVERSED = type(reversed([]))
+_LIST_ITERATOR: type[Any] = type(iter([]))
 _SEQUENCE_ITERATOR = type(iter(np.zeros(1)))
 _SAFE_ITERATORS = frozenset(
-    type(iter(x)) for x in ((), range(1), range(1 << 70), "", "\u1234", b"", bytearray(), {}, {}.keys())
+    type(iter(x))
+    for x in (
+        *((), range(1), range(1 << 70), "", "\u1234", b"", bytearray()),
+        dict[Any, Any](),
+        dict[Any, Any]().keys(),
+    )
 )
-_QUIET = (range, str, bytes, bytearray, type({}.keys()))
+_QUIET: tuple[type[Any], ...] = (range, str, bytes, bytearray, type({}.keys()))
 
 
 def nones(n: int) -> tuple[None, ...]:
@@ -97,7 +100,11 @@ class Items(Attributes):
             return x[index], None if id(x) not in self.mirrors else self.mirrors[id(x)].data[index]
         value = x[index]
         if isinstance(x, np.flatiter):
-            return self.array_item(x.base.reshape(-1), index) if x.base.flags.c_contiguous else self.flat_item(x, index)
+            return (
+                self.array_item(x.base.reshape(-1), index)
+                if x.base.flags.c_contiguous
+                else self.flat_item(x, index)
+            )
         if isinstance(x, type) or not self.reaches((x,), (dx,)):
             return value, None
         if kind is MappingProxyType:
@@ -218,7 +225,7 @@ class Items(Attributes):
         if kind is list:
             return self.iterate_list(x)
         if isinstance(x, tuple) and kind.__iter__ is tuple.__iter__:
-            return zip(x, repeat(None) if dx is None else dx)
+            return zip(x, repeat(None) if dx is None else dx, strict=False)
         if isinstance(x, np.ndarray) and not is_python(kind.__iter__):
             if x.ndim == 0:
                 iter(x)
@@ -283,7 +290,10 @@ class Items(Attributes):
             self.iterators[id(iterator)] = (iterator, ["keys", self.key_tangents[id(x)][1]])
         elif type(x).__name__ in ("dict_values", "dict_items", "odict_values", "odict_items"):
             table = gc.get_referents(x)[0]  # the dict itself: `x.mapping` is only a proxy of it
-            self.iterators[id(iterator)] = (iterator, ["view", "items" in type(x).__name__, iter(table), table])
+            self.iterators[id(iterator)] = (
+                iterator,
+                ["view", "items" in type(x).__name__, iter(table), table],
+            )
         return iterator
 
     def next(self, iterator: Any) -> tuple[Any, Any]:
@@ -399,7 +409,11 @@ class Items(Attributes):
         if type(x) is tuple and star is None and len(x) == n:
             return x, nones(n) if dx is None else dx
         if star is None:
-            if not isinstance(x, (list, tuple, dict, str)) and not hasattr(type(x), "__iter__") and not hasattr(type(x), "__getitem__"):
+            if (
+                not isinstance(x, (list, tuple, dict, str))
+                and not hasattr(type(x), "__iter__")
+                and not hasattr(type(x), "__getitem__")
+            ):
                 raise TypeError(f"cannot unpack non-iterable {type(x).__name__} object")
             values: list[Any] = []
             ts: list[Any] = []
@@ -417,7 +431,8 @@ class Items(Attributes):
         after = n - 1 - star
         middle = slice(star, len(values) - after)
         rest = self.filled(values[middle], ts[middle])
-        return [*values[:star], rest, *values[len(values) - after :]], [*ts[:star], None, *ts[len(ts) - after :]]
+        last = len(values) - after
+        return [*values[:star], rest, *values[last:]], [*ts[:star], None, *ts[last:]]
 
     # ---- building containers
 
@@ -516,7 +531,9 @@ class Items(Attributes):
         return "".join(parts)
 
     # given by other parts of a run
-    def call_method(self, x: Any, dx: Any, name: str, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+    def call_method(
+        self, x: Any, dx: Any, name: str, args: Any, ts: Any, kw: Any = None, kts: Any = None
+    ) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def element(self, m: Any, base: Any, a: Any, index: Any, value: Any) -> Any:
@@ -541,4 +558,4 @@ class _NotIterator:
         return 1
 
 
-__all__ = ["FunctionType", "Items", "_LIST_ITERATOR", "_REVERSED", "_TUPLE_ITERATOR", "nones", "tuple_tangent"]
+__all__ = ["Items", "nones", "tuple_tangent"]

@@ -1,4 +1,4 @@
-"""A derivative inside a derivative: the runtime is ordinary Python, so an outer run opens it like any other package.
+"""A derivative inside a derivative: the runtime is ordinary Python, and an outer run opens it too.
 
 Only what the runtime asks about code and memory is run as it is: it carries no derivative.
 """
@@ -18,10 +18,11 @@ from tapeless.autodiff.dual import dual_of
 from tapeless.frontend.lower import lower
 from tapeless.rules import lookup
 from tapeless.rules.spaces import space_of
-from tapeless.runtime.calls import HANDLERS, Calls, may_warn, needs_result
+from tapeless.runtime.calls import HANDLERS, Calls
 from tapeless.runtime.construct import build_class, cell_read_by
 from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_address, owner
 from tapeless.runtime.operators import is_python
+from tapeless.runtime.primitives import may_warn, needs_result
 from tapeless.runtime.state import ArrayRef, State
 
 
@@ -29,8 +30,12 @@ def _plainly(f: Any) -> Any:
     return lambda run, args, ts, kw, kts: (f(*args, **kw), None)
 
 
-for _f in (types.prepare_class, types.resolve_bases, dual_of, lower, lookup, owner, address, low_address, dense_size, has_tangent, is_python, State.reaches, Calls.where,
-           weakref.ref, ArrayRef, weakref.proxy, gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array, sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit):
+for _f in (
+    types.prepare_class, types.resolve_bases, dual_of, lower, lookup, owner, address, low_address,
+    dense_size, has_tangent, is_python, State.reaches, Calls.where, weakref.ref, ArrayRef, weakref.proxy,
+    gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array,
+    sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit,
+):  # fmt: skip
     HANDLERS[_f] = _plainly(_f)
 
 
@@ -58,8 +63,8 @@ for _get in (types.FunctionType.__get__, property.__get__):
 
 
 class long_run:
-    """While derivatives run, Python may recurse deeper (a frame of the program becomes a few), and the cyclic garbage
-    collector comes less often: a record is many objects that live until its end, none of them garbage."""
+    """While derivatives run, Python may recurse deeper (a frame of the program becomes a few), and the cyclic
+    garbage collector comes less often: a record is many objects that live until its end, none garbage."""
 
     depth = 0
     factor = 12
@@ -86,5 +91,5 @@ class long_run:
                 gc.set_threshold(*cls.thresholds)
 
 
-for _f in (long_run.__enter__, long_run.__exit__):
-    HANDLERS[_f] = _plainly(_f)
+for _switch in (long_run.__enter__, long_run.__exit__):
+    HANDLERS[_switch] = _plainly(_switch)

@@ -22,7 +22,7 @@ def _subtract_at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 
 def _ufunc_at(run: Any, ufunc: Any, args: Any, ts: Any) -> Pair:
-    """`ufunc.at(a, index, b)` for a sum: the tangent of `a` gets the tangent of `b` at every mention of an element."""
+    """`ufunc.at(a, index, b)` for a sum: the tangent of `a` gets that of `b` at each mention of an item."""
     a, index = args[0], args[1]
     b, db = (args[2], ts[2]) if len(args) > 2 else (0.0, None)
     tangent = run.tangent_of(b, db)
@@ -160,7 +160,9 @@ def _place(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return run.foreign(np.putmask, args, ts, kw, kts)  # type: ignore[no-any-return]
 
 
-_CONVERTER = getattr(getattr(getattr(np, "_core", None), "_multiarray_umath", None), "_array_converter", None)
+_CONVERTER: Any = getattr(
+    getattr(getattr(np, "_core", None), "_multiarray_umath", None), "_array_converter", None
+)
 if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the place of asarray
 
     @handle(_CONVERTER)
@@ -182,16 +184,20 @@ if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the plac
 
     for _method_name in ("as_arrays", "result_type"):
         HANDLERS[getattr(_CONVERTER, _method_name)] = plain_method(getattr(_CONVERTER, _method_name))
+
 HANDLERS[np.broadcast] = made_plainly(np.broadcast)
 
 
-@handle(np.vectorize._vectorize_call)
+_VECTORIZED: Any = np.vectorize._vectorize_call  # type: ignore[attr-defined]
+
+
+@handle(_VECTORIZED)
 def _vectorize_call(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    """What `np.vectorize` does without a signature: the function, on every element of the broadcast arguments."""
+    """What `np.vectorize` does without a signature: the function, on every element of the arguments."""
     named = {**dict(zip(("self", "func", "args"), args, strict=False)), **kw}
     me, func, inputs = named["self"], named["func"], named["args"]
     if me.signature is not None:
-        return run.enter(np.vectorize._vectorize_call, args, ts, kw, kts)  # type: ignore[no-any-return]
+        return run.enter(_VECTORIZED, args, ts, kw, kts)  # type: ignore[no-any-return]
     if not inputs:
         return run.call(func, (), ())  # type: ignore[no-any-return]
     pairs = ts[2] if len(ts) > 2 else kts.get("args")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -73,8 +73,9 @@ class Operators(State):
     """Binary, unary and comparison operators."""
 
     def special(self, f: Any, name: str, args: Any, ts: Any) -> tuple[Any, Any]:
-        """Call `f`, the special method `name` of the type of `args[0]`; a static one is not given the object."""
-        if type(on_class(type(args[0]), name)) is staticmethod:
+        """Call `f`, the special method `name` of the type of `args[0]`; a static one gets no object."""
+        how = type(on_class(type(args[0]), name))
+        if how is staticmethod or how is classmethod:
             return self.call(f, args[1:], ts[1:])
         return self.call(f, args, ts)
 
@@ -124,7 +125,7 @@ class Operators(State):
         right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
         for f, a, da, b, db in second + first if right_first else first + second:
             if is_python(f):
-                value, t = self.call_special(type(a), f.__name__, f, (a, b), (da, db))
+                value, t = self.special(f, forward if f is fx and a is x else reflected, (a, b), (da, db))
             elif isinstance(a, (np.ndarray, np.generic)):
                 continue  # NumPy would call the other operand's Python method element by element
             else:
@@ -188,18 +189,6 @@ class Operators(State):
     def RShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         return self.binary("RShift", x, dx, y, dy)
 
-    def call_special(self, kind: type, name: str, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
-        """A special method with its object in front, unless it is static or belongs to the class."""
-        for cls in kind.__mro__:
-            if name in cls.__dict__:
-                how = type(cls.__dict__[name])
-                if how is staticmethod:
-                    return self.call(f, args[1:], ts[1:])
-                if how is classmethod:
-                    return self.call(f.__func__, (kind, *args[1:]), ts)
-                break
-        return self.call(f, args, ts)
-
     # ---- in place
 
     def inplace(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
@@ -247,7 +236,7 @@ class Operators(State):
             return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         f = getattr(kind, method, None)
         if is_python(f):
-            return self.call_special(kind, method, f, (x,), (dx,))
+            return self.special(f, method, (x,), (dx,))
         if self.reaches((x,), (dx,)):
             self.missing_rule(f"operator {method} of {kind.__name__}")
         return op(x), None
@@ -317,7 +306,7 @@ class Operators(State):
     def about_to_write(self, a: Any) -> None:
         raise NotImplementedError
 
-    def missing_rule(self, what: str) -> Any:
+    def missing_rule(self, what: str) -> NoReturn:
         raise NotImplementedError
 
     def container_operator(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:

@@ -1,4 +1,4 @@
-"""Sums, differences and products of real numbers: what untyped programs do most, without the detour through a rule.
+"""Sums, differences and products of real numbers: what untyped programs do most, without a detour by a rule.
 
 Their partials are those of the rule book (1, 1), (1, -1) and (b, a); an entry is a bare tuple of partials.
 """
@@ -30,7 +30,9 @@ class ScalarRecording(Run):
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         if dx is None:
             if dy is None:
-                return (x + y, None) if type(x) in PLAIN and type(y) in PLAIN else self.binary("Add", x, dx, y, dy)
+                if type(x) in PLAIN and type(y) in PLAIN:
+                    return x + y, None
+                return self.binary("Add", x, dx, y, dy)
             if type(x) in _REAL and type(y) in _REAL:
                 return x + y, self.entry((1.0,), (dy.index,))
         elif type(x) in _REAL and type(y) in _REAL:
@@ -42,7 +44,9 @@ class ScalarRecording(Run):
     def Sub(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         if dx is None:
             if dy is None:
-                return (x - y, None) if type(x) in PLAIN and type(y) in PLAIN else self.binary("Sub", x, dx, y, dy)
+                if type(x) in PLAIN and type(y) in PLAIN:
+                    return x - y, None
+                return self.binary("Sub", x, dx, y, dy)
             if type(x) in _REAL and type(y) in _REAL:
                 return x - y, self.entry((-1.0,), (dy.index,))
         elif type(x) in _REAL and type(y) in _REAL:
@@ -54,7 +58,9 @@ class ScalarRecording(Run):
     def Mult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         if dx is None:
             if dy is None:
-                return (x * y, None) if type(x) in PLAIN and type(y) in PLAIN else self.binary("Mult", x, dx, y, dy)
+                if type(x) in PLAIN and type(y) in PLAIN:
+                    return x * y, None
+                return self.binary("Mult", x, dx, y, dy)
             if type(x) in _REAL and type(y) in _REAL:
                 return x * y, self.entry((float(x),), (dy.index,))
         elif type(x) in _REAL and type(y) in _REAL:

@@ -1,0 +1,372 @@
+"""Primitives: functions that have a rule, functions of C that have none, and what is not differentiated."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections import deque
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapeless.autodiff.dual import DUAL_CODES
+from tapeless.errors import MissingRuleError, UntrackedMutationError
+from tapeless.rules import tangent
+from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
+from tapeless.runtime.items import Items, nones, tuple_tangent
+from tapeless.runtime.known import ACCELERATORS, INERT_EXTENSIONS, TWINS
+from tapeless.runtime.mirrors import ATOMS, owner
+
+DISPATCHER = type(np.mean)
+#: types of real numbers
+REALS = frozenset({float, int, bool, np.float64})
+_KNOWN_ARGUMENTS = ATOMS | {np.ndarray, list, tuple}
+_needs_result: dict[int, tuple[Any, bool]] = {}
+
+
+def needs_result(rule: Any) -> bool:
+    """Whether a rule reads the value of the function, so that a copy of it must be kept."""
+    found = _needs_result.get(id(rule))
+    if found is None:
+        needed = True
+        if type(rule) is Elementwise:
+            lambdas = rule.partials if isinstance(rule.partials, tuple) else (rule.partials,)
+            codes = [p.__code__ for p in lambdas if p is not None]
+            needed = any(c.co_varnames[0] in {i.argval for i in dis.get_instructions(c)} for c in codes)
+        elif type(rule) is Linear:
+            needed = False
+        found = _needs_result[id(rule)] = (rule, needed)
+    return found[1]
+
+
+_QUIET_RULES: dict[int, tuple[Any, bool]] = {}
+_QUIET_NAMES = frozenset("np math cos sin cosh sinh conj conjugate sign where ones_like zeros_like".split())
+
+
+def may_warn(rule: Any) -> bool:
+    """Whether evaluating a rule's partials may divide by zero or leave a domain, so that NumPy would warn."""
+    found = _QUIET_RULES.get(id(rule))
+    if found is None:
+        warns = type(rule) is not Linear
+        if type(rule) is Elementwise:
+            lambdas = rule.partials if isinstance(rule.partials, tuple) else (rule.partials,)
+            steps = [i for p in lambdas if p is not None for i in dis.get_instructions(p.__code__)]
+            warns = any(
+                (i.opname == "BINARY_OP" and i.argrepr not in ("+", "-", "*"))
+                or (
+                    i.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF")
+                    and i.argval not in _QUIET_NAMES
+                )
+                for i in steps
+            )
+        found = _QUIET_RULES[id(rule)] = (rule, warns)
+    return found[1]
+
+
+class Primitives(Items):
+    """`primitive`, `foreign` and what they need."""
+
+    # ---- functions that have a rule
+
+    def tangent_of(self, x: Any, t: Any) -> Any:
+        """The tangent of an argument of a primitive: arrays through their mirror, containers by element."""
+        if isinstance(x, np.ndarray):
+            if not self.arrays or x.dtype.kind not in "fc":
+                return None
+            base = owner(x)
+            m = self.arrays.get(id(base))
+            if m is None or m.ref() is not base:
+                return None
+            return self.read(m, base, x)
+        if isinstance(x, (list, tuple)):
+            if type(x) is tuple or isinstance(x, tuple):
+                inner = t if t is not None else nones(len(x))
+            else:
+                m_list = self.mirrors.get(id(x))
+                inner = m_list.data if m_list is not None else None
+                if inner is None:
+                    if not x or (not self.arrays and not self.mirrors) or all(type(e) in ATOMS for e in x):
+                        return None
+                    inner = nones(len(x))
+            found = [self.tangent_of(e, et) for e, et in zip(x, inner, strict=True)]
+            return found if any(e is not None for e in found) else None
+        return t
+
+    def settled(self, t: Any) -> Any:
+        """A tangent as the rule book takes it."""
+        return t
+
+    def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
+        """The tangent of a result; derivative arithmetic does not warn."""
+        if self.reverse and not may_warn(rule):
+            return tangent(rule, y, args, kw, ts, kts)
+        with np.errstate(all="ignore"):
+            return tangent(rule, y, args, kw, ts, kts)
+
+    def primitive(
+        self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None
+    ) -> tuple[Any, Any]:
+        """Call `f`, which has a rule, and derive the tangent of its result."""
+        custom = getattr(rule, "run", None)
+        if custom is not None:
+            return custom(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
+        if type(rule) is Elementwise and not kw:
+            for a in args:
+                if type(a) not in REALS:
+                    break
+            else:
+                return self.scalar(rule, f, args, ts)
+        kw = kw or {}
+        outs = _outputs(f, args, kw)
+        if type(rule) is Nondifferentiable:
+            value = f(*args, **kw)
+            for out in outs:
+                self.overwrite(out, (), None)
+            return value, None
+        for a in args:
+            kind = type(a)
+            if kind not in _KNOWN_ARGUMENTS or (
+                (kind is list or kind is tuple) and not _KNOWN_ARGUMENTS.issuperset(map(type, a))
+            ):
+                override = self.override(f, args, ts, kw, kts)
+                if override is not None:
+                    return override
+                args, ts = self.known_arguments(f, args, ts)
+                break
+        targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
+        tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
+        for t in (*targs, *tkw.values()):
+            if t is not None:
+                break
+        else:
+            value = f(*args, **kw)
+            for out in outs:
+                self.overwrite(out, (), None)
+            return value, None
+        if outs:
+            return self.primitive_out(rule, f, args, kw, targs, tkw, outs)
+        y = f(*args, **kw)
+        if self.reverse and not (type(rule) is Linear and rule.form == "one") and not (
+            type(rule) is Elementwise and rule.constant
+        ):
+            t = self.derive(
+                rule,
+                self.frozen(y) if needs_result(rule) else y,
+                tuple([self.frozen(a) for a in args]),
+                kw,
+                targs,
+                tkw,
+            )
+        elif (
+            self.reverse and type(rule) is Linear and len(args) + len(kw) > 1
+        ):  # the first argument lends its shape only
+            kept = (args[0], *[self.frozen(a) for a in args[1:]])
+            t = self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
+        else:
+            t = self.derive(rule, y, args, kw, targs, tkw)
+        return self.give(y, t, args)
+
+    def override(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
+        """A NumPy function of an object that overrides it (`__array_ufunc__`, `__array_function__`)."""
+        ufunc = type(f) is np.ufunc
+        if not ufunc and type(f) is not DISPATCHER:
+            return None
+        name = "__array_ufunc__" if ufunc else "__array_function__"
+        for x in args:
+            for e in x if type(x) in (list, tuple) else (x,):
+                method = getattr(type(e), name, None)
+                if type(method) is FunctionType:
+                    if ufunc:
+                        return self.call(method, (e, f, "__call__", *args), (None, None, None, *ts), kw, kts)
+                    types_ = tuple({type(a) for a in args})
+                    named = dict(kw)
+                    for k, t in (kts or {}).items():
+                        self.put(named, k, t)
+                    return self.call(
+                        method,
+                        (e, f, types_, tuple(args), named),
+                        (None, None, None, tuple_tangent(ts), None),
+                    )
+        return None
+
+    def known_arguments(self, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        """Arguments as rules take them: what active values hide in becomes a list, a number or an array."""
+        values, tangents = list(args), list(ts)
+        for i, x in enumerate(args):
+            kind = type(x)
+            if kind in _KNOWN_ARGUMENTS or isinstance(
+                x, (np.ndarray, np.generic, list, tuple, float, complex, int)
+            ):
+                continue
+            if kind in ATOMS or not self.reaches((x,), (ts[i],)):
+                continue
+            if kind is memoryview or hasattr(x, "__array_interface__"):
+                continue  # a window on memory that is found by its owner
+            if (
+                hasattr(kind, "__next__")
+                or kind in (deque, set, frozenset)
+                or kind.__name__.startswith("dict_")
+            ):
+                items, found = self.collect(x, ts[i])
+                values[i], tangents[i] = self.filled(items, found), None
+                continue
+            for name in ("__array__", "__float__", "__complex__"):
+                method = getattr(kind, name, None)
+                if type(method) is FunctionType:
+                    values[i], tangents[i] = self.call(method, (x,), (ts[i],))
+                    break
+            else:
+                self.missing_rule(f"{_name(f)}() of a {kind.__name__}")
+        return tuple(values), tuple(tangents)
+
+    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        """An elementwise function of real numbers."""
+        y = f(*args)
+        for t in ts:
+            if t is not None:
+                return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
+        return y, None
+
+    def primitive_out(
+        self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any
+    ) -> tuple[Any, Any]:
+        """A primitive that writes its result into arrays that it was given."""
+        kept = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+        for out in outs:
+            self.about_to_write(out)
+        value = f(*args, **kw)
+        n = getattr(f, "nin", None)
+        if n is not None:
+            kept, targs = kept[:n], targs[:n]
+        kw = {k: v for k, v in kw.items() if k != "out"} | (
+            {"out": kw["out"]} if kw.get("where", True) is not True else {}
+        )
+        copies = tuple(o.copy() for o in outs)
+        t = self.derive(rule, copies[0] if len(copies) == 1 else copies, kept, kw, targs, tkw)
+        for out, one in zip(outs, t if isinstance(t, tuple) else (t,), strict=False):
+            self.overwrite(out, (), one)
+        return value, None
+
+    def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:
+        """The result of a primitive with its tangent: arrays get a mirror, containers element by element."""
+        if t is None:
+            return value, None
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind in "fc":
+                base, m = self.find_array(value)
+                if m is None:
+                    self.create(base, t, value)
+            return value, None
+        if type(value) is list:
+            ts = [self.give(v, e, args)[1] for v, e in zip(value, t, strict=True)]
+            return self.filled(value, ts), None
+        if isinstance(value, tuple):
+            return value, tuple_tangent([self.give(v, e, args)[1] for v, e in zip(value, t, strict=True)])
+        if isinstance(value, (float, complex, np.inexact)):
+            return value, t
+        return value, None
+
+    def foreign(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """A C function without a rule: it runs as it is if its arguments lead to nothing active."""
+        kw = kw or {}
+        me = getattr(f, "__self__", None)
+        hidden = () if me is None or isinstance(me, ModuleType) else (me,)
+        module = getattr(f, "__module__", None) or ""
+        if module not in INERT_EXTENSIONS and self.reaches(
+            (*hidden, *args, *kw.values()), (*ts, *(kts or {}).values())
+        ):
+            load = ACCELERATORS.pop(module, None)
+            if load is not None:
+                load()
+                if f in TWINS:
+                    return self.enter(TWINS[f], args, ts, kw, kts)
+            self.missing_rule(f"{_name(f)}()")
+        self.snapshots.clear()
+        return f(*args, **kw), None
+
+    def about_to_write(self, a: Any) -> None:
+        """An array is going to be written: copies taken of it are stale, and shared arguments must not be."""
+        self.snapshots.clear()
+        if self.guarded and id(owner(a)) in self.guarded:
+            filename, line = self.where()
+            self.fail(
+                UntrackedMutationError(
+                    "cannot differentiate a store into an array that shares memory with another argument; "
+                    "pass a copy, x.copy(), of one of them",
+                    filename=filename,
+                    line=line,
+                )
+            )
+
+    def enter(self, f: FunctionType, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    # ---- errors
+
+    def where(self) -> tuple[str, int]:
+        """File and line of the user's program that is being run."""
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code not in DUAL_CODES:
+            frame = frame.f_back  # type: ignore[assignment]
+        return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("<unknown>", 0)
+
+    def fail(self, error: BaseException) -> NoReturn:
+        self.failure = error
+        raise error
+
+    def missing_rule(self, what: str) -> NoReturn:
+        filename, line = self.where()
+        self.fail(
+            MissingRuleError(
+                f"cannot differentiate {what}: it is not Python underneath, no derivative rule is known for "
+                "it, and a value that depends on the differentiated arguments reaches it.\n"
+                f"    Give a rule:  @tapeless.jvp_rule(f)  def _(x, dx): ...   (its tangent, linear in dx)\n"
+                f"    or, if its result is not to be differentiated:  tapeless.constant(f)",
+                filename=filename,
+                line=line,
+            )
+        )
+
+    def untracked(self, what: str) -> NoReturn:
+        filename, line = self.where()
+        self.fail(
+            UntrackedMutationError(
+                f"cannot differentiate the store into {what}: an active value would be kept where its "
+                "derivative cannot follow.\n    Store it in a list, a dict, an array of floats or an "
+                "attribute of an ordinary object, or pass tapeless.stop_gradient(value) if it is a constant "
+                "there",
+                filename=filename,
+                line=line,
+            )
+        )
+
+    # given by the modes
+    reverse = False
+
+    def read(self, m: Any, base: Any, a: Any) -> Any:
+        raise NotImplementedError
+
+    def create(self, base: Any, t: Any, a: Any) -> None:
+        raise NotImplementedError
+
+
+def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:
+    """Arrays that a call writes its result into."""
+    out = kw.get("out") if kw else None
+    if out is not None:
+        found = out if isinstance(out, tuple) else (out,)
+    else:
+        found = args[f.nin :] if type(f) is np.ufunc else ()
+    return tuple(
+        o for o in found if isinstance(o, np.ndarray)
+    )  # `out=...` asks for an array, whatever the shape
+
+
+def _name(f: Any) -> str:
+    owner_type = getattr(f, "__objclass__", None)
+    module = getattr(f, "__module__", None)
+    name = getattr(f, "__qualname__", None) or getattr(f, "__name__", None) or type(f).__name__
+    if owner_type is not None:
+        return f"{owner_type.__name__}.{getattr(f, '__name__', name)}"
+    return f"{module}.{name}" if module and module != "builtins" else str(name)
