@@ -250,9 +250,12 @@ def _located(error: BaseException, file: Path) -> str:
     elif isinstance(error, SyntaxError) and error.filename:
         where, line, text = error.filename, error.lineno or 0, f"SyntaxError: {error.msg}"
     else:
+        from tapeless.backends.python.build import origin
+
         for frame in traceback.extract_tb(error.__traceback__):
-            if Path(frame.filename).exists() and Path(frame.filename).samefile(file):
-                where, line = str(file), frame.lineno or 0
+            home, number = origin(frame.filename, frame.lineno or 0)
+            if Path(home).exists() and Path(home).samefile(file):
+                where, line = str(file), number
     return f"{where}:{line}: error: {text}" if line else f"{where}: error: {text}"
 
 

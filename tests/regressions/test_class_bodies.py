@@ -196,8 +196,8 @@ def nonlocal_and_del(x):
 
 @pytest.mark.parametrize(
     "f",
-    [attributes, inherits, calls_in_the_body, nested, data_class, data_class_with_slots, named_tuple, abstract, metaclass, decorated,
-     made_by_type, nonlocal_and_del],
+    [attributes, inherits, calls_in_the_body, nested, data_class, data_class_with_slots, named_tuple,
+     abstract, metaclass, decorated, made_by_type, nonlocal_and_del],
     ids=lambda f: f.__name__,
 )  # fmt: skip
 def test_class_bodies(f):

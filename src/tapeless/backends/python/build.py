@@ -13,6 +13,16 @@ from tapeless.backends.python.emit import Emitter
 from tapeless.specialise.unit import Unit
 
 _count = itertools.count(1)
+#: of each generated file, the program's file and the line there that each of its lines came from
+_origins: dict[str, tuple[str, list[int]]] = {}
+
+
+def origin(filename: str, line: int) -> tuple[str, int]:
+    """Where in the program a line of generated source came from; other places are themselves."""
+    home, lines = _origins.get(filename, ("", []))
+    if 0 < line <= len(lines) and lines[line - 1]:
+        return home, lines[line - 1]
+    return filename, line
 
 
 def register(name: str, source: str) -> str:
@@ -23,10 +33,16 @@ def register(name: str, source: str) -> str:
 
 
 def compile_function(
-    source: str, name: str, space: dict[str, Any], cells: dict[str, CellType]
+    source: str,
+    name: str,
+    space: dict[str, Any],
+    cells: dict[str, CellType],
+    emitter: Emitter | None = None,
 ) -> FunctionType:
     """The function in `source`, with globals `space` and the free names `cells`."""
     filename = register(name, source)
+    if emitter is not None:
+        _origins[filename] = emitter.program.filename, [line.at for line in emitter.lines]
     tree = ast.parse(source)
     body: list[ast.stmt] = []
     if cells:
@@ -70,7 +86,7 @@ class Library:
                     if isinstance(value, Unit)
                     else CellType(value)
                 )
-            function = compile_function(source, unit.name, unit.namespace, cells)
+            function = compile_function(source, unit.name, unit.namespace, cells, emitter)
             self.built[unit] = function
             cell.cell_contents = function
         return cell

@@ -49,6 +49,17 @@ class Text:
         return self.text if self.level >= level else f"({self.text})"
 
 
+class Line(str):
+    """A line of generated source, and the line of the program that it came from (0: of none)."""
+
+    at: int
+
+    def __new__(cls, text: str, at: int) -> Line:
+        line = super().__new__(cls, text)
+        line.at = at
+        return line
+
+
 class Emitter:
     """Prints one Program as a function; collects the objects that the source names."""
 
@@ -84,7 +95,8 @@ class Emitter:
             else:
                 self.names[v] = v.name
         self.pending: list[tuple[Var, Text]] = []
-        self.lines: list[str] = []
+        self.lines: list[Line] = []
+        self.at = 0
         self.indent = 1
         self.last_line = 0
 
@@ -217,7 +229,7 @@ class Emitter:
         self.pending = kept
 
     def write(self, line: str) -> None:
-        self.lines.append("    " * self.indent + line)
+        self.lines.append(Line("    " * self.indent + line, self.at))
 
     def result(self, op: Op, text: Text) -> None:
         """The operation's value: kept for the one place that uses it, or assigned."""
@@ -376,6 +388,7 @@ class Emitter:
         self.indent -= 1
 
     def statement(self, op: Op) -> None:
+        self.at = op.line or self.at
         self.comment(op.line)
         match op.kind:
             case "if":
@@ -497,8 +510,8 @@ class Emitter:
             )
         ):
             self.lines[start - 1 :] = [
-                ("    " * self.indent) + "el" + inner[0].lstrip(),
-                *(line[4:] for line in inner[1:]),
+                Line(("    " * self.indent) + "el" + inner[0].lstrip(), inner[0].at),
+                *(Line(line[4:], line.at) for line in inner[1:]),
             ]
 
     def while_(self, op: Op) -> None:
