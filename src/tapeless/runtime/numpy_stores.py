@@ -79,15 +79,27 @@ def _at_one_by_one(run: Any, name: str, args: Any, ts: Any) -> Pair:
     return None, None
 
 
+def _named(names: str, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments and their companions by the names of the parameters."""
+    order = names.split()
+    values = {**dict(zip(order, args, strict=False)), **kw}
+    return values, {**dict(zip(order, ts, strict=False)), **kts}
+
+
 @handle(np.copyto)
 def _copyto(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    dst, src = args[0], args[1]
-    where = kw.get("where", args[3] if len(args) > 3 else True)
+    given, tangents = _named("dst src casting where", args, ts, kw, kts)
+    dst, src, where = given["dst"], given["src"], given.get("where", True)
+    casting = given.get("casting", "same_kind")
+    np.copyto(
+        np.empty_like(dst), src, casting, where
+    )  # what NumPy refuses is refused before anything is stored
     if where is True:
-        run.array_store(dst, Ellipsis, src, ts[1])
+        run.array_store(dst, Ellipsis, src, tangents["src"])
     else:
         mask = np.broadcast_to(where, dst.shape)
-        spread, _ = run.call(np.broadcast_to, (src, dst.shape), (ts[1], None))
+        array, t = run.call(np.asarray, (src,), (tangents["src"],))
+        spread, t = run.call(np.broadcast_to, (array, dst.shape), (t, None))
         picked, t = run.getitem(spread, None, mask, None)
         run.array_store(dst, mask, picked, t)
     return None, None
@@ -101,11 +113,23 @@ def _fill(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(np.ndarray.sort)
 def _array_sort(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    a = args[0]
-    axis = kw.get("axis", args[1] if len(args) > 1 else -1)
-    order = np.argsort(a, axis=axis, kind="stable")
-    sorted_, t = run.call(np.take_along_axis, (a, order, axis), (None, None, None))
-    run.array_store(a, Ellipsis, sorted_, t)
+    given, _ = _named("a axis kind order", args, ts, kw, kts)
+    return _rearrange(
+        run, given["a"], np.argsort(given["a"], given.get("axis", -1), "stable"), given.get("axis", -1)
+    )
+
+
+@handle(np.ndarray.partition)
+def _array_partition(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    given, _ = _named("a kth axis kind order", args, ts, kw, kts)
+    axis = given.get("axis", -1)
+    return _rearrange(run, given["a"], np.argpartition(given["a"], given["kth"], axis), axis)
+
+
+def _rearrange(run: Any, a: Any, order: Any, axis: Any) -> Pair:
+    """Put the items of an array in another order along an axis."""
+    moved, t = run.call(np.take_along_axis, (a, order, axis), (None, None, None))
+    run.array_store(a, Ellipsis, moved, t)
     return None, None
 
 
@@ -124,40 +148,67 @@ def _array_getitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 def _put_along_axis(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     from numpy.lib import _shape_base_impl  # the index that NumPy itself uses
 
-    a, indices, values = args[:3]
-    axis = kw.get("axis", args[3] if len(args) > 3 else None)
-    index = _shape_base_impl._make_along_axis_idx(a.shape, indices, axis)  # type: ignore[attr-defined]
-    run.array_store(a, index, values, ts[2])
+    given, tangents = _named("arr indices values axis", args, ts, kw, kts)
+    a, axis = given["arr"], given.get("axis", -1)
+    if axis is None:
+        a, shape = a.flat, (a.size,)
+    else:
+        axis, shape = int(axis) % a.ndim, a.shape
+    index = _shape_base_impl._make_along_axis_idx(shape, given["indices"], 0 if axis is None else axis)  # type: ignore[attr-defined]
+    run.setitem(a, index if axis is not None else index[0], None, given["values"], tangents["values"])
     return None, None
 
 
 @handle(np.fill_diagonal)
 def _fill_diagonal(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    a, value = args[:2]
-    if a.ndim != 2 or (len(args) > 2 and args[2]) or np.ndim(value):
-        return run.enter(np.fill_diagonal._implementation, args, ts, kw, kts)  # type: ignore[attr-defined,no-any-return]
-    n = min(a.shape)
-    run.array_store(a, (np.arange(n), np.arange(n)), value, ts[1])
-    return None, None
+    return _by_places(run, np.fill_diagonal, "a val wrap", args, ts, kw, kts)
 
 
-@handle(np.put, np.ndarray.put)
+@handle(np.put)
 def _put_items(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    a, where, values = args[:3]
-    index = np.unravel_index(np.asarray(where), a.shape)
-    if np.size(values) == np.size(where) or np.ndim(values) == 0:
-        run.array_store(a, index, values, ts[2])
-        return None, None
-    return run.foreign(np.put, args, ts, kw, kts)  # type: ignore[no-any-return]
+    return _by_places(run, np.put, "a ind v mode", args, ts, kw, kts)
 
 
-@handle(np.place, np.putmask)
+@handle(np.ndarray.put)
+def _put_method(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    return _by_places(run, np.ndarray.put, "a indices values mode", args, ts, kw, kts)
+
+
+@handle(np.place)
 def _place(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    a, mask, values = args[:3]
-    if np.ndim(values) == 0:
-        run.array_store(a, np.asarray(mask, bool), values, ts[2])
-        return None, None
-    return run.foreign(np.putmask, args, ts, kw, kts)  # type: ignore[no-any-return]
+    return _by_places(run, np.place, "arr mask vals", args, ts, kw, kts)
+
+
+@handle(np.putmask)
+def _putmask(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    return _by_places(run, np.putmask, "a mask values", args, ts, kw, kts)
+
+
+def _by_places(run: Any, f: Any, names: str, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """A store of NumPy's own: the function itself, on the numbers of the values, says which goes where."""
+    order = names.split()
+    which = order[1] if f is np.fill_diagonal else order[2]
+    given, tangents = _named(names, args, ts, kw, kts)
+    a, values = given[order[0]], given[which]
+    if not isinstance(a, np.ndarray):
+        return f(*args, **kw), None
+    array, t = run.call(np.asarray, (values,), (tangents[which],))
+    places = np.full(a.shape, -1)
+    f(
+        *[
+            places,
+            *[
+                np.arange(np.size(values)).reshape(np.shape(values)) if n == which else given[n]
+                for n in order[1:]
+                if n in given
+            ],
+        ]
+    )
+    mask = places >= 0
+    flat, t = run.call_method(array, t, "reshape", (-1,), (None,))
+    picked, t = run.getitem(flat, t, places[mask], None)
+    run.array_store(a, mask, picked, t)
+    return None, None
 
 
 _CONVERTER: Any = getattr(
