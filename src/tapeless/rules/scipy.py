@@ -8,7 +8,7 @@ import numpy as np
 import scipy.special as sc  # type: ignore[import-untyped]
 
 from tapeless.rules.compat import find_all
-from tapeless.rules.registry import elementwise, row, singular, unknown
+from tapeless.rules.registry import elementwise, nondifferentiable, row, singular, unknown
 
 _ANY = [0.3, -0.3, 0.0, 2.5, -1.75]
 _POSITIVE = [0.3, 1.0, 20.0]
@@ -228,3 +228,102 @@ elementwise(
 )
 elementwise(sc.ellipk, partials=lambda y, m: (sc.ellipe(m) / (1 - m) - y) / (2 * m), rows=_UNIT)
 elementwise(sc.ellipe, partials=lambda y, m: (y - sc.ellipk(m)) / (2 * m), rows=_UNIT)
+nondifferentiable(sc.gammasgn)
+elementwise(
+    sc.yn,
+    partials=(None, lambda y, n, x: 0.5 * (sc.yn(n - 1, x) - sc.yn(n + 1, x))),
+    rows=[row(2, 0.7), row(np.array(0), 3.5)],
+)
+elementwise(
+    sc.kn,
+    partials=(None, lambda y, n, x: -0.5 * (sc.kv(n - 1, x) + sc.kv(n + 1, x))),
+    rows=[row(2, 0.7), row(np.array(0), 3.5)],
+)
+
+# ---- distributions -------------------------------------------------------------------------------
+
+
+def gamma_density(a: Any, x: Any) -> Any:
+    """The density of the gamma distribution of shape `a`."""
+    return np.exp(sc.xlogy(a - 1, x) - x - sc.gammaln(a))
+
+
+def t_density(df: Any, t: Any) -> Any:
+    """The density of Student's t distribution."""
+    scale = sc.gammaln((df + 1) / 2) - sc.gammaln(df / 2) - 0.5 * np.log(np.pi * df)
+    return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
+
+
+elementwise(
+    sc.chdtr,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.chdtr", "v"),
+        lambda y, v, x: 0.5 * gamma_density(v / 2, x / 2),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.chdtrc,
+    partials=(
+        lambda y, v, x: unknown("scipy.special.chdtrc", "v"),
+        lambda y, v, x: -0.5 * gamma_density(v / 2, x / 2),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.pdtr,
+    partials=(
+        lambda y, k, m: unknown("scipy.special.pdtr", "k"),
+        lambda y, k, m: -gamma_density(np.floor(k) + 1, m),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.pdtrc,
+    partials=(
+        lambda y, k, m: unknown("scipy.special.pdtrc", "k"),
+        lambda y, k, m: gamma_density(np.floor(k) + 1, m),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.stdtr,
+    partials=(
+        lambda y, df, t: unknown("scipy.special.stdtr", "df"),
+        lambda y, df, t: t_density(df, t),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.stdtrit,
+    partials=(
+        lambda y, df, p: unknown("scipy.special.stdtrit", "df"),
+        lambda y, df, p: 1 / t_density(df, y),
+    ),
+    rows=[row(np.array(3), 0.7)],
+)
+elementwise(
+    sc.gammaincinv,
+    partials=(
+        lambda y, a, p: unknown("scipy.special.gammaincinv", "a"),
+        lambda y, a, p: 1 / gamma_density(a, y),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.gammainccinv,
+    partials=(
+        lambda y, a, p: unknown("scipy.special.gammainccinv", "a"),
+        lambda y, a, p: -1 / gamma_density(a, y),
+    ),
+    rows=[row(np.array(2), 0.7)],
+)
+elementwise(
+    sc.betaincinv,
+    partials=(
+        lambda y, a, b, p: unknown("scipy.special.betaincinv", "a"),
+        lambda y, a, b, p: unknown("scipy.special.betaincinv", "b"),
+        lambda y, a, b, p: np.exp(sc.betaln(a, b) - sc.xlogy(a - 1, y) - sc.xlog1py(b - 1, -y)),
+    ),
+    rows=[row(np.array(2), np.array(3), 0.7)],
+)
