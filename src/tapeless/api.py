@@ -138,7 +138,15 @@ def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
 
 def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a specialisation depends on: the types of the arguments, in depth."""
-    return tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
+    shared = tuple([type(a) in (tuple, list, dict) and parts_shared(a) for a in args])
+    return shared, tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
+
+
+def parts_shared(value: Any) -> bool:
+    """Whether two parts of `value` are one storage."""
+    from tapeless.specialise.types import shared
+
+    return shared(value)
 
 
 def _key(x: Any, depth: int = 0) -> Any:

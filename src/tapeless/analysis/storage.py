@@ -49,7 +49,7 @@ def creates(op: Op) -> bool:
         fn = op.args[0].value  # type: ignore[union-attr]
         return isinstance(fn, np.ufunc) or fn in (
             np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array,
-            np.copy, np.arange, np.linspace,
+            np.copy, np.arange, np.linspace, list,
         )  # fmt: skip
     return op.kind == "call_method" and op.attrs["name"] == "copy"
 
@@ -100,6 +100,8 @@ class Storage:
             if op.kind == "call_method" and a in op.args[1:]:
                 raise NotTyped(f"{a.name} is written into and has a second name", op.line)
             views = any(isinstance(o.type, Array | List | Dict | Tuple | Struct) for o in op.outs)
+            if isinstance(a.type, List | Dict):
+                views = False  # what is in it is not written into
             if op.kind in ("getattr", "call_method", "getitem") and views:
                 raise NotTyped(f"a view of {a.name}, which is written into", op.line)
             if op.kind == "loop" and isinstance(a.type, Array) and a.type.ndim > 1:

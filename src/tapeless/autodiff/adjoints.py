@@ -43,9 +43,34 @@ def unbroadcast(ct: Any, like: Any) -> Any:
     return ct if ct.dtype == like.dtype else ct.astype(like.dtype)
 
 
-def zeros_of(value: Any) -> Any:
-    """Zeros in the structure of a list of arrays."""
-    return [np.zeros_like(e) if isinstance(e, np.ndarray) else 0.0 for e in value]
+def no_cotangents(value: Any) -> Any:
+    """The cotangent of a list or dict of arrays, all zero: None stands for a zero of any shape."""
+    return [None] * len(value) if value.__class__ is list else dict.fromkeys(value)
+
+
+def put(cts: Any, k: Any, ct: Any) -> None:
+    """`cts[k] += ct` for a list or dict of arrays; the number 0.0 is a zero of any shape."""
+    if ct.__class__ is float:
+        return
+    old = cts[k]
+    cts[k] = ct if old is None else old + ct
+
+
+def take(cts: Any, k: Any, like: Any) -> Any:
+    """`cts[k]`, which is zero from then on."""
+    ct = cts[k]
+    cts[k] = None
+    return np.zeros_like(like) if ct is None else ct
+
+
+def present(ct: Any, like: Any) -> Any:
+    """A cotangent that may be missing."""
+    return np.zeros_like(like) if ct is None else ct
+
+
+def sums(a: Any, b: Any) -> Any:
+    """The sum of the cotangents of two lists."""
+    return [x if y is None else y if x is None else x + y for x, y in zip(a, b, strict=True)]
 
 
 class Transposed:

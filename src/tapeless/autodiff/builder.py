@@ -149,10 +149,8 @@ class Builder:
             return out
         if isinstance(kind, Dict) and isinstance(kind.elem, Scalar):
             return self.call(dict.fromkeys, (like, Lit(0.0)), Dict(kind.key, kind.elem), text="dict.fromkeys")
-        if isinstance(kind, List):
-            from tapeless.autodiff.adjoints import zeros_of
-
-            return self.call(zeros_of, (like,), kind)
+        if isinstance(kind, List | Dict) and isinstance(kind.elem, Array):
+            return self.call(adjoints.no_cotangents, (like,), kind)
         raise NotTyped(f"a zero of {kind!r}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tapeless.autodiff.linear_program import LBlock, LIf, LLoop, LStore
+from tapeless.autodiff.linear_program import LBlock, LIf, LLoop
 from tapeless.autodiff.residuals import Expr, Frame, Level, Mark, Version
 from tapeless.program.ir import Block, Op, Operand, Var
 from tapeless.specialise.normal import may_break, returns_inside
@@ -46,6 +46,9 @@ class Control:
         def block(self, block: Block) -> None: ...
         def expr(self, operand: Operand) -> Expr: ...
         def tree(self, var: Var) -> Tree: ...
+        def store(
+            self, kind: str, base: Tree, version: Version, index: Expr | None, x: Tree, like: Any = None
+        ) -> None: ...
         def define(self, var: Var, expr: Expr | None = None, sure: bool = True) -> Version: ...
 
     # ---- control
@@ -184,12 +187,25 @@ class Control:
             node.index = self.cur[op.outs[0]]
             return
 
+        def nest(pattern: Any) -> Tree:
+            if isinstance(pattern, tuple):
+                return tuple(map(nest, pattern))
+            return self.linear(op.outs[pattern])
+
         def walk(tree: Any, pattern: Any) -> None:
             if isinstance(tree, int):
                 out = pattern
                 if isinstance(out, tuple):
-                    if any(op.outs[i] in self.active for i in flat(out)):
+                    x = nest(out)
+                    if not leaves(x):
+                        return
+                    if not isinstance(kind_of(op.args[tree]), List):
                         raise NotTyped("a loop over nested active items", op.line)
+                    node.ordinal = True
+                    at = Expr("ordinal", (), {"node": node, "reversed": False})
+                    if cells[tree] is None:
+                        raise NotTyped("a loop over nested inactive items", op.line)
+                    self.store("get", cells[tree], versions[tree], at, x)
                     return
                 if op.outs[out] in self.active:
                     if cells[tree] is None:
@@ -200,8 +216,7 @@ class Control:
                         raise NotTyped("a loop over an active value of this type", op.line)
                     node.ordinal = True
                     at = Expr("ordinal", (), {"node": node, "reversed": False})
-                    store = LStore("get", cells[tree], versions[tree], at, self.tree(op.outs[out]), op.line)
-                    self.lblock.nodes.append(store)
+                    self.store("get", cells[tree], versions[tree], at, self.tree(op.outs[out]))
                 return
             if tree[0] == "enumerate":
                 if isinstance(pattern, tuple):

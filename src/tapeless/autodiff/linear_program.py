@@ -26,6 +26,8 @@ class Cell:
     var: Var
     mutable: bool = False
     """Its cotangent is storage that is written into, rather than a value."""
+    path: tuple[int, ...] = ()
+    """Where in `var` the part is: a list of tuples has one cell, a list, for each part of its elements."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +105,8 @@ class LCall:
 class LStore:
     """Storage: kind "get" (x = base[index]), "set" (base[index] = x), "append", "pop", "new" (an empty or
     constant
-    container), "display" ([x, ...]) or "iterate" (x = the item of this iteration)."""
+    container), "clone" (a copy of the list x), "display" ([x, ...]) or "iterate" (x = the item of this
+    iteration)."""
 
     kind: str
     base: Cell
@@ -112,7 +115,7 @@ class LStore:
     x: Any
     line: int
     like: Expr | None = None
-    """The value stored, where it may have been broadcast."""
+    """The value stored, where it may have been broadcast or its cotangent may be missing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +159,7 @@ def refs_of(node: Any) -> Iterator[Version]:
                 yield from node.index.refs()
             if node.like is not None:
                 yield from node.like.refs()
-            if node.kind not in ("new", "display"):  # by reference: only its shape counts
+            if node.kind not in ("new", "display", "clone"):  # by reference: only its shape counts
                 yield node.version
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from tapeless.analysis.activity import active_variables, passive
 from tapeless.analysis.storage import Storage
+from tapeless.autodiff.contents import Contents
 from tapeless.autodiff.control import Control, kind_of, leaves
 from tapeless.autodiff.jvp import Form, Method, Term, call_terms, product_terms
-from tapeless.autodiff.linear_program import Cell, LBlock, LCall, Lin, LSequence, LStore
+from tapeless.autodiff.linear_program import Cell, LBlock, LCall, Lin, LSequence
 from tapeless.autodiff.residuals import CHEAP, Expr, Frame, Level, Mark, Version, binary, lit, ref, unary
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.rules import Elementwise, Linear, lookup
@@ -58,7 +59,7 @@ class Linearized:
     """The reverse half with strong zeros, made when it is first needed."""
 
 
-class Walk(Control):
+class Walk(Contents, Control):
     """Walks the value program once, in order."""
 
     def __init__(self, unit: Unit, active: tuple[bool, ...], linearize: Any) -> None:
@@ -109,6 +110,10 @@ class Walk(Control):
                 return tuple(self.cells_for(f"{name}_{i}", e, var, (*path, i)) for i, e in enumerate(elems))
         if not differentiable(kind):
             return None
+        if isinstance(kind, List | Dict) and isinstance(kind.elem, Tuple):
+            elems = kind.elem.elems
+            lists = [List(e) if isinstance(kind, List) else Dict(kind.key, e) for e in elems]
+            return tuple(self.cells_for(f"{name}_{i}", e, var, path) for i, e in enumerate(lists))
         if isinstance(kind, List | Dict) and not isinstance(kind.elem, Scalar | Array):
             raise NotTyped("a container of containers", self.line)
         return Cell(
@@ -116,6 +121,7 @@ class Walk(Control):
             kind,
             var,
             isinstance(kind, List | Dict) or (isinstance(kind, Array) and self.storage.indexed(var)),
+            path,
         )
 
     def tree(self, var: Var) -> Tree:
@@ -223,7 +229,7 @@ class Walk(Control):
                 if any(x):
                     raise NotTyped("repetition of an active list", self.line)
                 self.value(op)
-                self.lblock.nodes.append(LStore("new", self.tree(out), self.cur[out], None, None, self.line))
+                self.store("new", self.tree(out), self.cur[out], None, None)
                 return
         v = [self.expr(a) for a in op.args]
         again = self.recompute(op)
@@ -305,7 +311,7 @@ class Walk(Control):
                 elif x is None or base is None:
                     self.move(self.tree(o), None, o)
                 else:
-                    self.lblock.nodes.append(LStore("get", x, base, lit(i), self.tree(o), self.line))
+                    self.store("get", x, base, lit(i), self.tree(o))
 
     def op_getattr(self, op: Op) -> None:
         out = op.outs[0]
@@ -326,94 +332,6 @@ class Walk(Control):
         else:
             raise NotTyped(f"the attribute {op.attrs['name']}", self.line)
 
-    def op_getitem(self, op: Op) -> None:
-        base, index = op.args
-        x = self.linear(base)
-        out = op.outs[0]
-        at = self.expr(index)
-        before = self.cur.get(base) if isinstance(base, Var) else None
-        self.value(op)
-        if out not in self.active:
-            return
-        if x is None or before is None:
-            self.move(self.tree(out), None, out)
-            return
-        kind = kind_of(base)
-        if isinstance(kind, Tuple | Struct):
-            if not isinstance(index, Lit):
-                raise NotTyped("a tuple at an unknown index", self.line)
-            i = index.value if isinstance(kind, Tuple) else kind.names.index(index.value)
-            self.move(self.tree(out), x[i], out)
-            return
-        assert isinstance(base, Var)
-        self.lblock.nodes.append(LStore("get", x, self.named(base), at, self.tree(out), self.line))
-
-    def op_setitem(self, op: Op) -> None:
-        base, index, value = op.args
-        if not isinstance(base, Var):
-            raise NotTyped("a store into a constant", self.line)
-        if base not in self.active:
-            self.value(op)  # nothing that is useful depends on it
-            self.changed(base)
-            return
-        at, x = self.expr(index), self.linear(value)
-        like = self.expr(value)
-        self.value(op)
-        self.changed(base)
-        node = LStore("set", self.tree(base), self.named(base), at, x, self.line)
-        if isinstance(kind_of(value), Array) and isinstance(base.type, Array):
-            node.like = like
-        self.lblock.nodes.append(node)
-
-    def op_augitem(self, op: Op) -> None:
-        base, index, value = op.args
-        assert isinstance(base, Var)
-        at, x, like = self.expr(index), self.linear(value), self.expr(value)
-        self.value(op)
-        self.changed(base)
-        if base not in self.active:
-            return
-        name = op.attrs["op"]
-        if name in ("Mult", "Div") and x is not None or name not in ("Add", "Sub", "Mult", "Div"):
-            raise NotTyped("an in-place operation on a part of an array by an active value", self.line)
-        kind = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div"}[name]
-        node = LStore(kind, self.tree(base), self.named(base), at, x, self.line, like)
-        self.lblock.nodes.append(node)
-
-    def changed(self, base: Var) -> None:
-        """The storage that `base` names shows other numbers from here on."""
-        if isinstance(base.type, Array):
-            self.inside_write = True
-            self.define(base)
-            self.inside_write = False
-
-    def named(self, base: Var) -> Version:
-        """A version that names the storage of `base`, whatever is in it."""
-        return self.shapes.get(base) or self.cur[base]
-
-    def op_list(self, op: Op) -> None:
-        out = op.outs[0]
-        x = [self.linear(a) for a in op.args]
-        if isinstance(out.type, Tuple):  # an argument written out: its parts are the elements themselves
-            self.parts[out] = Expr("tuple", tuple(self.parts.get(a) or self.expr(a) for a in op.args))
-            self.cells[out] = tuple(x)
-            self.value(op)
-            return
-        self.value(op)
-        if out in self.active:
-            self.lblock.nodes.append(LStore("display", self.tree(out), self.cur[out], None, x, self.line))
-
-    def op_dict(self, op: Op) -> None:
-        out = op.outs[0]
-        keys, x = op.args[::2], [self.linear(a) for a in op.args[1::2]]
-        self.value(op)
-        if out in self.active:
-            node = LStore("display", self.tree(out), self.cur[out], None, x, self.line)
-            if not all(isinstance(k, Lit) for k in keys) and any(c is not None for c in x):
-                raise NotTyped("a dict display with computed keys", self.line)
-            node.index = Expr("keys", tuple(lit(k.value) for k in keys if isinstance(k, Lit)))
-            self.lblock.nodes.append(node)
-
     # ---- calls
 
     def op_call(self, op: Op) -> None:
@@ -424,6 +342,11 @@ class Walk(Control):
         out = op.outs[0]
         x = [self.linear(a) for a in args]
         fn = op.args[0].value  # type: ignore[union-attr]
+        if fn is list:
+            self.value(op)
+            if out in self.active:
+                self.clone(self.tree(out), x[0], self.cur[out])
+            return
         for a in args:
             if (
                 isinstance(a, Var)
@@ -474,7 +397,7 @@ class Walk(Control):
         base, *args = op.args
         out = op.outs[0]
         x = [self.linear(a) for a in op.args]
-        v = [self.expr(a) for a in op.args]
+        v = [self.value_expr(a) for a in op.args]
         name, method = op.attrs["name"], op.attrs.get("method")
         if method is not None:
             self.value(op)
@@ -489,16 +412,15 @@ class Walk(Control):
         target = self.tree(out) if out in self.active else None
         match name:
             case "append":
-                node = LStore("append", cell, version, None, x[1], self.line)
+                self.store("append", cell, version, None, x[1], v[1])
             case "pop":
-                node = LStore("pop", cell, version, None, target, self.line)
+                self.store("pop", cell, version, None, target)
             case "get":
                 if x[2] is not None:
                     raise NotTyped("an active default", self.line)
-                node = LStore("dictget", cell, version, v[1], target, self.line)
+                self.store("dictget", cell, version, v[1], target)
             case _:
                 raise NotTyped(f"the method {name}", self.line)
-        self.lblock.nodes.append(node)
 
     def call_unit(self, op: Op) -> None:
         unit: Unit = op.attrs["unit"]

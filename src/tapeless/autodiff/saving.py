@@ -313,12 +313,21 @@ class Plan:
             frame = frame.parent
         if frame is None:
             raise NotTyped(f"{version.var.name} cannot be saved")
-        if not version.sure and frame is version.frame:
+        exits = self.lin.exits
+        passed = (  # whoever comes to the one exit has used it, so it is assigned
+            level.parent is None
+            and version.final
+            and version.stable
+            and any(b.frame is version.frame for b in blocks)
+            and len(exits) == 1
+            and exits[0].frame is self.lin.top
+            and version.frame is self.lin.top
+        )
+        if not version.sure and frame is version.frame and not passed:
             raise NotTyped(f"{version.var.name} may be unassigned where it is saved")
         own = version.var.name.lstrip("_")
         if level.parent is None:
             direct = version.final and version.stable
-            exits = self.lin.exits
             ended = any(not e.frame.inside(frame) and e.after >= version.number for e in exits)
             copied = not direct or (ended and not self.lin.fused)
             var = Var(self.fresh(own), version.var.type) if copied else version.var

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapeless.autodiff import adjoints
 from tapeless.autodiff.adjoints import unbroadcast
 from tapeless.autodiff.builder import Builder, typed
 from tapeless.autodiff.linear_program import Cell, LStore
@@ -44,19 +45,26 @@ class Stores:
         if node.kind in ("add", "sub", "mul", "div"):
             self.augmented(node)
             return
+        if node.kind == "clone":
+            self.clone(node)
+            return
         self.ensure(base, node)
+        held = isinstance(base.type, List | Dict) and isinstance(base.type.elem, Array)
         match node.kind:
             case "append":
                 value: Operand = self.b.method(bar, "pop", (), base.type.elem)
+                if node.x is not None and held:
+                    assert node.like is not None
+                    value = self.b.call(adjoints.present, (value, self.expr(node.like)), base.type.elem)
                 if node.x is not None:
-                    self.add(node.x, value)
+                    self.add(node.x, value, fresh=not held)
             case "pop":
                 value = Lit(0.0)
                 if node.x is not None and node.x in self.live:
                     value = self.bar(node.x)
                     self.live.discard(node.x)
-                elif not isinstance(base.type.elem, Scalar):
-                    raise NotTyped("a pop of an array that is not used")
+                elif held:
+                    value = Lit(None)
                 self.b.op(
                     "call_method",
                     (bar, value),
@@ -69,10 +77,25 @@ class Stores:
             case "get" | "dictget":
                 assert node.index is not None
                 self.live.discard(node.x)
+                if held:
+                    if node.kind == "dictget":
+                        raise NotTyped("an array from a dict with a default")
+                    args = (bar, self.expr(node.index), self.bar(node.x))
+                    attrs: dict[str, Any] = {"keywords": (), "starred": (False,) * 3, "text": ""}
+                    self.b.op("call", (Lit(adjoints.put), *args), None, **attrs)
+                    return
                 self.accumulate(bar, self.expr(node.index), self.bar(node.x), node)
             case "set":
                 assert node.index is not None
                 index = self.expr(node.index)
+                if held:
+                    if node.x is None:
+                        self.b.op("setitem", (bar, index, Lit(None)))
+                        return
+                    assert node.like is not None
+                    taken = (bar, index, self.expr(node.like))
+                    self.add(node.x, self.b.call(adjoints.take, taken, base.type.elem), fresh=False)
+                    return
                 if node.x is not None:
                     value = self.item(bar, index, node)
                     if isinstance(base.type, Array) and isinstance(node.x.type, Array):
@@ -84,9 +107,22 @@ class Stores:
                         if "float" in node.x.type.kinds:
                             value = self.b.call(float, (value,), node.x.type, text="float")
                     self.add(node.x, value)
-                if isinstance(base.type, List | Dict) and not isinstance(base.type.elem, Scalar):
-                    raise NotTyped("a store of an array into a list")
                 self.b.op("setitem", (bar, index, Lit(0.0)))
+
+    def clone(self, node: LStore) -> None:
+        """A new list of the elements of another: its cotangents go to that one's."""
+        base, x = node.base, node.x
+        if base not in self.live:
+            return
+        self.live.discard(base)
+        if x is None:
+            return
+        if x in self.live:
+            total = self.b.call(adjoints.sums, (self.bar(x), self.bar(base)), x.type)
+            self.b.op("copy", (total,), self.bar(x))
+        else:
+            self.live.add(x)
+            self.b.op("copy", (self.bar(base),), self.bar(x))
 
     def augmented(self, node: LStore) -> None:
         """`base[index] op= x`."""
@@ -171,7 +207,12 @@ class Stores:
                 index: Operand = Lit(keys[i].args[0]) if keys is not None else Lit(i)
                 out = self.b.temp(node.base.type.elem)
                 self.b.op("getitem", (bar, index), out)
-                self.add(x, out)
+                value: Operand = out
+                if node.like is not None:
+                    value = self.b.call(
+                        adjoints.present, (out, self.expr(node.like.args[i])), node.base.type.elem
+                    )
+                self.add(x, value, fresh=node.like is None)
 
 
 def sampled_item(base: Array, at: Any) -> Any:

@@ -22,7 +22,7 @@ from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
 from tapeless.autodiff.stores import Stores
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
-from tapeless.specialise.types import INT, Array, List, NotTyped, Scalar, Tuple
+from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Scalar, Tuple
 
 
 class Transpose(Stores):
@@ -33,6 +33,8 @@ class Transpose(Stores):
         self.walked: dict[Var, Var] = {}
         self.bars: dict[Cell, Var] = {}
         self.live: set[Cell] = set()
+        self.vague: set[Cell] = set()
+        """Arrays whose cotangent may be the number 0.0: a zero of a shape that is not known."""
         self.once: set[Cell] = set()
         self.b = Careful(plan.fresh) if careful else Builder(plan.fresh)
         self.dry = 0
@@ -61,12 +63,14 @@ class Transpose(Stores):
         results: list[Operand] = []
         for tree, version in zip(self.lin.ins, self.lin.params, strict=True):
             for c in leaves(tree):
-                if c in self.live:
+                if c in self.live and c in self.vague:
+                    whole = self.part(self.use(version), c)
+                    results.append(self.b.call(unbroadcast, (self.bar(c), whole), c.type))
+                elif c in self.live:
                     results.append(self.bar(c))
                 else:
                     like = self.use(version) if not isinstance(c.type, Scalar) else None
-                    if like is not None and not isinstance(typed(like), Array | List):
-                        raise NotTyped("a zero inside a structure")
+                    like = None if like is None else self.part(like, c)
                     results.append(self.b.zero(c.type, like))
         copies = []
         for items, walk in self.walked.items():
@@ -145,9 +149,15 @@ class Transpose(Stores):
 
     _zipped: set[LBlock] = set()
 
-    def add(self, cell: Cell, value: Operand, sign: int = 1, fresh: bool = True, like: Any = None) -> None:
+    def add(self, cell: Cell, value: Operand, sign: int = 1, fresh: bool = True, vague: bool = False) -> None:
         """`cell_bar += value`, or an assignment where the cotangent is zero so far."""
         bar = self.bar(cell)
+        if vague and cell.mutable:
+            raise NotTyped(f"a zero of unknown shape for {cell.name}")
+        if not vague:
+            self.vague.discard(cell)
+        elif cell not in self.live:
+            self.vague.add(cell)
         if cell in self.live:
             if isinstance(cell.type, Array) and not cell.mutable:
                 self.b.binary("Add" if sign > 0 else "Sub", bar, value, into=bar)
@@ -189,10 +199,12 @@ class Transpose(Stores):
         for t in node.terms:
             if t.x is not out:
                 value, sign, fresh = self.contribution(t, out)
+                vague = self.shapeless(t, out)
                 if keep and out.mutable and isinstance(t.x.type, Array):
                     value, fresh = self.b.call(np.array, (value,), t.x.type), True
-                self.add(t.x, value, sign, fresh)
+                self.add(t.x, value, sign, fresh, vague)
         if own and not keep:
+            vague = any(self.shapeless(t, out) for t in own)
             values = [self.contribution(t, out) for t in own]
             total: Operand | None = None
             for value, sign, _ in values:
@@ -202,7 +214,23 @@ class Transpose(Stores):
                     total = self.b.binary("Add" if sign > 0 else "Sub", total, value)
             assert total is not None
             self.live.discard(out)
-            self.add(out, total, 1, True)
+            self.add(out, total, 1, True, vague)
+
+    def shapeless(self, t: Term, out: Cell) -> bool:
+        """Whether what a term gives may be a zero without a shape."""
+        if out not in self.vague or not isinstance(t.x.type, Array) or t.like is not None:
+            return False
+        if t.form is not None:
+            raise NotTyped(f"a zero of unknown shape for {out.name}")
+        outer, self.b.block = self.b.block, Block()  # only the types are wanted
+        factors = [typed(self.expr(e)) for e in (t.mul, t.div) if e is not None]
+        self.b.block = outer
+        return not any(isinstance(k, Array) for k in factors)
+
+    def shaped(self, cell: Cell) -> None:
+        """Refuse a cotangent that may be a zero without a shape where the shape matters."""
+        if cell in self.live and cell in self.vague:
+            raise NotTyped(f"a zero of unknown shape for {cell.name}")
 
     def negated(self, value: Operand) -> Operand:
         out = self.b.temp(typed(value))
@@ -313,10 +341,12 @@ class Transpose(Stores):
             test: Operand = self.returned(node.test)
         else:
             test = self.expr(node.test)
-        before = set(self.live)
+        before, vague = set(self.live), set(self.vague)
         then = self.b.inside(lambda: self.block_of(node.blocks[0]))
         after_then, self.live = self.live, set(before)
+        vague_then, self.vague = self.vague & after_then, vague
         orelse = self.b.inside(lambda: self.block_of(node.blocks[1]))
+        self.vague = (self.vague & self.live) | vague_then
         after_else = self.live
         self.live = after_then | after_else
         for block, after, lb in ((then, after_then, node.blocks[0]), (orelse, after_else, node.blocks[1])):
@@ -330,7 +360,15 @@ class Transpose(Stores):
     def clear(self, c: Cell, snapshot: dict[Var, Version]) -> None:
         """`c_bar = 0`: it is zero here and not zero on another path that meets this one."""
         like: Operand | None = None
-        if not isinstance(c.type, Scalar):
+        self.vague.discard(c)
+        if isinstance(c.type, Array) and not c.mutable:
+            try:
+                like = self.shape(c, snapshot)
+            except NotTyped:
+                self.vague.add(c)
+                self.b.op("copy", (Lit(0.0),), self.bar(c))
+                return
+        elif not isinstance(c.type, Scalar):
             like = self.shape(c, snapshot)
         value = self.b.zero(c.type, like)
         last = self.b.block.ops[-1] if self.b.block.ops else None
@@ -342,9 +380,18 @@ class Transpose(Stores):
     def shape(self, c: Cell, snapshot: dict[Var, Version]) -> Operand:
         """A value of the shape of the cotangent of `c`: what its variable holds there."""
         version = self.lin.shapes.get(c.var) or snapshot.get(c.var)
-        if version is None or c.type != c.var.type or not version.sure:
+        if version is None or not version.sure:
             raise NotTyped(f"the shape of the cotangent of {c.name}")
-        return self.use(version)
+        like = self.part(self.use(version), c)
+        if typed(like) != c.type and not isinstance(c.type, List | Dict):
+            raise NotTyped(f"the shape of the cotangent of {c.name}")
+        return like
+
+    def part(self, value: Operand, c: Cell) -> Operand:
+        """The part of the value of its variable that a cell stands for."""
+        for i in c.path:
+            value = self.b.expr(Expr("getitem", (Expr("operand", (value,)), Expr("lit", (i,)))))
+        return value
 
     def returned(self, e: Expr) -> Operand:
         if self.exit_var is None:
@@ -367,15 +414,28 @@ class Transpose(Stores):
         body = node.blocks[0]
         before = set(self.live)
         head = set(before)
-        for _ in range(10):  # which cotangents may be non-zero where an iteration begins
+        vague = self.vague & before
+        outer = self.b.block
+        self.b.block = Block()
+        for _ in range(20):  # which cotangents may be non-zero where an iteration begins
+            self.vague = set(vague)
+            for c in sorted(head - before, key=lambda c: c.name):
+                self.clear(c, node.after)
+            start = self.vague & head
             self.live = set(head)
             self.attempt(node, body)
-            if self.live <= head:
+            grown = self.live - head
+            for c in sorted(head - self.live, key=lambda c: c.name):
+                self.clear(c, body.frame.entry)
+            found = start | (self.vague & (head | grown))
+            if not grown and found <= vague:
                 break
-            head |= self.live
+            head |= grown
+            vague |= found
+        self.b.block = outer
         for c in sorted(head - before, key=lambda c: c.name):
             self.clear(c, node.after)
-        self.live = set(head)
+        self.live, self.vague = set(head), set(vague)
 
         def run() -> None:
             self.block_of(body)
@@ -383,7 +443,7 @@ class Transpose(Stores):
                 self.clear(c, body.frame.entry)
 
         self.emit_loop(node, body, run)
-        self.live = set(head)
+        self.live, self.vague = set(head), set(vague)
 
     def attempt(self, node: LLoop, body: LBlock) -> None:
         """Walk the body for its effect on what is live only."""
@@ -435,6 +495,7 @@ class Transpose(Stores):
             return
         args: list[Operand] = [self.use(node.record)]
         for c in node.outs:
+            self.shaped(c)
             if c in self.live:
                 args.append(self.bar(c))
                 self.live.discard(c)
@@ -463,6 +524,7 @@ class Transpose(Stores):
     def sequence_node(self, node: LSequence) -> None:
         if node.out not in self.live:
             return
+        self.shaped(node.out)
         self.live.discard(node.out)
         values = [self.bar(node.out), *(self.expr(e) for e in node.args)]
         names = node.keywords

@@ -331,11 +331,22 @@ class Calls(Values):
 
     @builtin(list, tuple, dict)
     def b_container(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:
+        if fn is list and len(args) == 1 and isinstance(self.kind(args[0]), List):
+            self.copied(op, args[0], self.kind(args[0]))
+            return
         if args or fn is tuple:
             raise NotTyped(f"{text} of these", self.line)
         site = self.sites.setdefault(id(op), List() if fn is list else Dict())
         empty: dict[str, Any] = {"starred": ()} if fn is list else {"spread": ()}
         self.emit("list" if fn is list else "dict", (), op.outs[0], site, **empty)
+
+    def copied(self, op: Op, base: Any, kind: List) -> None:
+        """A new list of the elements of another."""
+        site = self.sites.setdefault(id(op), List())
+        if kind.elem is not None:
+            self.put(site, kind.elem)
+        attrs = {"keywords": (), "starred": (False,), "text": ""}
+        self.emit("call", (Lit(list), self.operand(base)), op.outs[0], site, **attrs)
 
     # ---- methods
 
@@ -384,6 +395,9 @@ class Calls(Values):
             case List(), "append", 1:
                 self.put(kind, self.kind(args[0]))
                 result: Any = NONE
+            case List(), "copy", 0:
+                self.copied(op, base, kind)
+                return
             case List(), "pop", 0 if kind.elem is not None:
                 result = kind.elem
             case Dict(), "get", 2 if kind.elem is not None and isinstance(self.kind(args[1]), Scalar):

@@ -95,6 +95,10 @@ class Interp(Calls):
             {v.name for v in source.variables()} | set(code.co_names) | set(code.co_freevars)
         )
         self.types = types
+        self.own_names = {p.var: p.name for p in source.params}
+        self.taken |= set(self.own_names.values())
+        self.given: dict[Var, Any] = {}
+        """The types of the parameters."""
         program = Program(
             source.name, [], Block(), source.filename, source.firstline, (), False, code, source.node
         )
@@ -115,6 +119,7 @@ class Interp(Calls):
             if isinstance(kind, Const):
                 self.env[param.var] = Known(kind.value)
                 continue
+            self.given[param.var] = kind
             var = self.typed_var(param.var, kind)
             self.env[param.var] = var
             params.append(Param(var, "standard", param.name))
@@ -153,11 +158,14 @@ class Interp(Calls):
             cls = (cls, kind.cls, len(kind.elems), tuple(self.shape_of(e) for e in kind.elems))
         elif isinstance(kind, Opaque):
             cls = (Opaque, kind.cls)
+        elif isinstance(kind, List | Dict) and source in self.given and kind is not self.given[source]:
+            cls = (cls, "another")  # a container of our own under the name of an argument
         key = (id(source), cls)
         var = self.typed.get(key)
         if var is None:
             used = any(k[0] == id(source) for k in self.typed)
-            var = self.typed[key] = Var(self.fresh(source.name) if used else source.name, kind)
+            name = self.own_names.get(source, source.name)
+            var = self.typed[key] = Var(self.fresh(name) if used else name, kind)
             self.changed = True
         else:
             both = join(var.type, kind)

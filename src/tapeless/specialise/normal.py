@@ -7,8 +7,10 @@ undoes it.
 
 from __future__ import annotations
 
-from tapeless.program.ir import Block, Op, Var
-from tapeless.specialise.types import Array, NotTyped, Tuple, type_of
+from typing import Any
+
+from tapeless.program.ir import Block, Lit, Op, Var
+from tapeless.specialise.types import Array, Dict, List, NotTyped, Scalar, Tuple, type_of
 
 EXITS = ("return", "break", "continue", "raise")
 _LIMIT = 60
@@ -96,6 +98,37 @@ def forward_copies(block: Block, uses: dict[int, int]) -> Block:
     return Block(out)
 
 
+def built_in_place(block: Block, total: dict[int, int]) -> Block:
+    """`t = list(); ...; v = copy(t)`, as a comprehension is lowered, builds `v` itself."""
+    ops = [
+        Op(o.kind, o.args, o.outs, o.attrs, tuple(built_in_place(b, total) for b in o.blocks), o.line)
+        if o.blocks
+        else o
+        for o in block.ops
+    ]
+    for j, copy in enumerate(ops):
+        temp = copy.args[0] if copy.kind == "copy" else None
+        if not isinstance(temp, Var) or not temp.name.startswith("_"):
+            continue
+        if not isinstance(temp.type, List | Dict):
+            continue
+        out = copy.outs[0]
+        start = next((i for i in range(j) if ops[i].outs == (temp,)), None)
+        if start is None:
+            continue
+        inner = list(Block(ops[start:j]).walk())
+        uses = sum(1 for o in inner for a in o.args if a is temp)
+        if uses + 1 != total.get(id(temp)) or any(out in (*o.args, *o.outs) for o in inner):
+            continue
+        if sum(1 for o in inner if temp in o.outs) != 1:
+            continue
+        for o in inner:
+            o.args = tuple(out if a is temp else a for a in o.args)
+            o.outs = tuple(out if a is temp else a for a in o.outs)
+        ops[j] = Op("copy", (out,), (out,), {}, (), copy.line)
+    return Block([o for o in ops if not (o.kind == "copy" and o.args[0] is o.outs[0])])
+
+
 def count_uses(block: Block) -> dict[int, int]:
     """How often each variable is an operand, by identity."""
     uses: dict[int, int] = {}
@@ -117,6 +150,8 @@ def displays(block: Block, uses: dict[int, int]) -> None:
             and op.args
         ):
             made[id(op.outs[0])] = op
+        elif op.kind == "call" and isinstance(op.args[0], Lit) and op.args[0].value is list:
+            continue
         elif op.kind in ("call", "list") and "unit" not in op.attrs:
             for a in op.args[1 if op.kind == "call" else 0 :]:
                 inner = made.get(id(a))
@@ -177,6 +212,50 @@ def stays(block: Block, copy: Op, total: dict[int, int]) -> bool:
     return True
 
 
+def loads_once(block: Block) -> None:
+    """An element that is read twice, with nothing between that could change it, is read once."""
+    defs: dict[int, int] = {}
+    for op in block.walk():
+        for o in op.outs:
+            defs[id(o)] = defs.get(id(o), 0) + 1
+    same: dict[int, Var] = {}
+    _loads_once(block, defs, same)
+    if same:
+        for op in block.walk():
+            op.args = tuple(same.get(id(a), a) if isinstance(a, Var) else a for a in op.args)
+
+
+_QUIET = ("copy", "binary", "unary", "compare", "getitem", "tuple", "slice", "global", "format", "unpack")
+
+
+def _loads_once(block: Block, defs: dict[int, int], same: dict[int, Var]) -> None:
+    known: dict[Any, tuple[Op, Var]] = {}
+    kept: list[Op] = []
+    for op in block.ops:
+        for inner in op.blocks:
+            _loads_once(inner, defs, same)
+        if op.kind not in _QUIET and not (op.kind == "inplace" and isinstance(op.outs[0].type, Scalar)):
+            known.clear()
+        for o in op.outs:
+            known = {k: (first, v) for k, (first, v) in known.items() if o not in first.args}
+        kept.append(op)
+        if op.kind != "getitem" or not isinstance(op.outs[0].type, Scalar):
+            continue
+        out = op.outs[0]
+        base, at = (same.get(id(a), a) if isinstance(a, Var) else a for a in op.args)
+        if not out.name.startswith("_") or defs[id(out)] != 1 or not isinstance(base, Var):
+            continue
+        if isinstance(at, Lit) and type(at.value) not in (int, str):
+            continue
+        key = (id(base), id(at) if isinstance(at, Var) else (type(at.value), at.value))
+        if key in known:
+            same[id(out)] = known[key][1]
+            kept.pop()
+        else:
+            known[key] = (op, out)
+    block.ops[:] = kept
+
+
 def augmented(block: Block, uses: dict[int, int]) -> None:
     """`a[i] += v` on an array becomes one operation: load, in-place operation and store see the same
     storage."""
@@ -206,6 +285,8 @@ def augmented(block: Block, uses: dict[int, int]) -> None:
 def normalise(block: Block) -> Block:
     block = forward_copies(block, count_uses(block))
     propagate(block)
+    block = built_in_place(block, count_uses(block))
+    loads_once(block)
     uses = count_uses(block)
     displays(block, uses)
     augmented(block, uses)

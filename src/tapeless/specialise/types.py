@@ -202,6 +202,49 @@ def type_of(value: Any, depth: int = 0) -> Any:
     raise NotTyped(f"an argument of type {cls.__name__}")
 
 
+def shared(value: Any) -> bool:
+    """Whether two parts of `value` are one storage: their derivatives are then one as well."""
+    seen: set[int] = set()
+
+    def walk(v: Any, depth: int) -> bool:
+        cls = type(v)
+        if cls is float or cls is int:
+            return False
+        if cls is np.ndarray:
+            while v.base is not None:
+                v = v.base
+                if type(v) is not np.ndarray:
+                    break
+        elif isinstance(v, tuple):
+            return depth > 8 or any([walk(e, depth + 1) for e in v])
+        elif cls is not list and cls is not dict:
+            return False
+        elif depth > 8 or any([walk(e, depth + 1) for e in (v.values() if cls is dict else v)]):
+            return True
+        if id(v) in seen:
+            return True
+        seen.add(id(v))
+        return False
+
+    return walk(value, 0)
+
+
+def may_share(kind: Any) -> bool:
+    """Whether two parts of a value of this type may be one storage."""
+
+    def count(k: Any) -> int:
+        match k:
+            case Array():
+                return 1
+            case List(elem=elem) | Dict(elem=elem):
+                return 1 + 2 * count(elem)
+            case Tuple(elems=elems) | Struct(elems=elems):
+                return sum(map(count, elems)) + isinstance(k, Struct)
+        return 0
+
+    return count(kind) > 1
+
+
 def join(a: Any, b: Any) -> Any:
     """The type of a value that is of type `a` on one path and `b` on another; None if they do not mix."""
     if a is b or a == b:

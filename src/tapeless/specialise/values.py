@@ -52,6 +52,7 @@ class Values:
     sites: dict[Any, Any]
     out: Block
     env: dict[Var, Any] | None
+    taken: set[str]
 
     if TYPE_CHECKING:
 
@@ -62,6 +63,7 @@ class Values:
         def bind(self, source: Var, binding: Any) -> None: ...
         def call_known(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...]) -> None: ...
         def call_method(self, op: Op, base: Any, args: list[Any], names: tuple[str, ...]) -> None: ...
+        def fresh(self, name: str) -> str: ...
         def typed_var(self, source: Var, kind: Any) -> Var: ...
 
     # ---- bindings
@@ -123,8 +125,32 @@ class Values:
     def op_free_cell(self, op: Op) -> None:
         self.bind(op.outs[0], Known(self.unit.cells[op.attrs["name"]], op.attrs["name"]))
 
+    def op_new_cell(self, op: Op) -> None:
+        """A cell that no inner function shares is a variable like others."""
+        key = (id(op), "cell")
+        if key not in self.sites:
+            name = op.attrs["name"]
+            self.sites[key] = Var(self.fresh(name) if name in self.taken else name)
+            self.taken.add(name)
+        self.bind(op.outs[0], Known(self.sites[key], op.attrs["name"]))
+
+    def op_store_cell(self, op: Op) -> None:
+        cell = self.get(op.args[0]).value
+        if not isinstance(cell, Var):
+            raise NotTyped("a name of an outer function is assigned", self.line)
+        self.op_copy(Op("copy", (op.args[1],), (cell,), {}, (), op.line))
+
+    def op_del_cell(self, op: Op) -> None:
+        cell = self.get(op.args[0]).value
+        assert self.env is not None
+        if self.env.pop(cell, None) is None:
+            raise NotTyped("del of a name of an outer function", self.line)
+
     def op_load_cell(self, op: Op) -> None:
         cell = self.get(op.args[0]).value
+        if isinstance(cell, Var):
+            self.op_copy(Op("copy", (cell,), op.outs, {}, (), op.line))
+            return
         try:
             value = cell.cell_contents
         except ValueError:

@@ -21,13 +21,23 @@ from tapeless.autodiff.linearize import Linearized
 from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.guards import Guards
-from tapeless.backends.python.results import gradient_source
+from tapeless.backends.python.results import gradient_source, keeps, kept_name
 from tapeless.errors import TapelessError
 from tapeless.program.ir import Block, Lit, Op, Var
 from tapeless.rules import lookup
 from tapeless.specialise.calls import is_ours
 from tapeless.specialise.infer import specialise
-from tapeless.specialise.types import Array, NotTyped, Scalar, Tuple, differentiable, is_complex, type_of
+from tapeless.specialise.types import (
+    Array,
+    List,
+    NotTyped,
+    Scalar,
+    Tuple,
+    differentiable,
+    is_complex,
+    shared,
+    type_of,
+)
 from tapeless.specialise.unit import Session, Unit
 
 
@@ -85,6 +95,8 @@ class Target:
             kind = self.kinds[n]
             if not differentiable(kind) or is_complex(kind):
                 raise NotTyped(f"an argument of type {kind!r}")
+            if shared(args[n]):
+                raise NotTyped("two parts of an argument are one storage")
             if not _whole(kind):
                 raise NotTyped("a structure with parts that have no derivative")
         if any(is_complex(k) for k in self.kinds):
@@ -127,6 +139,8 @@ class Target:
 def _whole(kind: Any) -> bool:
     if isinstance(kind, Tuple):
         return all(_whole(e) for e in kind.elems)
+    if isinstance(kind, List):
+        return kind.elem is not None and _whole(kind.elem)
     return differentiable(kind)
 
 
@@ -206,6 +220,7 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     arrays = has_arrays(unit)
     guards = Guards(emitter, target.session, entry)
     tests = [t for p, k in zip(names, target.kinds, strict=True) for t in guards.of_value(p, k)]
+    tests += [t for i in target.nums for t in guards.sharing(names[i], target.kinds[i])]
     tests += guards.assumptions()
     emitter.indent = 0
     emitter.write(f"def {name}({', '.join(names)}):")
@@ -214,6 +229,11 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
         emitter.write(f"if not ({' and '.join(tests)}):")
         emitter.write(f"    return {guards.own('miss', entry._miss)}({', '.join(names)})")
     careful = guards.own("careful", CellType(None))
+    for i in sorted(set(target.nums)):
+        if keeps(target.kinds[i]):
+            if kept_name(target, i) in emitter.taken:
+                raise NotTyped("a name that we need")
+            emitter.write(f"{kept_name(target, i)} = {target.params[i]}")
     emitter.pure = False
     if isinstance(lin.fused, Fused):
         given = dict(zip((p.name for p in unit.program.params), target.arguments(), strict=True))

@@ -18,6 +18,8 @@ from tapeless.specialise.types import (
     Struct,
     Tuple,
     key_of,
+    may_share,
+    shared,
     type_of,
 )
 from tapeless.specialise.unit import Guard, Session
@@ -90,6 +92,10 @@ class Guards:
                 checker = self.object(Same(key_of(kind)), "same")
                 return [f"{checker}({text})"]
         raise NotTyped(f"a guard for {kind!r}")
+
+    def sharing(self, text: str, kind: Any) -> list[str]:
+        """Tests that no two parts of a differentiated argument are one storage."""
+        return [f"not {self.object(shared, 'shared')}({text})"] if may_share(kind) else []
 
     def assumptions(self) -> list[str]:
         """Tests of everything that the session has assumed."""

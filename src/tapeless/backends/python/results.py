@@ -3,11 +3,13 @@ memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import CellType
 from typing import Any
 
 import numpy as np
 
+from tapeless.autodiff.control import leaves
 from tapeless.backends.python.guards import Guards
 from tapeless.specialise.types import Array, List, NotTyped, Scalar, Tuple
 
@@ -35,9 +37,12 @@ def gradient_source(
     arrays_found: list[str] = []
     many = False
 
-    def part(kind: Any, cells: Any) -> str:
+    def part(kind: Any, cells: Any, access: str) -> str:
         if isinstance(kind, Tuple):
-            inner = [part(k, None if cells is None else cells[i]) for i, k in enumerate(kind.elems)]
+            inner = [
+                part(k, None if cells is None else cells[i], f"{access}[{i}]")
+                for i, k in enumerate(kind.elems)
+            ]
             if kind.cls is tuple:
                 return f"({', '.join(inner)}{',' if len(inner) == 1 else ''})"
             return f"{guards.emitter.constant(kind.cls, kind.cls.__name__)}({', '.join(inner)})"
@@ -45,6 +50,13 @@ def gradient_source(
             if isinstance(kind, Scalar):
                 return "0.0" if kind.kinds == {"float"} else f"{scalar(kind)}(0.0)"
             raise NotTyped("a gradient that is zero for a structure")
+        if isinstance(kind, List) and not isinstance(kind.elem, Scalar):
+            mine = [left.pop(0) for _ in leaves(cells)]
+            for b, c in zip(mine, leaves(cells), strict=True):
+                test: Any = array_nan if isinstance(c.type.elem, Array) else has_nan
+                checks.append(f"{guards.own(test.__name__, CellType(test))}({b})")
+            lists = guards.object(ListGradient(kind.elem), "listed")
+            return f"{lists}({', '.join([access, *mine])})"
         text = left.pop(0)
         match kind:
             case Scalar(kinds=kinds):
@@ -73,7 +85,10 @@ def gradient_source(
 
     by_name = dict(zip((p.name for p in target.unit.program.params), lin.ins, strict=True))
     many = sum(count_arrays(target.kinds[n]) for n in set(target.nums)) > 1
-    texts = {n: part(target.kinds[n], by_name[target.params[n]]) for n in sorted(set(target.nums))}
+    texts = {
+        n: part(target.kinds[n], by_name[target.params[n]], kept_name(target, n))
+        for n in sorted(set(target.nums))
+    }
     prepare = ""
     if many and len(arrays_found) > 1:
         names = ", ".join(arrays_found)
@@ -83,6 +98,60 @@ def gradient_source(
         return texts[target.nums[0]], test, prepare
     inner = ", ".join(texts[n] for n in target.nums)
     return f"({inner}{',' if len(target.nums) == 1 else ''})", test, prepare
+
+
+def kept_name(target: Any, n: int) -> str:
+    """The name under which the entry keeps an argument that the gradient is shaped after."""
+    return f"given_{target.params[n]}"
+
+
+def keeps(kind: Any) -> bool:
+    """Whether the gradient of an argument of this type is shaped after the argument."""
+    if isinstance(kind, Tuple):
+        return any(keeps(e) for e in kind.elems)
+    return isinstance(kind, List) and not isinstance(kind.elem, Scalar)
+
+
+class ListGradient:
+    """Makes the gradient of a list of arrays or tuples from the cotangents of its parts, each a list."""
+
+    def __init__(self, elem: Any) -> None:
+        self.elem = elem
+        self.plain = isinstance(elem, Array)
+
+    def __call__(self, value: Any, *bars: Any) -> Any:
+        seen: set[int] = set()
+        if self.plain:
+            return [own(a, e, seen) for a, e in zip(bars[0], value, strict=True)]
+        return [
+            nested(self.elem, e, iter(b), seen) for e, b in zip(value, zip(*bars, strict=True), strict=True)
+        ]
+
+
+def own(a: Any, like: Any, seen: set[int]) -> Any:
+    """The cotangent of an array as an array of its own."""
+    if a is None:
+        return np.zeros_like(like)
+    if a.base is not None or not a.flags.writeable or id(a) in seen:
+        a = a.copy()
+    seen.add(id(a))
+    return a
+
+
+def nested(kind: Any, value: Any, bars: Iterator[Any], seen: set[int]) -> Any:
+    """The gradient of an element of a list."""
+    if isinstance(kind, Tuple):
+        inner = [nested(k, v, bars, seen) for k, v in zip(kind.elems, value, strict=True)]
+        return tuple(inner) if kind.cls is tuple else kind.cls(*inner)
+    found = next(bars)
+    return own(found, value, seen) if isinstance(kind, Array) else type(value)(found)
+
+
+def array_nan(values: Any) -> bool:
+    for v in values:
+        if v is not None and not np.vdot(v, v) >= 0.0:
+            return True
+    return False
 
 
 def count_arrays(kind: Any) -> int:
@@ -102,6 +171,8 @@ def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
             return tuple(inner) if kind.cls is tuple else kind.cls(*inner)
         if cells is None:
             return np.zeros_like(value) if isinstance(kind, Array) else type(value)(0.0)
+        if isinstance(kind, List) and not isinstance(kind.elem, Scalar):
+            return ListGradient(kind.elem)(value, *[left.pop(0) for _ in leaves(cells)])
         found = left.pop(0)
         if isinstance(kind, Array):
             if found.base is not None or not found.flags.writeable or any(found is a for a in kept):
