@@ -1,4 +1,4 @@
-"""Lists of arrays and of tuples, copies of lists, and shared parts on the typed road: as on the untyped one."""
+"""Lists of arrays and of tuples, copies of lists, shared parts on the typed road: as on the untyped one."""
 
 import copy
 
