@@ -11,12 +11,13 @@ import numpy as np
 
 from tapeless.errors import NotScalarError, StructureError
 from tapeless.frontend.lower import lower
-from tapeless.rules.spaces import space_of
+from tapeless.rules.spaces import FLOAT, space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import long_run
+from tapeless.runtime.numbers import is_number_type
 from tapeless.runtime.structure import (
     check_tangent,
     fill_in,
@@ -255,6 +256,8 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
     if space is None and isinstance(value, (int, np.integer)):
         grads = lin.pull([])
     else:
+        if space is None and t is not None and is_number_type(type(value)):
+            space = FLOAT
         if space is None or space.shape != () or space.dtype.kind == "c":
             got = (
                 f"an array of shape {value.shape}"

@@ -20,6 +20,7 @@ import numpy as np
 
 from tapeless.rules import lookup
 from tapeless.runtime.mirrors import Mirror
+from tapeless.runtime.numbers import is_number_type
 from tapeless.runtime.operators import Operators, is_python, on_class
 
 _NUMBERS = (float, complex, np.generic, np.ndarray)
@@ -46,6 +47,8 @@ class Attributes(Operators):
                 return self.number_attribute(x, dx, name, found)
         if isinstance(x, type):
             return self.class_attribute(x, name)
+        if dx is not None and is_number_type(kind):
+            return self.missing_rule(f"attribute {name!r} of the number {kind.__name__}")
         if kind is CellType and name == "cell_contents":
             return x.cell_contents, self.look(x, 0)
         if kind is super:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapeless.rules import lookup
+from tapeless.runtime.numbers import is_number_type, number_operator
 from tapeless.runtime.state import State
 
 PLAIN = frozenset({
@@ -95,6 +96,10 @@ class Operators(State):
             ):
                 if _own_arrays(kx) and _own_arrays(ky):
                     return self.primitive(_RULES[name], op, (x, y), (dx, dy))
+        if (dx is not None or dy is not None) and (is_number_type(kx) or is_number_type(ky)):
+            number = number_operator(self, _RULES[name], op, (x, y), (dx, dy))
+            if number is not None:
+                return number
         found = self.dispatch(x, dx, y, dy, BINARY[name][2], BINARY[name][3])
         if found is not None:
             return found
@@ -235,6 +240,10 @@ class Operators(State):
         if kind in PLAIN or (isinstance(x, _ARRAYS) and _own_arrays(kind)):
             return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         f = getattr(kind, method, None)
+        if dx is not None and is_number_type(kind):
+            number = number_operator(self, _UNARY_RULES[name], op, (x,), (dx,))
+            if number is not None:
+                return number
         if is_python(f):
             return self.special(f, method, (x,), (dx,))
         if self.reaches((x,), (dx,)):
@@ -248,6 +257,8 @@ class Operators(State):
         op, forward, reflected = COMPARE[name]
         kx, ky = type(x), type(y)
         if kx in PLAIN and ky in PLAIN:
+            return op(x, y)
+        if (dx is not None or dy is not None) and (is_number_type(kx) or is_number_type(ky)):
             return op(x, y)
         if is_python(getattr(kx, forward, None)) or is_python(getattr(ky, reflected, None)):
             found = self.dispatch(x, dx, y, dy, forward, reflected)

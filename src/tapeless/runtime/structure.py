@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tapeless.errors import StructureError
-from tapeless.rules.spaces import space_of, zeros
+from tapeless.rules.spaces import FLOAT, space_of, zeros
 from tapeless.runtime.mirrors import dense_size, memory, owner
+from tapeless.runtime.numbers import is_number_type
 from tapeless.runtime.tangent import Tangent
 
 _OPAQUE = (
@@ -60,6 +61,8 @@ def plan_of(x: Any, memo: dict[int, Plan]) -> Plan:
         return plan
     if x is None or isinstance(x, (int, *_OPAQUE)):
         return Plan("none", x)
+    if is_number_type(type(x)):
+        return Plan("number", x)
     if isinstance(x, Tangent):
         plan = memo[id(x)] = Plan("object", x)
         plan.children = {k: plan_of(v, memo) for k, v in x._fields.items()}
@@ -118,6 +121,9 @@ def fill_in(run: Any, plan: Plan, tangent: Any, lins: bool, done: dict[int, Any]
         return None
     if kind == "leaf":
         plan.lin = run.record.input(plan.value) if lins else cast_leaf(plan.value, tangent)
+        return plan.lin
+    if kind == "number":
+        plan.lin = run.record.input(FLOAT) if lins else tangent
         return plan.lin
     if kind == "tuple":
         found = tuple(
@@ -212,6 +218,9 @@ def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
         if ct is None:
             return _zero(plan.value)
         return plan.value.dtype.type(ct) if isinstance(plan.value, np.inexact) else ct
+    if kind == "number":
+        ct = cts.get(plan.lin.index)
+        return 0.0 if ct is None else ct
     if kind == "tuple":
         parts = [gradient(c, cts, memo) for c in plan.children]
         return type(plan.value)(*parts) if hasattr(plan.value, "_fields") else tuple(parts)
@@ -279,6 +288,8 @@ def result_tangent(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
     if isinstance(x, tuple):
         parts = [result_tangent(run, e, None if t is None else t[i], memo) for i, e in enumerate(x)]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    if t is not None and is_number_type(type(x)):
+        return t
     plan = shallow(x)
     if plan is None:
         return None
@@ -344,6 +355,8 @@ def outputs_of(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
     if isinstance(x, tuple):
         parts = [outputs_of(run, e, None if t is None else t[i], memo) for i, e in enumerate(x)]
         return ("tuple", type(x), parts)
+    if t is not None and is_number_type(type(x)):
+        return Output(t, FLOAT)
     plan = shallow(x)
     if plan is None:
         return None
