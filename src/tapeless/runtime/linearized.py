@@ -135,7 +135,9 @@ def seed_plan(plan: Any, t: Any, seeds: dict[int, Any], seen: set[int]) -> None:
     if plan.kind == "none" or t is None or id(plan) in seen:
         return
     seen.add(id(plan))
-    if plan.kind == "leaf":
+    if plan.kind == "number":
+        seeds[plan.lin.index] = t
+    elif plan.kind == "leaf":
         seeds[plan.lin.index] = cast_leaf(plan.value, t)
     elif plan.kind == "array":
         base, lin, whole = plan.lin

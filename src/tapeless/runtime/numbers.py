@@ -17,7 +17,7 @@ _known: dict[type, bool] = {}
 
 
 def is_number_type(kind: type) -> bool:
-    """Whether a class behaves as a number: all of arithmetic, written in Python, and nothing of a container."""
+    """Whether a class behaves as a number: all of arithmetic in Python, and nothing of a container."""
     found = _known.get(kind)
     if found is None:
         found = all(hasattr(getattr(kind, name, None), "__code__") for name in _ARITHMETIC) and not any(
@@ -28,7 +28,7 @@ def is_number_type(kind: type) -> bool:
 
 
 def number_operator(run: Any, rule: Any, op: Any, args: Any, ts: Any) -> tuple[Any, Any] | None:
-    """An operator on such numbers; None where their own methods must be opened (a number with active parts)."""
+    """An operator on such numbers; None where its methods must be opened (a number with active parts)."""
     if not isinstance(rule, Elementwise):
         return None
     for x, t in zip(args, ts, strict=True):

@@ -411,6 +411,8 @@ def pair_up(out: Any, ct: Any, pairs: list[tuple[Any, Any]], path: str, seen: se
 
 def check_space(t: Any, space: Any, path: str) -> None:
     """Refuse a tangent or cotangent of another shape than the value it belongs to."""
+    if is_number_type(type(t)):
+        return
     if isinstance(t, (str, bytes)) or not isinstance(t, (int, float, complex, np.ndarray, np.generic, list)):
         raise StructureError(f"{path} must be a number or an array of shape {space.shape}, not {describe(t)}")
     shape = np.shape(t)
@@ -425,6 +427,8 @@ def check_tangent(plan: Plan, t: Any, path: str, seen: set[int]) -> None:
     if plan.kind == "none" or t is None or id(plan) in seen:
         return
     seen.add(id(plan))
+    if plan.kind == "number":
+        return
     if plan.kind in ("leaf", "array"):
         check_space(t, space_of(plan.value), path)
     elif plan.kind in ("tuple", "list"):
