@@ -105,7 +105,7 @@ class Items(Attributes):
                 if x.base.flags.c_contiguous
                 else self.flat_item(x, index)
             )
-        if isinstance(x, type) or not self.reaches((x,), (dx,)):
+        if isinstance(x, (type, np.nditer)) or not self.reaches((x,), (dx,)):
             return value, None
         if kind is MappingProxyType:
             return value, self.getitem(behind(x), None, index, None)[1]
@@ -313,7 +313,16 @@ class Items(Attributes):
             position = iterator.coords
             value = next(iterator)
             return value, self.array_item(iterator.base, position)[1]
+        if kind is np.broadcast and self.arrays:
+            where = (
+                np.unravel_index(iterator.index, iterator.shape) if iterator.index < iterator.size else None
+            )
+            value = next(iterator)
+            spread = [np.broadcast_to(it.base, iterator.shape) for it in iterator.iters]
+            return value, tuple_tangent([self.array_item(a, where)[1] for a in spread])
         value = next(iterator)
+        if kind is np.nditer:
+            return value, None  # views of the operands
         if found is None:
             if kind in _SAFE_ITERATORS:
                 return value, None

@@ -76,9 +76,24 @@ def owner(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             a, base = base, base.base
         elif isinstance(base, memoryview):
             base = base.obj
+        elif isinstance(base, np.nditer):
+            base = operand_at(base, address(a))
         else:  # as_strided puts an object between the view and its base
             base = getattr(base, "base", None)
     return a
+
+
+def operand_at(iterator: np.nditer, where: int) -> Any:
+    """The operand of an iterator whose memory holds the address `where`."""
+    try:
+        operands = iterator.operands
+    except ValueError:  # it is closed
+        return None
+    for x in operands:
+        low = low_address(x)
+        if low <= where < low + dense_size(x) * x.itemsize:
+            return x
+    return None
 
 
 def address(a: np.ndarray[Any, Any]) -> int:

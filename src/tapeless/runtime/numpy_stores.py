@@ -236,6 +236,31 @@ if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the plac
     for _method_name in ("as_arrays", "result_type"):
         HANDLERS[getattr(_CONVERTER, _method_name)] = plain_method(getattr(_CONVERTER, _method_name))
 
+
+@handle(np.nditer)
+def _nditer(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """An iterator over elements gives views of its operands, unless it has buffers."""
+    given, tangents = _named("op flags op_flags op_dtypes", args, ts, kw, kts)
+    op, flags = given["op"], given.get("flags") or ()
+    many = isinstance(op, (list, tuple))
+    if run.reaches((op,), (tangents["op"],)):
+        marks = [m for one in given.get("op_flags") or () for m in ((one,) if isinstance(one, str) else one)]
+        if "buffered" in flags or "copy" in marks or given.get("op_dtypes") is not None:
+            run.missing_rule("numpy.nditer() with buffers, copies or other types")
+        parts, more = run.collect(op, tangents["op"]) if many else ([op], [tangents["op"]])
+        parts = [
+            x if isinstance(x, (np.ndarray, type(None))) else run.call(np.asarray, (x,), (t,))[0]
+            for x, t in zip(parts, more, strict=True)
+        ]
+        given["op"] = parts if many else parts[0]
+        args, kw = (), given
+    return np.nditer(*args, **kw), None
+
+
+for _method_name in (
+    "__enter__ __exit__ close copy iternext reset remove_axis remove_multi_index enable_external_loop".split()
+):
+    HANDLERS[getattr(np.nditer, _method_name)] = plain_method(getattr(np.nditer, _method_name))
 HANDLERS[np.broadcast] = made_plainly(np.broadcast)
 
 
