@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tapeless.errors import NotScalarError, StructureError
-from tapeless.frontend.lower import lower
 from tapeless.rules.spaces import FLOAT, space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
@@ -426,6 +425,7 @@ def program(fun: Callable[..., Any], *args: Any) -> str:
     >>> import tapeless as tl
     >>> print(tl.program(abs_difference))  # doctest: +SKIP
     """
+    from tapeless.frontend.lower import lower
     from tapeless.program.printer import show
 
     inner = inspect.unwrap(fun.fun if isinstance(fun, Transformed) else fun)

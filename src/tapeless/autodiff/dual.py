@@ -18,9 +18,6 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-from tapeless.frontend.classes import lower_class
-from tapeless.frontend.lower import lower
-from tapeless.frontend.source import GENERATED
 from tapeless.program.ir import Block, Op, Operand, Program, Var
 
 _PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
@@ -53,6 +50,10 @@ def dual_of(function: FunctionType, of_class: bool = False) -> Dual:
     key = (code, id(function.__globals__))
     dual = _duals.get(key)
     if dual is None:
+        from tapeless.frontend.classes import lower_class  # the frontend is imported when first needed
+        from tapeless.frontend.lower import lower
+        from tapeless.frontend.source import GENERATED
+
         program = (lower_class if of_class else lower)(code, function.__globals__)
         writer = Writer(program)
         text = writer.function()

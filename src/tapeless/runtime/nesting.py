@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.dual import dual_of
-from tapeless.frontend.lower import lower
 from tapeless.rules import lookup
 from tapeless.rules.spaces import space_of
 from tapeless.runtime.calls import HANDLERS, Calls
@@ -24,6 +23,7 @@ from tapeless.runtime.mirrors import address, dense_size, has_tangent, low_addre
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.primitives import may_warn, needs_result
 from tapeless.runtime.state import ArrayRef, State
+from tapeless.runtime.tracebacks import user_frame
 
 
 def _plainly(f: Any) -> Any:
@@ -31,10 +31,10 @@ def _plainly(f: Any) -> Any:
 
 
 for _f in (
-    types.prepare_class, types.resolve_bases, dual_of, lower, lookup, owner, address, low_address,
+    types.prepare_class, types.resolve_bases, dual_of, lookup, owner, address, low_address,
     dense_size, has_tangent, is_python, State.reaches, Calls.where, weakref.ref, ArrayRef, weakref.proxy,
     gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array,
-    sys._getframe, sys.getrecursionlimit, sys.setrecursionlimit,
+    user_frame, sys.getrecursionlimit, sys.setrecursionlimit,
 ):  # fmt: skip
     HANDLERS[_f] = _plainly(_f)
 
@@ -58,8 +58,7 @@ def _function(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
 
 
 HANDLERS[types.FunctionType] = _function
-for _get in (types.FunctionType.__get__, property.__get__):
-    HANDLERS[_get] = _plainly(_get)
+HANDLERS[types.FunctionType.__get__] = _plainly(types.FunctionType.__get__)
 
 
 class long_run:
