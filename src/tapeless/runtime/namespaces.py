@@ -1,5 +1,5 @@
-"""What is reached through an object that stands for a place: modules' names, `eval` and `exec`, context variables,
-slots, weak references."""
+"""What is reached through an object that stands for a place: modules' names, `eval` and `exec`, context
+variables, slots, weak references."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def function_of(text: str, filename: str, kind: str, module: dict[str, Any]) -> 
     made = _texts.get(key)
     if made is not None and made.__globals__ is module:
         return made
-    tree = ast.parse(text.lstrip(" \t") if kind == "eval" else text, filename, kind)  # type: ignore[call-overload]
+    tree: Any = ast.parse(text.lstrip(" \t") if kind == "eval" else text, filename, kind)
     if kind == "eval":
         body: list[ast.stmt] = [ast.Return(tree.body)]
     else:
@@ -43,7 +43,8 @@ def function_of(text: str, filename: str, kind: str, module: dict[str, Any]) -> 
         for n in ast.walk(tree):
             if isinstance(n, (ast.Import, ast.ImportFrom)):
                 stored |= {a.asname or a.name.split(".")[0] for a in n.names}
-        body = [*([ast.Global(sorted(stored))] if stored else []), *tree.body, *([] if tree.body else [ast.Pass()])]
+        stores = [ast.Global(sorted(stored))] if stored else []
+        body = [*stores, *(tree.body or [ast.Pass()])]
     name = "evaluated"
     nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
     node = ast.FunctionDef(name=name, args=nothing, body=body, decorator_list=[], lineno=1, col_offset=0)
