@@ -19,9 +19,15 @@ from tapeless.runtime.tracebacks import user_frame
 # ---- modules
 
 
+def _globals_here() -> dict[str, Any]:
+    frame = user_frame()
+    assert frame is not None
+    return frame.f_globals
+
+
 @handle(builtins.globals)
 def _globals(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return user_frame().f_globals, None
+    return _globals_here(), None
 
 
 _texts: dict[Any, FunctionType] = {}
@@ -64,7 +70,7 @@ def function_of(text: str, filename: str, kind: str, module: dict[str, Any]) -> 
 def _evaluated(run: Any, f: Any, kind: str, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     """`eval` and `exec` of text: opened where its names may lead to something active."""
     text, *spaces = args
-    module = spaces[0] if spaces else kw.get("globals", user_frame().f_globals)
+    module = spaces[0] if spaces else kw.get("globals", _globals_here())
     names = spaces[1] if len(spaces) > 1 else kw.get("locals")
     here = [x for x in (module, names) if x is not None]
     if not isinstance(text, str) or not run.reaches(here):
