@@ -229,7 +229,7 @@ def test_what_is_not_known_is_refused(f, args):
 
 def test_source_is_readable():
     source = reverse_entry(PROGRAMS[3][0], (1.0, 0.2), {}, (0, 1), with_value=True, has_aux=False).source
-    assert "q_bar += math.cos(q_3) * (0.5 * dt * -p_bar)" in source
+    assert "q_bar -= math.cos(q_3) * (0.5 * dt * p_bar)" in source
     assert "for q_2, q_3 in zip(reversed(saved_q_2), reversed(saved_q_3)):" in source
 
 

@@ -1,4 +1,4 @@
-"""Lists of arrays and of tuples, copies of lists, shared parts on the typed road: as on the untyped one."""
+"""Lists of arrays and of tuples, copies of lists, shared parts: the typed road against the untyped one."""
 
 import copy
 
@@ -215,3 +215,52 @@ def fails(params, x):
 def test_exceptions_are_those_of_the_program():
     with pytest.raises(IndexError, match="list assignment index out of range"):
         tl.grad(fails)([A.copy()], A)
+
+
+def ends_meet(u, k):
+    v = [k * u[0]]
+    for i in range(3):
+        j = i - i
+        v[j] = v[j] + k * v[j - 1] * v[j]
+    return v[0]
+
+
+def cleared(u, k):
+    v = [0.0, k, k * u[0]]
+    for i in range(2):
+        v[-1] = v[2] * u[1] + v[i]
+        v[i] = v[i] + v[-1] * k
+        v[1] += v[1] * u[0]
+    return v[0] * v[1] + v[2]
+
+
+def book(u, k):
+    b = {"x": u[0], "y": k}
+    for i in range(3):
+        b["x"] = b["x"] + b["y"] * k
+        b["y"] = b["x"] - b["y"] * u[1]
+        if i == 1:
+            b["x"] = u[1] * k
+    return b["x"] * b["y"]
+
+
+def left_early(u, k):
+    total = 0.0
+    for _ in range(4):
+        a = u[0] * k
+        for _ in range(3):
+            c = a * u[1] + total
+            d = c * a
+            if d > 50.0:
+                break
+            total = total + c * d * a
+        if total > 100.0:
+            return total * k
+    return total
+
+
+@pytest.mark.parametrize("f", [ends_meet, cleared, book, left_early], ids=lambda f: f.__name__)
+def test_cotangents_left_in_place(f):
+    for args in (([0.5, 2.0], 0.3), ([1.5, -2.0], 1.25), ([1.5, 4.0], 1.25)):
+        entry = reverse_entry(f, args, {}, (0, 1), with_value=True, has_aux=False)
+        same(entry.call(*copy.deepcopy(args)), tl.value_and_grad(f, (0, 1)).untyped(copy.deepcopy(args), {}))

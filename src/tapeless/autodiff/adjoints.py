@@ -33,7 +33,7 @@ def unbroadcast(ct: Any, like: Any) -> Any:
         return ct if ct.dtype is like.dtype else ct.astype(like.dtype, copy=False)
     extra = ct.ndim - len(shape)
     if extra > 0:
-        ct = ct.sum(axis=tuple(range(extra)))
+        ct = np.add.reduce(ct, axis=0 if extra == 1 else tuple(range(extra)))
     if ct.shape != shape:
         axes = tuple(i for i, (n, m) in enumerate(zip(ct.shape, shape, strict=True)) if n != m and m == 1)
         if axes:
@@ -60,12 +60,12 @@ def take(cts: Any, k: Any, like: Any) -> Any:
     """`cts[k]`, which is zero from then on."""
     ct = cts[k]
     cts[k] = None
-    return np.zeros_like(like) if ct is None else ct
+    return np.zeros(like.shape, like.dtype) if ct is None else ct
 
 
 def present(ct: Any, like: Any) -> Any:
     """A cotangent that may be missing."""
-    return np.zeros_like(like) if ct is None else ct
+    return np.zeros(like.shape, like.dtype) if ct is None else ct
 
 
 def sums(a: Any, b: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 from tapeless.autodiff.control import Exit
 from tapeless.autodiff.linear_program import LLoop
 from tapeless.autodiff.linearize import Linearized, Walk
+from tapeless.autodiff.merging import left_in_place
+from tapeless.autodiff.packing import once, packs, unpacked
 from tapeless.autodiff.residuals import Frame, Mark
 from tapeless.autodiff.saving import Plan, Slot
 from tapeless.autodiff.transpose import Transpose
@@ -59,10 +61,16 @@ def _build(unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, key: An
     plan.run()
     transpose = Transpose(lin, plan)
     cts, body, results = transpose.run()
+    left_in_place(body)
     assemble = Assemble(lin, plan, transpose)
     assert lin.top is not None
     lists, inits = assemble.starts()
     forward = [*lists, *inits, *assemble.block(lin.top).ops]
+    items = [s.items for s in plan.slots if s.items is not None]
+    lin.packs = packs(forward, body, items, plan.fresh)
+    body = unpacked(body, lin.packs)
+    renamed = {v: p.packed for p in lin.packs for v in p.items}
+    assemble.record[:] = once([renamed.get(v, v) for v in assemble.record], set(renamed.values()))
     lin.slots = assemble.record
     lin.exit_var = transpose.exit_var
     lin.record = Tuple((unit.result, *(v.type for v in assemble.record)))
@@ -262,6 +270,7 @@ def _careful(lin: Linearized, unit: Unit) -> None:
     transpose = Transpose(lin, lin.plan, careful=True)
     transpose.exit_var = lin.exit_var
     cts, body, results = transpose.run()
+    body = unpacked(body, lin.packs)
     name = Var(lin.plan.fresh("record"), lin.record)
     unit.program.params = [Param(v, "standard", v.name) for v in (name, *cts)]
     result, tail = gathered(results)

@@ -12,7 +12,7 @@ from tapeless.autodiff.residuals import Expr
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.rules.operators import sign
 from tapeless.specialise import sampling
-from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Scalar, Tuple, type_of
+from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Opaque, Scalar, Tuple, type_of
 
 
 def typed(operand: Operand) -> Any:
@@ -109,6 +109,10 @@ class Builder:
                 out = self.temp(Tuple(tuple(typed(a) for a in parts)))
                 self.op("tuple", parts, out, starred=(False,) * len(parts))
                 return out
+            case "slice":
+                out = self.temp(Opaque(slice))
+                self.op("slice", tuple(self.expr(a) for a in e.args), out)
+                return out
             case "sign":
                 return self.sign(self.expr(e.args[0]))
             case "getitem":
@@ -139,6 +143,10 @@ class Builder:
             return Lit(0.0)
         if like is None:
             raise NotTyped("a zero of unknown shape")
+        if isinstance(kind, Array) and kind.dtype == "f8":
+            shape = self.temp(Tuple((INT,) * kind.ndim))
+            self.op("getattr", (like,), shape, name="shape")
+            return self.call(np.zeros, (shape,), kind)
         if isinstance(kind, Array):
             return self.call(np.zeros_like, (like,), kind)
         if isinstance(kind, List) and isinstance(kind.elem, Scalar):

@@ -50,6 +50,8 @@ class Linearized:
     taken: set[str] = field(default_factory=set)
     plan: Any = None
     shapes: dict[Var, Version] = field(default_factory=dict)
+    packs: list[Any] = field(default_factory=list)
+    """Lists of saves that have become one."""
     slots: list[Var] = field(default_factory=list)
     """The variables of the record."""
     exit_var: Var | None = None
@@ -254,7 +256,7 @@ class Walk(Contents, Control):
             else:
                 kinds = [kind_of(a) for a in op.args]
                 y = ref(self.cur[out])
-                if op.attrs["op"] == "Div" and self.cheap_here(v[0]):
+                if op.attrs["op"] == "Div" and self.cheap_here(v[0]) and not isinstance(out.type, Array):
                     y = Expr("binary", tuple(v), {"op": "Div"})
                 if twice and op.attrs["op"] in ("Add", "Mult"):
                     two = lit(2) if op.attrs["op"] == "Add" else binary("Mult", lit(2), v[0])
@@ -295,9 +297,22 @@ class Walk(Contents, Control):
         )
         if op.outs[0].name.startswith("_"):
             self.parts[op.outs[0]] = parts
-        self.value(op)
+        whole = Expr("tuple", tuple(map(self.literal, op.args)))
+        self.value(op, None if any(True for _ in whole.refs()) else whole)
         if op.outs[0] in self.active:
             self.move(self.tree(op.outs[0]), x, op.outs[0])
+
+    def literal(self, operand: Operand) -> Expr:
+        """An operand, written out where it is made of literals."""
+        e = self.expr(operand)
+        if e.kind == "ref" and e.args[0].expr is not None and not any(True for _ in e.args[0].expr.refs()):
+            found: Expr = e.args[0].expr
+            return found
+        return e
+
+    def op_slice(self, op: Op) -> None:
+        whole = Expr("slice", tuple(map(self.expr, op.args)))
+        self.value(op, None if any(True for _ in whole.refs()) else whole)
 
     def op_unpack(self, op: Op) -> None:
         x = self.linear(op.args[0])

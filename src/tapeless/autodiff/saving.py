@@ -202,8 +202,11 @@ class Plan:
     def recompute(self) -> None:
         """Replace versions by cheap expressions in versions that are needed anyway, or are at hand."""
         for v in sorted(self.uses, key=lambda v: -v.number):
-            if v.expr is None or v.expr.size() > 2:
+            if v.expr is None or v.expr.size() > 2 and any(True for _ in v.expr.refs()):
                 continue
+            if v.frame.level.parent is None and v.final and v.stable and v.sure and v.expr.size():
+                if any(True for _ in v.expr.refs()):
+                    continue  # it is at hand under its name
             needed = [r for r in v.expr.refs()]
             if all(
                 r in self.uses or (r.frame.level.parent is None and v.frame.level.parent is not None)
@@ -327,7 +330,9 @@ class Plan:
             raise NotTyped(f"{version.var.name} may be unassigned where it is saved")
         own = version.var.name.lstrip("_")
         if level.parent is None:
-            direct = version.final and version.stable
+            # a list of saves may have been given this name already: inside a loop it hides the variable
+            hidden = any(s.var.name == version.var.name and s.var is not version.var for s in self.slots)
+            direct = version.final and version.stable and not hidden
             ended = any(not e.frame.inside(frame) and e.after >= version.number for e in exits)
             copied = not direct or (ended and not self.lin.fused)
             var = Var(self.fresh(own), version.var.type) if copied else version.var

@@ -21,6 +21,7 @@ class Stores:
 
     b: Builder
     live: set[Cell]
+    plan: Any
 
     if TYPE_CHECKING:
 
@@ -161,6 +162,12 @@ class Stores:
             self.b.op(
                 "call", (Lit(np.add.at), bar, index, value), None, keywords=(), starred=(False,) * 3, text=""
             )
+            return
+        basic = all(isinstance(p, Scalar | Opaque) for p in parts)
+        if isinstance(bar.type, Array) and basic and isinstance(node.x.type, Array):
+            view = Var(self.plan.fresh("part"), node.x.type)
+            self.b.op("getitem", (bar, index), view)
+            self.b.op("inplace", (view, value), view, op="Add")
             return
         old = self.item(bar, index, node)
         new = self.b.temp(typed(old))

@@ -196,16 +196,24 @@ class Transpose(Stores):
         )
         if keep:
             self.live.add(out)
+        ct: Operand = self.bar(out)
+        flip = 1
+        last = self.b.block.ops[-1] if self.b.block.ops else None
+        if last is not None and last.kind == "unary" and last.outs == (ct,) and last.attrs["op"] == "USub":
+            if len(node.terms) == 1 and not own and out not in self.once | self.vague:
+                ct, flip = last.args[0], -1  # the sign goes on to the one that reads it
+                self.b.block.ops.pop()
         for t in node.terms:
             if t.x is not out:
-                value, sign, fresh = self.contribution(t, out)
+                value, sign, fresh = self.contribution(t, ct)
+                sign *= flip
                 vague = self.shapeless(t, out)
                 if keep and out.mutable and isinstance(t.x.type, Array):
                     value, fresh = self.b.call(np.array, (value,), t.x.type), True
                 self.add(t.x, value, sign, fresh, vague)
         if own and not keep:
             vague = any(self.shapeless(t, out) for t in own)
-            values = [self.contribution(t, out) for t in own]
+            values = [self.contribution(t, ct) for t in own]
             total: Operand | None = None
             for value, sign, _ in values:
                 if total is None:
@@ -237,10 +245,9 @@ class Transpose(Stores):
         self.b.op("unary", (value,), out, op="USub")
         return out
 
-    def contribution(self, t: Term, out: Cell) -> tuple[Operand, int, bool]:
+    def contribution(self, t: Term, ct: Operand) -> tuple[Operand, int, bool]:
         """What a term gives to the cotangent of its variable: the value, its sign, and whether it is a new
         object."""
-        ct: Operand = self.bar(out)
         x = t.x
         if t.form is not None:
             return self.form(t.form, ct, x), t.sign, False  # a rule may hand back what it was given
@@ -289,6 +296,12 @@ class Transpose(Stores):
             case MatMul(other=other, side=side, ndims=ndims):
                 return self.matmul(ct, self.expr(other), side, ndims, x)
             case Form(rule=rule, args=args, keywords=keywords, position=position):
+                if rule.function in (np.sum, np.ndarray.sum) and len(args) == 1 and not keywords:
+                    if isinstance(kind, Scalar) and isinstance(x.type, Array) and x.type.dtype == "f8":
+                        shape = self.b.temp(Tuple((INT,) * x.type.ndim))
+                        assert args[0] is not None
+                        self.b.op("getattr", (self.expr(args[0]),), shape, name="shape")
+                        return self.b.call(np.full, (shape, ct), x.type)
                 values: list[Operand] = [Lit(None) if a is None else self.expr(a) for a in args]
                 names = tuple(k for k, _ in keywords)
                 values += [self.expr(e) for _, e in keywords]

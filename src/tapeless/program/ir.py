@@ -168,4 +168,8 @@ VOCABULARY: dict[str, Signature] = {
     "break": Signature(0, 0, terminator=True),
     "continue": Signature(0, 0, terminator=True),
     "raise": Signature(None, 0, attrs=("cause",), terminator=True),
+    # typed Programs only
+    "loop": Signature(None, None, blocks=2, attrs=("iter", "pattern")),
+    "augitem": Signature(3, 0, attrs=("op",)),
+    "keep": Signature(None, 0),
 }

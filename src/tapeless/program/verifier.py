@@ -14,17 +14,22 @@ BINARY = frozenset(
 )  # fmt: skip
 UNARY = frozenset("UAdd USub Not Invert".split())
 COMPARE = frozenset(["==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "not in"])
+LOOPS = ("for", "while", "loop")
 PARAM_KINDS = ("positional", "standard", "vararg", "keyword", "kwarg")
 
 
-def verify(program: Program) -> None:
-    """Raise `VerifyError`, naming the operation and its place, if `program` is not well formed."""
-    _Verifier(program).run()
+def verify(program: Program, typed: bool = False) -> None:
+    """Raise `VerifyError`, naming the operation and its place, if `program` is not well formed.
+
+    In a `typed` Program temporaries may share the name `_`, and a call may have any number of results.
+    """
+    _Verifier(program, typed).run()
 
 
 class _Verifier:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, typed: bool) -> None:
         self.program = program
+        self.typed = typed
         self.path: list[str] = []
         self.op: Op | None = None
         self.names: dict[str, Var] = {}
@@ -118,20 +123,21 @@ class _Verifier:
             self.path.pop()
 
     def blocks(self, op: Op, assigned: set[Var], *, loop: bool, handler: bool) -> None:
-        if op.kind in ("for", "while"):
+        if op.kind in LOOPS:
             assigned.update(out for block in op.blocks[:-1] for inner in block.walk() for out in inner.outs)
             assigned.update(op.outs)
         if op.kind == "try":
             assigned.update(op.outs)
         for i, block in enumerate(op.blocks):
-            body = op.kind in ("for", "while") and i < len(op.blocks) - 1
+            body = op.kind in LOOPS and i < len(op.blocks) - 1
             self.path.append(f"{op.kind}{i}")
             self.block(block, assigned, loop=loop or body, handler=handler or (op.kind == "try" and i == 1))
             self.path.pop()
 
     def shape(self, op: Op, signature: Signature) -> None:
         self.counted(op, "operands", signature.args, len(op.args))
-        self.counted(op, "results", signature.outs, len(op.outs))
+        if not (self.typed and op.kind in ("call", "call_method")):
+            self.counted(op, "results", signature.outs, len(op.outs))
         self.counted(op, "blocks", signature.blocks, len(op.blocks))
         for name in signature.attrs:
             self.expect(
@@ -151,6 +157,8 @@ class _Verifier:
     # ---- variables
 
     def name(self, var: Var) -> None:
+        if self.typed and var.name == "_":
+            return
         other = self.names.setdefault(var.name, var)
         if other is not var:
             self.fail(f"two variables are named {var.name!r}, expected a name of its own for each")
@@ -280,6 +288,7 @@ def _while(v: _Verifier, op: Op) -> None:
 CHECKS: dict[str, Callable[[_Verifier, Op], None]] = {
     "binary": _one_of("op", BINARY),
     "inplace": _one_of("op", BINARY),
+    "augitem": _one_of("op", BINARY),
     "unary": _one_of("op", UNARY),
     "compare": _one_of("op", COMPARE),
     "tuple": _starred,

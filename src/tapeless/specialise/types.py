@@ -150,7 +150,7 @@ class RecordOf:
         self.unit = unit
 
     def __repr__(self) -> str:
-        return f"record of {self.unit.name}"
+        return f"record of {getattr(self.unit, 'unit', self.unit).name}"
 
 
 BOOL = Scalar(frozenset({"bool"}))

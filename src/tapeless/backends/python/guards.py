@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from types import CellType
 from typing import Any
 
 import numpy as np
 
+from tapeless.backends.python.build import compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.specialise.types import (
     Array,
@@ -89,8 +92,7 @@ class Guards:
                     out += self.of_value(f"{text}[{n!r}]" if cls is dict else f"{text}.{n}", e)
                 return out
             case List() | Dict():
-                checker = self.object(Same(key_of(kind)), "same")
-                return [f"{checker}({text})"]
+                return [f"{self.object(checker(kind), 'same')}({text})"]
         raise NotTyped(f"a guard for {kind!r}")
 
     def sharing(self, text: str, kind: Any) -> list[str]:
@@ -136,16 +138,82 @@ class Guards:
         return [f"{text} is {self.object(g.value, g.name.lstrip('_'))}"]
 
 
+def checker(kind: Any) -> Callable[[Any], bool]:
+    """A function that tests whether a list or dict has the type that was assumed."""
+    if kind == List(Scalar(frozenset({"float"}))):
+        return floats
+    lines: list[str] = []
+    held: dict[str, Any] = {}
+    count = itertools.count(1)
+
+    def name(value: Any, hint: str) -> str:
+        for known, v in held.items():
+            if v is value:
+                return known
+        text = hint if hint not in held else f"{hint}_{next(count)}"
+        held[text] = value
+        return text
+
+    def tests(text: str, k: Any, indent: str) -> None:
+        found: list[str] = []
+        match k:
+            case Scalar(kinds=kinds):
+                classes = [name(_CLASSES.get(c) or np.dtype(c).type, f"t_{c}") for c in sorted(kinds)]
+                test = f"is not {classes[0]}" if len(classes) == 1 else f"not in ({', '.join(classes)})"
+                found = [f"{name(type, 'type')}({text}) {test}"]
+            case Array(dtype=dtype, ndim=ndim):
+                found = [
+                    f"{name(type, 'type')}({text}) is not {name(np.ndarray, 'ndarray')}",
+                    f"{text}.dtype is not {name(np.dtype(dtype), 'dtype_' + dtype)}",
+                    f"{text}.ndim != {ndim}",
+                ]
+            case Tuple(elems=elems, cls=cls):
+                found = [
+                    f"{name(type, 'type')}({text}) is not {name(cls, 'cls_' + cls.__name__)}",
+                    f"{name(len, 'len')}({text}) != {len(elems)}",
+                ]
+                lines.append(f"{indent}if {' or '.join(found)}:")
+                lines.append(f"{indent}    return False")
+                parts = [f"v{next(count)}" for _ in elems]
+                if parts:
+                    lines.append(f"{indent}{', '.join(parts)}, = {text}")
+                for part, e in zip(parts, elems, strict=True):
+                    tests(part, e, indent)
+                return
+            case List(elem=elem) if elem is not None:
+                found = [f"{name(type, 'type')}({text}) is not {name(list, 'list')}", f"not {text}"]
+                lines.append(f"{indent}if {' or '.join(found)}:")
+                lines.append(f"{indent}    return False")
+                item = f"v{next(count)}"
+                lines.append(f"{indent}for {item} in {text}:")
+                tests(item, elem, indent + "    ")
+                return
+            case _:
+                same = name(Same(key_of(k)), f"same{next(count)}")
+                found = [f"not {same}({text})"]
+        lines.append(f"{indent}if {' or '.join(found)}:")
+        lines.append(f"{indent}    return False")
+
+    tests("value", kind, "    ")
+    source = "\n".join(["def same(value):", *lines, "    return True", ""])
+    return compile_function(source, "same", {}, {n: CellType(v) for n, v in held.items()})
+
+
+def floats(value: Any) -> bool:
+    """Whether `value` is a list of floats."""
+    return type(value) is list and set(map(type, value)) == _FLOATS
+
+
+_FLOATS = {float}
+
+
 class Same:
-    """Tests that a list or dict has the type that was assumed."""
+    """Tests that a value has the type that was assumed."""
 
     def __init__(self, key: Any) -> None:
         self.key = key
-        self.floats = key == ("list", Scalar(frozenset({"float"})))
 
     def __call__(self, value: Any) -> bool:
-        if self.floats:
-            return type(value) is list and set(map(type, value)) == {float}
         try:
             return bool(key_of(type_of(value)) == self.key)
         except NotTyped:

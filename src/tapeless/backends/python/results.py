@@ -189,4 +189,5 @@ def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
 
 
 def has_nan(values: list[float]) -> bool:
-    return any(v != v for v in values)
+    total = sum(values)  # infinities of two signs count as one: the careful pass is right for them too
+    return total != total
