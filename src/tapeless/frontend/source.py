@@ -63,6 +63,8 @@ def class_node_of(code: CodeType, module_globals: dict[str, object] | None = Non
 def _index(
     filename: str, module_globals: dict[str, object] | None
 ) -> dict[tuple[str, int], list[Any]] | None:
+    if filename.startswith("<frozen "):  # a module of the standard library that Python has built in
+        filename = str((module_globals or {}).get("__file__") or filename)
     if not (filename.startswith("<") and filename.endswith(">")):
         linecache.checkcache(filename)
         if not os.path.isabs(filename) and not os.path.exists(filename):

@@ -270,7 +270,7 @@ def _nest(da: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> Any:
 # ---- new arrays ----------------------------------------------------------------------------------
 
 
-@transpose_rule([np.full, np.full_like], linear=(1,), rows=[row((2, 3), 1.5), row((2, 3), _V)])
+@transpose_rule(np.full, linear=(1,), rows=[row((2, 3), 1.5), row((2, 3), _V)])
 def _(
     ct: Any,
     shape: Any,

@@ -38,7 +38,7 @@ def tangent(
             return _elementwise(rule, y, args, targs)
         args, targs, kwargs, tkwargs = _bound(rule.names, args, kwargs, targs, tkwargs)
         mask = kwargs.get("where", True)
-        if mask is True:
+        if mask is True or mask is np._NoValue:
             return _elementwise(rule, y, args, targs)
         return _masked(rule, y, args, targs, mask, _only(tkwargs.get("out")))
     if isinstance(rule, Linear):
@@ -170,10 +170,10 @@ def _elementwise(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
 def _without_derivative(y: Any, rule: Rule) -> None:
     """An integer or text has no derivative; of a container or an array of objects it would be unknown,
     never zero."""
-    if isinstance(y, (list, tuple, dict)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O"):
-        raise TypeError(
-            f"{rule.name} gave a {type(y).__name__} of objects, whose derivative its rule does not tell"
-        )
+    if isinstance(y, (list, tuple, dict)) or (isinstance(y, np.ndarray) and y.dtype.kind in "OV"):
+        records = isinstance(y, np.ndarray) and y.dtype.kind == "V"
+        what = "array of records" if records else f"{type(y).__name__} of objects"
+        raise NotImplementedError(f"{rule.name} gave a {what}, whose derivative its rule does not tell")
 
 
 def _scaled(active: list[tuple[Any, Any]], space: Space) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import weakref
 from types import (
     CellType,
     FunctionType,
@@ -33,6 +34,8 @@ class Attributes(Operators):
     """`getattr`, `setattr` and `delattr`."""
 
     def getattr(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
+        if type(x) in weakref.ProxyTypes:
+            x = x.__reduce_ex__.__self__  # what it stands for
         kind = type(x)
         if kind in self.ordinary and getattr(kind, name, None) is None:  # an attribute of the instance alone
             attributes = x.__dict__
@@ -172,10 +175,14 @@ class Attributes(Operators):
     # ---- stores
 
     def setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
+        if type(x) in weakref.ProxyTypes:
+            x = x.__reduce_ex__.__self__  # what it stands for
         kind = type(x)
         if isinstance(x, np.ndarray) and name in ("real", "imag", "flat", "T"):
             self.setitem(getattr(x, name), Ellipsis, None, value, t)
             return
+        if isinstance(x, np.ndarray) and name in ("shape", "strides", "dtype"):
+            self.reinterpret(x, name, value)
         hook = kind.__setattr__
         if type(hook) is FunctionType:
             self.call(hook, (x, name, value), (None, None, t))
@@ -208,6 +215,10 @@ class Attributes(Operators):
                 self.module_stores = True
             self.put(x.__dict__, name, t)
             return
+        if name == "__dict__" and type(found) is GetSetDescriptorType:
+            setattr(x, name, value)
+            self.mirrors[id(x)] = Mirror(x, self.dict_mirror(value))
+            return
         if kind.__setattr__ is _SETATTR or type(kind.__setattr__) is not FunctionType:
             setattr(x, name, value)
         else:
@@ -231,7 +242,19 @@ class Attributes(Operators):
             else:
                 self.put_attribute(x, name, None)
 
+    def reinterpret(self, x: Any, name: str, value: Any) -> None:
+        """The memory of an array is about to be read in another way."""
+        base, m = self.find_array(x)
+        if m is None:
+            return
+        if name == "dtype" and np.dtype(value) != x.dtype:
+            self.untracked("the dtype of an array")
+        self.flatten(m, base)
+
     # given by other parts of a run
+    def flatten(self, m: Any, base: Any) -> None:
+        """Bring a mirror into the memory order of its owner."""
+
     def give(self, value: Any, t: Any, args: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 

@@ -323,7 +323,6 @@ for _kind in (
     ascii,
     input,
     open,
-    globals,
     dir,
 ):
     HANDLERS[_kind] = made_plainly(_kind)

@@ -159,9 +159,30 @@ def _attrgetter(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair
     return tuple(v for v, _ in pairs), tuple_tangent([t for _, t in pairs])
 
 
+class _MethodCaller:
+    """`operator.methodcaller` in Python."""
+
+    def __init__(self, name, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        self.name, self.args, self.kwargs = name, args, kwargs
+
+    def __call__(self, obj):  # type: ignore[no-untyped-def]
+        return getattr(obj, self.name)(*self.args, **self.kwargs)
+
+
+@handle(operator.methodcaller)
+def _make_methodcaller(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if run.reaches((*args, *kw.values()), (*ts, *kts.values())):
+        return run.call(_MethodCaller, args, ts, kw, kts)  # type: ignore[no-any-return]
+    return operator.methodcaller(*args, **kw), None
+
+
 def _methodcaller(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    _, made = f.__reduce__()[0], f.__reduce__()[1]
-    return run.call_method(args[0], ts[0], made[0], tuple(made[1:]), nones(len(made) - 1))  # type: ignore[no-any-return]
+    made, given = f.__reduce__()
+    named = {}
+    if made is not operator.methodcaller:  # with keywords it reduces to a partial
+        named, given = dict(made.keywords), (*made.args, *given)
+    rest = nones(len(given) - 1)
+    return run.call_method(args[0], ts[0], given[0], given[1:], rest, named, dict.fromkeys(named))  # type: ignore[no-any-return]
 
 
 CALLABLE_TYPES[operator.itemgetter] = _itemgetter

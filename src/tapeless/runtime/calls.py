@@ -50,6 +50,10 @@ for _unary in UNARY.values():
     _OPERATORS[_unary[1]] = (_unary[0], False, lookup(_unary[0]))
 
 
+#: name of an operator's method -> the operator, and which of its methods it is
+BY_NAME = {spec[how]: (symbol, how) for symbol, spec in BINARY.items() for how in (2, 3, 4)}
+
+
 class Calls(Construct):
     """`call`, `call_method` and what they need."""
 
@@ -158,6 +162,9 @@ class Calls(Construct):
             special = self.special_method(found, args, ts, kw or {})
             if special is not None:
                 return special
+        if found.__objclass__ is np.generic and ts[0] is not None:  # what an array without axes does
+            array, t = self.call(np.asarray, args[:1], ts[:1])
+            return self.call_method(array, t, found.__name__, args[1:], ts[1:], kw, kts)
         return self.foreign(found, args, ts, kw, kts)
 
     def special_method(self, found: Any, args: Any, ts: Any, kw: Any) -> tuple[Any, Any] | None:
@@ -190,6 +197,15 @@ class Calls(Construct):
                     {},
                 )
                 return value, t
+        if name in BY_NAME and isinstance(args[0], np.ndarray) and home is np.ndarray:
+            symbol, how = BY_NAME[name]
+            if found(*args) is NotImplemented if how != 4 else False:
+                return NotImplemented, None
+            if how == 4:
+                return self.inplace(symbol, args[0], None, args[1], ts[1])
+            if how == 3:
+                return self.binary(symbol, args[1], ts[1], args[0], None)
+            return self.binary(symbol, args[0], None, args[1], ts[1])
         if name == "__get__":
             return found(*args, **kw), None
         return None
@@ -214,7 +230,7 @@ class Calls(Construct):
             if special is not None:
                 return special
             if self.reaches((f, *args, *(kw or {}).values()), (*ts, *(kts or {}).values())):
-                self.fail(error)
+                self.refuse(SourceUnavailableError, error.message)
             return f(*args, **(kw or {})), None
         if kw or code.co_flags & 12 or code.co_kwonlyargcount or len(args) != code.co_argcount:
             args, ts = self.bind(f, args, ts, kw or {}, kts or {})

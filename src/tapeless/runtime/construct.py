@@ -215,7 +215,7 @@ class Construct(Primitives):
         try:
             dual = dual_of(body, True)
         except SourceUnavailableError as error:
-            self.fail(error)
+            self.refuse(SourceUnavailableError, error.message)
         dual.call(self, (namespace,), (None,), body, dual.constants)
         if resolved is not bases:
             namespace["__orig_bases__"] = bases

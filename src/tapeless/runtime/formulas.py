@@ -125,3 +125,36 @@ def formula_loaded(module_name: str) -> bool:
         load_statistics(module)
         return True
     return False
+
+
+# ---- NumPy
+
+
+def _arange(start, stop=None, step=1, dtype=None, *, device=None, like=None):
+    steps = counted(start, stop, step)
+    return (0.0 if stop is None else start) + steps * step
+
+
+def counted(start: Any, stop: Any, step: Any) -> Any:
+    """The numbers of the items of a range."""
+    if step is None:
+        step = 1
+    return np.arange(len(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step)))
+
+
+def _vecdot(a, b, axis=-1):
+    return np.sum(np.conj(a) * b, axis=axis)
+
+
+def _matvec(a, x):
+    return (np.asarray(a) @ np.asarray(x)[..., None])[..., 0]
+
+
+def _vecmat(x, a):
+    return (np.conj(np.asarray(x))[..., None, :] @ np.asarray(a))[..., 0, :]
+
+
+HANDLERS[counted] = lambda run, args, ts, kw, kts: (counted(*args), None)
+for _name, _formula in (("arange", _arange), ("vecdot", _vecdot), ("matvec", _matvec), ("vecmat", _vecmat)):
+    if hasattr(np, _name):
+        by_formula(getattr(np, _name), _formula)

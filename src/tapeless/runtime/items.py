@@ -191,8 +191,8 @@ class Items(Attributes):
             value, _ = self.call(np.array, (value,), (t,))
             tangent = self.tangent_of(value, None)
         if tangent is not None and x.dtype.kind not in "fc":
-            if x.dtype == object:
-                self.untracked("an array of objects")
+            if x.dtype.kind in "OV":
+                self.untracked("an array of objects" if x.dtype == object else "an array of records")
             tangent = None
         if tangent is not None:
             tangent = self.settled(tangent)

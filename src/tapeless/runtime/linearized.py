@@ -14,7 +14,9 @@ from tapeless.runtime import (
     callables,
     containers,
     dicts,
+    formulas,
     iteration_twins,
+    namespaces,
     numpy_stores,
     operator_twins,
     twins,
@@ -27,7 +29,8 @@ from tapeless.runtime.tangent import Tangent
 
 #: Imported for what they register.
 REGISTERED = (
-    builtin_functions, callables, containers, dicts, iteration_twins, numpy_stores, operator_twins, twins,
+    builtin_functions, callables, containers, dicts, formulas, iteration_twins, namespaces, numpy_stores,
+    operator_twins, twins,
 )  # fmt: skip
 
 

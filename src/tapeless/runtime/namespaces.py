@@ -86,6 +86,8 @@ def _evaluated(run: Any, f: Any, kind: str, args: Any, ts: Any, kw: Any, kts: An
         module = both
     module.setdefault("__builtins__", builtins)
     run.module_stores = True
+    for key in module:
+        module[key] = module[key]  # a run around this one learns in this way that the names may be active
     return run.call(function_of(text, "<string>", kind, module), (), ())  # type: ignore[no-any-return]
 
 

@@ -237,6 +237,55 @@ if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the plac
         HANDLERS[getattr(_CONVERTER, _method_name)] = plain_method(getattr(_CONVERTER, _method_name))
 
 
+@handle(np.ufunc.outer)
+def _outer(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """`ufunc.outer(a, b)`: the function of every item of `a` with every item of `b`."""
+    f, a, b = args
+    a, ta = run.call(np.asarray, (a,), (ts[1],))
+    b, tb = run.call(np.asarray, (b,), (ts[2],))
+    spread, _ = run.call_method(a, ta, "reshape", ((*a.shape, *(1,) * b.ndim),), (None,))
+    return run.call(f, (spread, b), (None, tb), kw, kts)  # type: ignore[no-any-return]
+
+
+@handle(np.choose)
+def _choose(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    given, tangents = _named("a choices out mode", args, ts, kw, kts)
+    choices, found = run.collect(given["choices"], tangents["choices"])
+    pairs = [run.call(np.asarray, (x,), (t,)) for x, t in zip(choices, found, strict=True)]
+    rest = {k: v for k, v in given.items() if k not in ("a", "choices")}
+    chosen = run.filled([x for x, _ in pairs], [t for _, t in pairs])
+    return run.primitive(_rule(np.choose), np.choose, (given["a"], chosen), (None, None), rest, {})  # type: ignore[no-any-return]
+
+
+_UNIQUE: Any = getattr(getattr(getattr(np, "_core", None), "_multiarray_umath", None), "_unique_hash", None)
+if _UNIQUE is not None:
+
+    @handle(_UNIQUE)
+    def _unique(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        value = _UNIQUE(*args, **kw)
+        if value is NotImplemented:
+            return value, None
+        flat, t = run.call_method(args[0], ts[0], "reshape", (-1,), (None,))
+        order = np.argsort(flat, kind="stable")
+        first = order[np.searchsorted(flat[order], value)]
+        return run.getitem(flat, t, first, None)  # type: ignore[no-any-return]
+
+
+@handle(np.fromiter)
+def _fromiter(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    given, tangents = _named("iter dtype count", args, ts, kw, kts)
+    items, found = [], []
+    for value, t in run.iterate(given["iter"], tangents["iter"]):
+        items.append(value)
+        found.append(t)
+        if len(items) == given.get("count", -1):
+            break
+    made = np.fromiter(items, **{k: v for k, v in given.items() if k != "iter"})
+    if any(t is not None for t in found) and made.size:
+        run.array_store(made, Ellipsis, run.filled(items, found), None)
+    return made, None
+
+
 @handle(np.nditer)
 def _nditer(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     """An iterator over elements gives views of its operands, unless it has buffers."""

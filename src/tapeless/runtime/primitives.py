@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dis
-import sys
+import linecache
 from collections import deque
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeless.autodiff.dual import DUAL_CODES
-from tapeless.errors import MissingRuleError, UntrackedMutationError
+from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.items import Items, nones, tuple_tangent
 from tapeless.runtime.known import ACCELERATORS, INERT_EXTENSIONS, TWINS
 from tapeless.runtime.mirrors import ATOMS, owner
+from tapeless.runtime.tracebacks import own_frame, user_frame
 
 DISPATCHER = type(np.mean)
 #: types of real numbers
@@ -99,10 +99,15 @@ class Primitives(Items):
 
     def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
         """The tangent of a result; derivative arithmetic does not warn."""
-        if self.reverse and not may_warn(rule):
-            return tangent(rule, y, args, kw, ts, kts)
-        with np.errstate(all="ignore"):
-            return tangent(rule, y, args, kw, ts, kts)
+        try:
+            if self.reverse and not may_warn(rule):
+                return tangent(rule, y, args, kw, ts, kts)
+            with np.errstate(all="ignore"):
+                return tangent(rule, y, args, kw, ts, kts)
+        except NotImplementedError as error:  # a rule says that it does not know
+            if isinstance(error, TapelessError) and error.filename is not None:
+                raise
+            self.refuse(MissingRuleError, str(getattr(error, "message", error)))
 
     def primitive(
         self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None
@@ -240,7 +245,7 @@ class Primitives(Items):
         if n is not None:
             kept, targs = kept[:n], targs[:n]
         kw = {k: v for k, v in kw.items() if k != "out"} | (
-            {"out": kw["out"]} if kw.get("where", True) is not True else {}
+            {"out": kw["out"]} if given(kw.get("where", True)) else {}
         )
         copies = tuple(o.copy() for o in outs)
         t = self.derive(rule, copies[0] if len(copies) == 1 else copies, kept, kw, targs, tkw)
@@ -289,14 +294,10 @@ class Primitives(Items):
         """An array is going to be written: copies taken of it are stale, and shared arguments must not be."""
         self.snapshots.clear()
         if self.guarded and id(owner(a)) in self.guarded:
-            filename, line = self.where()
-            self.fail(
-                UntrackedMutationError(
-                    "cannot differentiate a store into an array that shares memory with another argument; "
-                    "pass a copy, x.copy(), of one of them",
-                    filename=filename,
-                    line=line,
-                )
+            self.refuse(
+                UntrackedMutationError,
+                "cannot differentiate a store into an array that shares memory with another argument; "
+                "pass a copy, x.copy(), of one of them",
             )
 
     def enter(self, f: FunctionType, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
@@ -304,41 +305,44 @@ class Primitives(Items):
 
     # ---- errors
 
-    def where(self) -> tuple[str, int]:
-        """File and line of the user's program that is being run."""
-        frame = sys._getframe(1)
-        while frame is not None and frame.f_code not in DUAL_CODES:
-            frame = frame.f_back  # type: ignore[assignment]
-        return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("<unknown>", 0)
+    def where(self) -> tuple[str | None, int, str]:
+        """File and line of the user's own program that is being run, and where in a library that led to."""
+        inner = user_frame()
+        frame = own_frame(inner) or inner
+        if frame is None or inner is None:
+            return None, 0, ""
+        place = ""
+        if frame is not inner:
+            path, line = inner.f_code.co_filename, inner.f_lineno
+            text = linecache.getline(path, line).strip()
+            place = f"\n    This is reached inside {path}:{line}" + (f": {text}" if text else "")
+        return frame.f_code.co_filename, frame.f_lineno, place
 
     def fail(self, error: BaseException) -> NoReturn:
         self.failure = error
         raise error
 
+    def refuse(self, kind: type[TapelessError], message: str) -> NoReturn:
+        """Raise an error that names the line of the user's program."""
+        filename, line, place = self.where()
+        self.fail(kind(message + place, filename=filename, line=line))
+
     def missing_rule(self, what: str) -> NoReturn:
-        filename, line = self.where()
-        self.fail(
-            MissingRuleError(
-                f"cannot differentiate {what}: it is not Python underneath, no derivative rule is known for "
-                "it, and a value that depends on the differentiated arguments reaches it.\n"
-                f"    Give a rule:  @tapeless.jvp_rule(f)  def _(x, dx): ...   (its tangent, linear in dx)\n"
-                f"    or, if its result is not to be differentiated:  tapeless.constant(f)",
-                filename=filename,
-                line=line,
-            )
+        self.refuse(
+            MissingRuleError,
+            f"cannot differentiate {what}: it is not Python underneath, no derivative rule is known for "
+            "it, and a value that depends on the differentiated arguments reaches it.\n"
+            f"    Give a rule:  @tapeless.jvp_rule(f)  def _(x, dx): ...   (its tangent, linear in dx)\n"
+            f"    or, if its result is not to be differentiated:  tapeless.constant(f)",
         )
 
     def untracked(self, what: str) -> NoReturn:
-        filename, line = self.where()
-        self.fail(
-            UntrackedMutationError(
-                f"cannot differentiate the store into {what}: an active value would be kept where its "
-                "derivative cannot follow.\n    Store it in a list, a dict, an array of floats or an "
-                "attribute of an ordinary object, or pass tapeless.stop_gradient(value) if it is a constant "
-                "there",
-                filename=filename,
-                line=line,
-            )
+        self.refuse(
+            UntrackedMutationError,
+            f"cannot differentiate the store into {what}: an active value would be kept where its "
+            "derivative cannot follow.\n    Store it in a list, a dict, an array of floats or an "
+            "attribute of an ordinary object, or pass tapeless.stop_gradient(value) if it is a constant "
+            "there",
         )
 
     # given by the modes
@@ -349,6 +353,11 @@ class Primitives(Items):
 
     def create(self, base: Any, t: Any, a: Any) -> None:
         raise NotImplementedError
+
+
+def given(where: Any) -> bool:
+    """Whether the keyword `where` of a ufunc is a mask, and not left out."""
+    return where is not True and where is not np._NoValue
 
 
 def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:

@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
+import sys
+import sysconfig
+from types import FrameType, TracebackType
 from typing import Any
 
+from tapeless.autodiff.dual import DUAL_CODES
+
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
+_LIBRARIES = (*{sysconfig.get_path(name) + os.sep for name in _PATHS}, "<frozen ")
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of the program that is being differentiated."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (
+        frame.f_code not in DUAL_CODES or frame.f_code.co_filename.startswith(_HERE)
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def own_frame(frame: FrameType | None) -> FrameType | None:
+    """The innermost of `frame` and its callers in the program that is no code of an installed library."""
+    while frame is not None and (
+        frame.f_code not in DUAL_CODES or frame.f_code.co_filename.startswith((_HERE, *_LIBRARIES))
+    ):
+        frame = frame.f_back
+    return frame
 
 
 class user_frames_only:

@@ -195,11 +195,16 @@ def _reduce(function, sequence, initial=_MISSING):
     return value
 
 
+_TABLES = (dict(), collections.OrderedDict())
+_VIEWS: Any = tuple({type(v) for d in _TABLES for v in (d.keys(), d.values(), d.items())})
+_REVERSED_COPIES: Any = (dict, range, *_VIEWS)
+
+
 @twin(builtins.reversed)
 def _reversed(sequence):
-    if hasattr(type(sequence), "__reversed__") and not isinstance(sequence, (list, dict, range)):
+    if hasattr(type(sequence), "__reversed__") and not isinstance(sequence, (list, *_REVERSED_COPIES)):
         return sequence.__reversed__()
-    if isinstance(sequence, (dict, range)):
+    if isinstance(sequence, _REVERSED_COPIES):
         return iter(list(sequence)[::-1])
     if not hasattr(sequence, "__len__"):
         raise TypeError(f"'{type(sequence).__name__}' object is not reversible")

@@ -1,0 +1,62 @@
+"""NumPy functions whose value is C's and whose derivative comes another way."""
+
+import numpy as np
+import pytest
+
+from checking import check
+
+
+def ranges(x):
+    return np.arange(0.0, 3.0 * x, x).sum() + np.arange(2.0 * x)[-1] + np.arange(x, 3.0)[1]
+
+
+def from_iterables(x):
+    return (
+        np.fromiter((x * i for i in range(3)), float).sum() + np.fromiter([x, x * x, 1.0], float, count=2)[1]
+    )
+
+
+def outer(x):
+    return np.multiply.outer([x, 1.0], [x, 2.0])[0].sum() + np.power.outer(np.array([x]), 3.0)[0]
+
+
+def chosen(x):
+    return np.choose([0, 1], [[x, 1.0], [2.0, x * x]]).sum()
+
+
+def by_name(x):
+    a = np.array([x, 1.0])
+    a.__iadd__([x, x])
+    return a.__truediv__(x)[1] + a.__rsub__(3.0 * x)[0] + np.ndarray.__mul__(a, a).sum()
+
+
+def masked(x):
+    return np.nanstd([x, 1.0, np.nan]) + np.nanmean([x, x * x, np.nan])
+
+
+def filled(x):
+    return np.full_like(np.zeros(2), x * x)[0] + np.full((2,), x)[1]
+
+
+def scalars(x):
+    y = np.float64(x)
+    return y.reshape(1)[0] * y.ravel()[0] + y.flatten()[0] + y.repeat(2)[1]
+
+
+def unique(x):
+    return np.unique([x, x, 1.0]).sum() + np.union1d([x], [1.0])[0] * np.setdiff1d([x], [1.0])[0]
+
+
+def products(x):
+    if not hasattr(np, "matvec"):
+        return x
+    a, v = np.array([[x, 1.0], [0.5, x]]), np.array([x, 2.0])
+    return np.vecdot(v, v) + np.matvec(a, v)[0] * np.vecmat(v, a)[1]
+
+
+CASES = [ranges, from_iterables, outer, chosen, by_name, masked, filled, scalars, unique, products]
+
+
+@pytest.mark.parametrize("f", CASES, ids=lambda f: f.__name__)
+def test_functions(f):
+    check(f, 0.7)
