@@ -104,6 +104,10 @@ class Construct(Primitives):
             return self.new_class(args, kw), None
         if base in (object, list, dict, set, type):
             return base.__new__(*args, **kw), None
+        if base is np.ndarray:
+            buffer = kw.get("buffer", args[3] if len(args) > 3 else None)
+            if buffer is None or isinstance(buffer, np.ndarray):
+                return base.__new__(*args, **kw), None  # a window on memory, found by its owner
         del cls
         return self.foreign(base.__new__, args, ts, kw, kts)
 

@@ -203,6 +203,9 @@ class Operators(State):
         if isinstance(x, np.ndarray) and _own_arrays(kind):
             return self.array_inplace(name, x, y, dy), None
         method = getattr(kind, BINARY[name][4], None)
+        if isinstance(x, np.ndarray) and inherits_from_array(kind, BINARY[name][4]):
+            self.array_inplace(name, x.view(np.ndarray), y, dy)  # the rules are those of plain arrays
+            return x, None
         if is_python(method):
             value, t = self.call(method, (x, y), (dx, dy))
             if value is not NotImplemented:
@@ -333,6 +336,12 @@ def is_builtin(x: Any) -> bool:
 
 
 _BUILTIN = PLAIN | {list, tuple, dict, set, frozenset, range, slice, type, bytearray}
+
+
+def inherits_from_array(kind: type, method: str) -> bool:
+    """Whether a subclass of `ndarray` leaves this operator to NumPy."""
+    plain = getattr(kind, "__array_ufunc__", None) is np.ndarray.__array_ufunc__
+    return plain and getattr(kind, method, None) is getattr(np.ndarray, method)
 
 
 def _own_arrays(kind: type) -> bool:
