@@ -46,6 +46,17 @@ def _ndarray(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
 
 
 HANDLERS[np.ndarray] = _ndarray
+
+
+def _view(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """`a.view(…)` is a window on the memory of `a`, as long as it shows floats as floats."""
+    value = args[0].view(*args[1:], **kw)
+    if args[0].dtype.kind in "fc" and value.dtype.kind not in "fc" and run.reaches(args[:1]):
+        return run.foreign(np.ndarray.view, args, ts, kw, kts)
+    return value, None
+
+
+HANDLERS[np.ndarray.view] = _view
 for _maker in (types.MethodType, types.CellType, types.TracebackType, types.MappingProxyType):
     HANDLERS[_maker] = _plainly(_maker)
 
