@@ -13,7 +13,7 @@ from tapeless.errors import NotScalarError, StructureError
 from tapeless.rules.spaces import FLOAT, space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
-from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, name_of
+from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, definition, name_of
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import long_run
 from tapeless.runtime.numbers import is_number_type
@@ -247,7 +247,8 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
     if what.has_aux:
         if not isinstance(value, tuple) or len(value) != 2:
             raise StructureError(
-                f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}"
+                f"with has_aux {name_of(fun)} must return (value, aux), "
+                f"not {type(value).__name__}{definition(fun)}"
             )
         value, aux = value
         t = None if t is None else t[0]
@@ -265,7 +266,7 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
             )
             raise NotScalarError(
                 f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. "
-                "Sum it, or use jacobian, vjp or jvp"
+                f"Sum it, or use jacobian, vjp or jvp{definition(fun)}"
             )
         seed = lin.run.tangent_of(value, t)
         grads = lin.pull([] if seed is None else [(seed, _one(space))])
@@ -382,6 +383,7 @@ def jvp(
     ):
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
     run = Forward()
+    run.what = f"the jvp of {name_of(fun)}"
     ts = []
     for i, (x, dx) in enumerate(zip(primals, tangents, strict=True)):
         plan = plan_of(x, {})
@@ -401,7 +403,8 @@ def jvp(
 def _check_aux(fun: Any, value: Any) -> None:
     if not isinstance(value, tuple) or len(value) != 2:
         raise StructureError(
-            f"with has_aux {name_of(fun)} must return (value, aux), not {type(value).__name__}"
+            f"with has_aux {name_of(fun)} must return (value, aux), "
+                f"not {type(value).__name__}{definition(fun)}"
         )
 
 

@@ -24,3 +24,29 @@ def normalised(x):
 @pytest.mark.parametrize("f", [second, normalised])
 def test_a_window_of_a_subclass(f):
     tl.check_grads(f, (1.5,))
+
+
+def matrices(x):
+    m = np.matrix([[x, 1.0], [x * x, 2.0]])
+    m[1, 1] = x**3
+    return float((m * m)[0, 0] + (m**2)[0, 1] + m.T[0, 1] + m.A1[0] + (2.0 * m / x)[1, 1] + (m @ m)[1, 0])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_matrix_multiplies_as_one():
+    tl.check_grads(matrices, (0.7,), order=1)
+
+
+class Plain(np.ndarray):
+    pass
+
+
+def kept(x):
+    a = np.array([x, x * x]).view(Plain)
+    b = np.sin(a) * a
+    a[:] = 3.0  # what was computed before does not change
+    return b.sum() + a[0] * b[1]
+
+
+def test_residuals_of_a_subclass_are_copies():
+    tl.check_grads(kept, (0.7,), order=1)

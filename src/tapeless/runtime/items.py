@@ -118,8 +118,8 @@ class Items(Attributes):
         where = np.unravel_index(position, x.base.shape)
         return self.array_item(x.base, tuple(int(w) for w in where) if np.ndim(position) == 0 else where)
 
-    def array_item(self, x: Any, index: Any) -> tuple[Any, Any]:
-        value = x[index]
+    def array_item(self, x: Any, index: Any, read: Any = operator.getitem) -> tuple[Any, Any]:
+        value = read(x, index)
         if not self.arrays:
             return value, None
         base, m = self.find_array(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ def name_of(fun: Any) -> str:
     return getattr(fun, "__name__", None) or type(fun).__name__
 
 
+def definition(fun: Any) -> str:
+    """Where a function is defined, as the last line of a message; empty if that is not known."""
+    code = getattr(inspect.unwrap(fun) if callable(fun) else fun, "__code__", None)
+    if code is None:
+        return ""
+    text = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    place = f"{code.co_filename}:{code.co_firstlineno}"
+    return f"\n    {name_of(fun)} is defined at {place}" + (f":\n    {text}\n" if text else "")
+
+
 def argument_name(fun: Any, where: int | str) -> str:
     """The name of a parameter given by position or name."""
     if isinstance(where, str):
@@ -57,11 +68,14 @@ def check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: st
     if isinstance(x, np.ndarray):
         raise NotDifferentiableError(
             f"{start}it is an array of {x.dtype}, which has no derivative; "
-            "pass an array of floats, x.astype(float)"
+            f"pass an array of floats, x.astype(float){definition(fun)}"
         )
     number = isinstance(x, (int, np.integer)) and not isinstance(x, bool)
     way_out = f"; pass a float, {x}.0" if number else "; choose another argument with argnums"
-    raise NotDifferentiableError(f"{start}it is of type {type(x).__name__}, which has no derivative{way_out}")
+    kind = type(x).__name__
+    raise NotDifferentiableError(
+        f"{start}it is of type {kind}, which has no derivative{way_out}{definition(fun)}"
+    )
 
 
 def shared_memory(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -92,6 +106,7 @@ class Linearized:
         self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: list[Any], what: str
     ) -> None:
         run = Reverse()
+        run.what = f"the {what} of {name_of(fun)}"
         self.run = run
         self.plans = []
         apart, kwargs = shared_memory(args, kwargs)
@@ -201,4 +216,4 @@ def rebuild(out: Any, table: dict[int, Any], memo: dict[int, Any]) -> Any:
     return found
 
 
-__all__ = ["Linearized", "argument_name", "check_differentiable", "name_of", "space_of"]
+__all__ = ["Linearized", "argument_name", "check_differentiable", "definition", "name_of", "space_of"]

@@ -185,7 +185,7 @@ class Reverse(ScalarRecording):
                     if t is not None and p is not None:
                         factors.append(float(p))
                         parents.append(t.index)
-        except (ArithmeticError, ValueError, TypeError):
+        except (ArithmeticError, ValueError, TypeError, NotImplementedError):
             with np.errstate(all="ignore"):
                 return result, self.derive(rule, result, args, {}, ts, {})
         if not parents:
@@ -198,6 +198,8 @@ class Reverse(ScalarRecording):
     def frozen(self, x: Any) -> Any:
         """A copy of an array that the record may keep: one copy for each state of the array."""
         if type(x) is not np.ndarray:
+            if isinstance(x, np.ndarray):
+                return np.array(x)
             if type(x) in (list, tuple) and any(isinstance(e, (np.ndarray, list, tuple)) for e in x):
                 return type(x)(self.frozen(e) for e in x) if type(x) in (list, tuple) else x
             return list(x) if type(x) is list else x

@@ -135,13 +135,13 @@ def _rearrange(run: Any, a: Any, order: Any, axis: Any) -> Pair:
 
 @handle(np.ndarray.__setitem__)
 def _array_setitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    run.setitem(args[0], args[1], None, args[2], ts[2])
+    run.array_store(args[0].view(np.ndarray), args[1], args[2], ts[2])
     return None, None
 
 
 @handle(np.ndarray.__getitem__)
 def _array_getitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return run.getitem(args[0], None, args[1], None)  # type: ignore[no-any-return]
+    return run.array_item(args[0], args[1], np.ndarray.__getitem__)  # type: ignore[no-any-return]
 
 
 @handle(np.put_along_axis)

@@ -94,7 +94,7 @@ class Operators(State):
             if (isinstance(x, _ARRAYS) or kx in SCALARS or kx in (list, tuple)) and (
                 isinstance(y, _ARRAYS) or ky in SCALARS or ky in (list, tuple)
             ):
-                if _own_arrays(kx) and _own_arrays(ky):
+                if _own_arrays(kx, BINARY[name][2]) and _own_arrays(ky, BINARY[name][3]):
                     return self.primitive(_RULES[name], op, (x, y), (dx, dy))
         if (dx is not None or dy is not None) and (is_number_type(kx) or is_number_type(ky)):
             number = number_operator(self, _RULES[name], op, (x, y), (dx, dy))
@@ -200,7 +200,7 @@ class Operators(State):
         kind = type(x)
         if kind in PLAIN:
             return self.binary(name, x, dx, y, dy)
-        if isinstance(x, np.ndarray) and _own_arrays(kind):
+        if kind is np.ndarray:
             return self.array_inplace(name, x, y, dy), None
         method = getattr(kind, BINARY[name][4], None)
         if isinstance(x, np.ndarray) and inherits_from_array(kind, BINARY[name][4]):
@@ -240,7 +240,7 @@ class Operators(State):
     def unary(self, name: str, x: Any, dx: Any) -> tuple[Any, Any]:
         op, method = UNARY[name]
         kind = type(x)
-        if kind in PLAIN or (isinstance(x, _ARRAYS) and _own_arrays(kind)):
+        if kind in PLAIN or (isinstance(x, _ARRAYS) and _own_arrays(kind, method)):
             return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         f = getattr(kind, method, None)
         if dx is not None and is_number_type(kind):
@@ -344,9 +344,9 @@ def inherits_from_array(kind: type, method: str) -> bool:
     return plain and getattr(kind, method, None) is getattr(np.ndarray, method)
 
 
-def _own_arrays(kind: type) -> bool:
-    """Whether NumPy's own operators answer for this type (not a subclass with methods of its own)."""
-    return kind is np.ndarray or not issubclass(kind, np.ndarray) or kind.__module__ == "numpy"
+def _own_arrays(kind: type, method: str) -> bool:
+    """Whether NumPy's own operator answers for this type (not a subclass with a method of its own)."""
+    return kind is np.ndarray or not issubclass(kind, np.ndarray) or inherits_from_array(kind, method)
 
 
 class _Refuse:

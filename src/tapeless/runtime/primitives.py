@@ -129,6 +129,7 @@ class Primitives(Items):
             for out in outs:
                 self.overwrite(out, (), None)
             return value, None
+        subclasses = False
         for a in args:
             kind = type(a)
             if kind not in _KNOWN_ARGUMENTS or (
@@ -138,6 +139,7 @@ class Primitives(Items):
                 if override is not None:
                     return override
                 args, ts = self.known_arguments(f, args, ts)
+                subclasses = True
                 break
         targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
         tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
@@ -151,7 +153,9 @@ class Primitives(Items):
             return value, None
         if outs:
             return self.primitive_out(rule, f, args, kw, targs, tkw, outs)
-        y = f(*args, **kw)
+        value = y = f(*args, **kw)
+        if subclasses:  # the rules are those of plain arrays
+            y, args = bare(y), tuple([bare(a) for a in args])
         if self.reverse and not (type(rule) is Linear and rule.form == "one") and not (
             type(rule) is Elementwise and rule.constant
         ):
@@ -170,7 +174,7 @@ class Primitives(Items):
             t = self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
         else:
             t = self.derive(rule, y, args, kw, targs, tkw)
-        return self.give(y, t, args)
+        return self.give(value, t, args)
 
     def override(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
         """A NumPy function of an object that overrides it (`__array_ufunc__`, `__array_function__`)."""
@@ -237,7 +241,7 @@ class Primitives(Items):
         self, rule: Any, f: Any, args: Any, kw: Any, targs: Any, tkw: Any, outs: Any
     ) -> tuple[Any, Any]:
         """A primitive that writes its result into arrays that it was given."""
-        kept = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+        kept = tuple(np.array(a) if isinstance(a, np.ndarray) else a for a in args)
         for out in outs:
             self.about_to_write(out)
         value = f(*args, **kw)
@@ -325,7 +329,8 @@ class Primitives(Items):
     def refuse(self, kind: type[TapelessError], message: str) -> NoReturn:
         """Raise an error that names the line of the user's program."""
         filename, line, place = self.where()
-        self.fail(kind(message + place, filename=filename, line=line))
+        message = f"{message}{place}\n    This is on the way of {self.what}:"
+        self.fail(kind(message, filename=filename, line=line))
 
     def missing_rule(self, what: str) -> NoReturn:
         self.refuse(
@@ -353,6 +358,11 @@ class Primitives(Items):
 
     def create(self, base: Any, t: Any, a: Any) -> None:
         raise NotImplementedError
+
+
+def bare(x: Any) -> Any:
+    """The plain array that an array of a subclass is."""
+    return x.view(np.ndarray) if isinstance(x, np.ndarray) and type(x) is not np.ndarray else x
 
 
 def given(where: Any) -> bool:

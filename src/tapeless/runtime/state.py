@@ -39,6 +39,7 @@ class State:
         self.slots: dict[int, Slot] = {}
         self.iterators: dict[int, Any] = {}
         self.module_stores: Any = None
+        self.what = "a derivative"
         self.class_stores = False
         self.failure: BaseException | None = None
         self.snapshots: dict[int, tuple[Any, Any]] = {}

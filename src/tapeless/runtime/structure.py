@@ -446,4 +446,7 @@ def check_tangent(plan: Plan, t: Any, path: str, seen: set[int]) -> None:
 
 
 def describe(x: Any) -> str:
-    return f"an array of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
+    if isinstance(x, np.ndarray):
+        return f"an array of shape {x.shape}"
+    items = f" of {len(x)} items" if isinstance(x, (list, tuple, dict, deque)) else ""
+    return f"a {type(x).__name__}{items}"

@@ -195,7 +195,7 @@ def _reduce(function, sequence, initial=_MISSING):
     return value
 
 
-_TABLES = (dict(), collections.OrderedDict())
+_TABLES: Any = (dict(), collections.OrderedDict())
 _VIEWS: Any = tuple({type(v) for d in _TABLES for v in (d.keys(), d.values(), d.items())})
 _REVERSED_COPIES: Any = (dict, range, *_VIEWS)
 
