@@ -118,6 +118,11 @@ class Attributes(Operators):
             if dx is not None and callable(value):
                 self.put(value, "__self__", dx)
             return value, None
+        if name == "__dict__":
+            self.share_dict(x, value)
+            return value, None
+        if found is None and not isinstance(x, np.ndarray):  # an attribute of an instance of a subclass
+            return value, self.look(x, name)
         rule = lookup(found) if found is not None else None
         tx = self.tangent_of(x, dx)
         if tx is None:

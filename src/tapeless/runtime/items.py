@@ -28,7 +28,8 @@ _SAFE_ITERATORS = frozenset(
         dict[Any, Any]().keys(),
     )
 )
-_QUIET: tuple[type[Any], ...] = (range, str, bytes, bytearray, type({}.keys()))
+_KEYS: Any = type({}.keys())
+_QUIET: tuple[type[Any], ...] = (range, str, bytes, bytearray, _KEYS)
 
 
 def nones(n: int) -> tuple[None, ...]:
@@ -221,6 +222,8 @@ class Items(Attributes):
         """Pairs of value and companion, in the order and at the time at which Python would take them."""
         kind = type(x)
         if kind in _QUIET:
+            if kind is _KEYS and self.key_tangents:
+                return self.iterate(behind_keys(x), None)
             return zip(x, repeat(None))
         if kind is list:
             return self.iterate_list(x)
@@ -278,6 +281,8 @@ class Items(Attributes):
         if f is None and is_python(getattr(type(x), "__getitem__", None)):
             return self.call(_item_iterator, (x,), (dx,))[0]
         iterator = iter(x)
+        if type(x) is _KEYS and self.key_tangents:
+            x = behind_keys(x)
         if iterator is x or type(x) in _QUIET:
             return iterator
         if isinstance(x, (set, frozenset)):
@@ -547,6 +552,11 @@ class Items(Attributes):
 
     def element(self, m: Any, base: Any, a: Any, index: Any, value: Any) -> Any:
         raise NotImplementedError
+
+
+def behind_keys(view: Any) -> Any:
+    """The dict whose keys a view shows."""
+    return gc.get_referents(view)[0]
 
 
 def _item_iterator(x: Any) -> Any:

@@ -21,6 +21,7 @@ SCALARS = frozenset({int, float, bool, complex})
 _REALS = frozenset({float, int, bool, np.float64})
 _SMOOTH = frozenset({"Add", "Sub", "Mult", "Div", "Pow"})
 _ARRAYS = (np.ndarray, np.generic)
+_NUMBERS = (int, float, complex, np.generic)
 
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], str, str, str]] = {
     "Add": (operator.add, operator.iadd, "__add__", "__radd__", "__iadd__"),
@@ -113,6 +114,8 @@ class Operators(State):
         if is_builtin(x) and is_builtin(y):
             # every such operator that Python has was handled above: this is its own TypeError
             return op(x, y), None
+        if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):  # subclasses that change no operator
+            return self.primitive(_RULES[name], op, (x, y), (dx, dy))
         if self.reaches((x, y), (dx, dy)):
             self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
         return op(x, y), None
@@ -249,6 +252,8 @@ class Operators(State):
                 return number
         if is_python(f):
             return self.special(f, method, (x,), (dx,))
+        if isinstance(x, _NUMBERS):
+            return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         if self.reaches((x,), (dx,)):
             self.missing_rule(f"operator {method} of {kind.__name__}")
         return op(x), None

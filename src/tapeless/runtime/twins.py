@@ -197,12 +197,13 @@ def _reduce(function, sequence, initial=_MISSING):
 
 _TABLES: Any = (dict(), collections.OrderedDict())
 _VIEWS: Any = tuple({type(v) for d in _TABLES for v in (d.keys(), d.values(), d.items())})
+_BY_POSITION: Any = (list, collections.deque, dict, range, *_VIEWS)
 _REVERSED_COPIES: Any = (dict, range, *_VIEWS)
 
 
 @twin(builtins.reversed)
 def _reversed(sequence):
-    if hasattr(type(sequence), "__reversed__") and not isinstance(sequence, (list, *_REVERSED_COPIES)):
+    if hasattr(type(sequence), "__reversed__") and not isinstance(sequence, _BY_POSITION):
         return sequence.__reversed__()
     if isinstance(sequence, _REVERSED_COPIES):
         return iter(list(sequence)[::-1])
