@@ -405,7 +405,10 @@ class Walk(Contents, Control):
         first = self.parts.get(op.args[1]) if isinstance(op.args[1], Var) else None
         if first is not None:
             v = [first, *v[1:]]
-        self.lblock.nodes.append(LSequence(rule, v, names, x[0], out, kind_of(op.args[1]), self.line))
+        node = LSequence(rule, v, names, x[0], out, kind_of(op.args[1]), self.line)
+        if any(isinstance(cell.type, List | Dict) for _, cell in node.cells()):
+            raise NotTyped("a list as an operand", self.line)
+        self.lblock.nodes.append(node)
         return True
 
     def op_call_method(self, op: Op) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapeless.program.ir import Block, Lit, Op, Var
+from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.specialise.types import Array, Dict, List, NotTyped, Scalar, Tuple, type_of
 
 EXITS = ("return", "break", "continue", "raise")
@@ -142,6 +142,16 @@ def displays(block: Block, uses: dict[int, int]) -> None:
     """A list written out as an argument of a primitive, `np.array([a, b])`, is a tuple that prints as a
     list."""
     made: dict[int, Op] = {}
+
+    def write_out(operand: Operand) -> None:
+        op = made.get(id(operand))
+        if op is not None:
+            for a in op.args:
+                write_out(a)
+            op.outs[0].type = Tuple(
+                tuple(a.type if isinstance(a, Var) else type_of(a.value) for a in op.args)
+            )
+
     for op in block.walk():
         if (
             op.kind == "list"
@@ -150,14 +160,9 @@ def displays(block: Block, uses: dict[int, int]) -> None:
             and op.args
         ):
             made[id(op.outs[0])] = op
-        elif op.kind == "call" and isinstance(op.args[0], Lit) and op.args[0].value is list:
-            continue
-        elif op.kind in ("call", "list") and "unit" not in op.attrs:
-            for a in op.args[1 if op.kind == "call" else 0 :]:
-                inner = made.get(id(a))
-                if inner is not None and (op.kind == "call" or id(op.outs[0]) in made):
-                    kinds = tuple(o.type if isinstance(o, Var) else type_of(o.value) for o in inner.args)
-                    inner.outs[0].type = Tuple(kinds)
+        elif op.kind == "call" and "unit" not in op.attrs and op.args[0] != Lit(list):
+            for a in op.args[1:]:
+                write_out(a)
 
 
 def propagate(block: Block) -> None:

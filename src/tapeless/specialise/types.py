@@ -7,6 +7,7 @@ an element type that grows while inference runs; everything else is a value and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -227,6 +228,19 @@ def shared(value: Any) -> bool:
         return False
 
     return walk(value, 0)
+
+
+def apart(a: Any, b: Any) -> bool:
+    """Whether no array in `a` shares memory with one in `b`."""
+    return not any(np.may_share_memory(x, y) for x in _arrays(a, 0) for y in _arrays(b, 0))
+
+
+def _arrays(value: Any, depth: int) -> Iterator[Any]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple | list | dict) and depth <= 8:
+        for v in value.values() if isinstance(value, dict) else value:
+            yield from _arrays(v, depth + 1)
 
 
 def may_share(kind: Any) -> bool:

@@ -20,7 +20,7 @@ from tapeless.autodiff.assemble import Fused, careful_half, linearized
 from tapeless.autodiff.linearize import Linearized
 from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
-from tapeless.backends.python.guards import Guards
+from tapeless.backends.python.guards import Guards, has_array, live_arrays
 from tapeless.backends.python.results import gradient_source, keeps, kept_name
 from tapeless.errors import TapelessError
 from tapeless.program.ir import Block, Lit, Op, Var
@@ -33,6 +33,7 @@ from tapeless.specialise.types import (
     NotTyped,
     Scalar,
     Tuple,
+    apart,
     differentiable,
     is_complex,
     shared,
@@ -121,6 +122,32 @@ class Target:
         self.active = tuple(
             p.name in self.params and self.params.index(p.name) in nums for p in params.values()
         )
+        self.live = live_arrays(self.session)
+        for i in set(nums):
+            for other in [value for *_, value in self.live] + [args[j] for j in self.nested(i)]:
+                if not apart(args[i], other):
+                    raise NotTyped("an argument shares memory with what is reached in another way")
+
+    def nested(self, i: int) -> list[int]:
+        """The arguments with whose arrays those of the differentiated argument `i` are one storage, if they
+        share memory: arrays that are arguments themselves are taken apart."""
+        alone = isinstance(self.kinds[i], Array)
+        return [
+            j
+            for j, kind in enumerate(self.kinds)
+            if j != i and has_array(kind) and not (alone and isinstance(kind, Array))
+        ]
+
+    def sharing(self, guards: Guards, names: list[str]) -> list[str]:
+        """Tests that the parts of the differentiated arguments are reached in one way only."""
+        kinds, tests = self.kinds, []
+        for i in dict.fromkeys(self.nums):
+            tests += guards.sharing(names[i], kinds[i])
+            if not has_array(kinds[i]):
+                continue
+            tests += [guards.apart(names[i], kinds[i], names[j], kinds[j]) for j in self.nested(i)]
+            tests += [guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live]
+        return tests
 
     def varying(self) -> set[str]:
         """The names of the differentiated parameters."""
@@ -220,8 +247,8 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     arrays = has_arrays(unit)
     guards = Guards(emitter, target.session, entry)
     tests = [t for p, k in zip(names, target.kinds, strict=True) for t in guards.of_value(p, k)]
-    tests += [t for i in target.nums for t in guards.sharing(names[i], target.kinds[i])]
     tests += guards.assumptions()
+    tests += target.sharing(guards, names)
     emitter.indent = 0
     emitter.write(f"def {name}({', '.join(names)}):")
     emitter.indent = 1

@@ -20,6 +20,7 @@ from tapeless.specialise.types import (
     Scalar,
     Struct,
     Tuple,
+    apart,
     key_of,
     may_share,
     shared,
@@ -99,6 +100,13 @@ class Guards:
         """Tests that no two parts of a differentiated argument are one storage."""
         return [f"not {self.object(shared, 'shared')}({text})"] if may_share(kind) else []
 
+    def apart(self, a: str, kind: Any, b: str, other: Any) -> str:
+        """A test that no array in `a` shares memory with one in `b`."""
+        test = f"{self.object(apart, 'apart')}({a}, {b})"
+        if isinstance(kind, Array) and isinstance(other, Array):  # two owners are quick to tell apart
+            return f"({a}.base is {b}.base is None and {a} is not {b} or {test})"
+        return test
+
     def assumptions(self) -> list[str]:
         """Tests of everything that the session has assumed."""
         return [t for g in self.session.guards.values() for t in self.of_guard(g)]
@@ -114,19 +122,7 @@ class Guards:
                     return [f"{g.name!r} not in {self.object(g.owner, 'names')}"]
                 return [f"{g.name} is {self.object(value, g.name)}"]
             return [f"{g.name!r} not in {self.object(g.owner, 'names')}"]
-        if g.kind == "global":
-            if g.owner is e.space and g.name not in e.taken and g.name not in e.constants:
-                text = g.name
-            else:
-                text = f"{self.object(g.owner, 'names')}[{g.name!r}]"
-        elif g.kind == "cell":
-            own = e.unit.cells.get(g.name)
-            if own is g.owner and g.name not in e.taken:
-                text = g.name
-            else:
-                text = f"{self.object(g.owner, 'cell')}.cell_contents"
-        else:
-            text = f"{self.object(g.owner, getattr(g.owner, '__name__', 'object').split('.')[-1])}.{g.name}"
+        text = self.place(g)
         if g.by_type:
             return self.of_value(text, g.value)
         if g.name in ("__code__", "__defaults__") or isinstance(g.value, str):
@@ -136,6 +132,50 @@ class Guards:
                 else [f"{text} == {g.value!r}"]
             )
         return [f"{text} is {self.object(g.value, g.name.lstrip('_'))}"]
+
+    def place(self, g: Guard) -> str:
+        """What a guard is about, as an expression."""
+        e = self.emitter
+        if g.kind == "global":
+            if g.owner is e.space and g.name not in e.taken and g.name not in e.constants:
+                return g.name
+            return f"{self.object(g.owner, 'names')}[{g.name!r}]"
+        if g.kind == "cell":
+            own = e.unit.cells.get(g.name)
+            if own is g.owner and g.name not in e.taken:
+                return g.name
+            return f"{self.object(g.owner, 'cell')}.cell_contents"
+        return f"{self.object(g.owner, getattr(g.owner, '__name__', 'object').split('.')[-1])}.{g.name}"
+
+
+def live_arrays(session: Session) -> list[tuple[Guard, Any, Any]]:
+    """What is read live and has arrays in it: its guard, type and present value."""
+    out = []
+    for g in session.guards.values():
+        if g.by_type and has_array(g.value):
+            out.append((g, g.value, present(g)))
+        elif isinstance(g.value, tuple) and g.name != "__defaults__" and has_array(type_of(g.value)):
+            out.append((g, type_of(g.value), g.value))
+    return out
+
+
+def present(g: Guard) -> Any:
+    """What a guard is about, as it is now."""
+    if g.kind == "global":
+        return g.owner[g.name]
+    return g.owner.cell_contents if g.kind == "cell" else getattr(g.owner, g.name)
+
+
+def has_array(kind: Any) -> bool:
+    """Whether arrays occur in values of this type."""
+    match kind:
+        case Array():
+            return True
+        case List(elem=elem) | Dict(elem=elem):
+            return has_array(elem)
+        case Tuple(elems=elems) | Struct(elems=elems):
+            return any(map(has_array, elems))
+    return False
 
 
 def checker(kind: Any) -> Callable[[Any], bool]:
