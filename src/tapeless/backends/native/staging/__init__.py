@@ -1,0 +1,1 @@
+"""Staging: a Program and the types of its arguments become a nest, by abstract interpretation."""

@@ -1,0 +1,202 @@
+"""What a variable of the program stands for while it is staged.
+
+A value is known (`Static`), a number computed at run time (`Number`, `ComplexNumber`), an array (`View`:
+storage seen through a map of indices; `Lazy`: an expression an element, not computed yet), or a structure of
+values that exists at compile time only (`Sequence`, `Mapping`, `Instance`, `Closure`, …).
+
+Numbers are captured as expressions over scalars that are assigned once a block, so a value keeps its meaning
+until its block ends; what outlives it goes through a variable that staging assigns (loops, branches).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from tapeless.backends.native.nest import Array, Expr, Load, apply
+
+#: An element while it is staged: an expression, or a pair (real, imaginary).
+Element = Expr | tuple[Expr, Expr]
+Index = tuple[Expr, ...]
+
+
+class Value:
+    """Something a variable stands for."""
+
+    __slots__ = ()
+
+
+@dataclass(eq=False, slots=True)
+class Static(Value):
+    """An object known at compile time: a literal, a function, a module, a class, a dtype, None."""
+
+    obj: Any
+
+
+@dataclass(eq=False, slots=True)
+class Number(Value):
+    """A number of run time: `kind` is its Python type (float, int, bool, np.float64, np.int64, …)."""
+
+    expr: Expr
+    kind: type
+
+
+@dataclass(eq=False, slots=True)
+class ComplexNumber(Value):
+    """`kind` is complex, np.complex128 or np.complex64."""
+
+    real: Expr
+    imag: Expr
+    kind: type
+
+
+class ArrayValue(Value):
+    """An array: a shape of `I64` expressions (constants if known) and NumPy's name of its dtype."""
+
+    __slots__ = ()
+    shape: tuple[Expr, ...]
+    dtype: str
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def element(self, index: Index) -> Element:
+        """The element at an index that is in range."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How an axis of the storage is addressed: `start + step * (index along axis `of` of the view)`.
+
+    `of` None is a fixed index.
+    """
+
+    start: Expr
+    step: Expr
+    of: int | None
+
+
+@dataclass(eq=False, slots=True)
+class View(ArrayValue):
+    """Storage through a map of indices: slices, integers, transposes, new axes, broadcasts, any step.
+
+    An axis of the view that no axis of the storage names is a broadcast (or new) axis.  Storage of a complex
+    array has a last axis of length 2 that the view does not show (`dtype` is then complex).
+    """
+
+    array: Array
+    axes: tuple[Axis, ...]
+    shape: tuple[Expr, ...]
+    dtype: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether the view is its storage: same axes, in order, from 0 by 1 (the caller compares lengths)."""
+        from tapeless.backends.native.nest import ONE, ZERO
+
+        return len(self.axes) == self.ndim and all(
+            a.of == k and a.start == ZERO and a.step == ONE for k, a in enumerate(self.axes)
+        )
+
+    def address(self, index: Index) -> Index:
+        """The index into the storage of the element at `index` of the view."""
+        return tuple(
+            a.start if a.of is None else apply("add", a.start, apply("mul", a.step, index[a.of]))
+            for a in self.axes
+        )
+
+    def element(self, index: Index) -> Element:
+        from tapeless.backends.native.nest import ONE, ZERO
+
+        at = self.address(index)
+        if self.dtype.startswith("complex"):
+            return Load(self.array, (*at, ZERO)), Load(self.array, (*at, ONE))
+        return Load(self.array, at)
+
+
+@dataclass(eq=False)
+class Lazy(ArrayValue):
+    """An array that is computed where it is used, or once, into storage (`made`), if need be.
+
+    `reads` are the roots of the storage that its elements load: it is made before one of them is written.
+    `cost` is roughly the number of operations an element takes.
+    """
+
+    shape: tuple[Expr, ...]
+    dtype: str
+    compute: Callable[[Index], Element]
+    reads: frozenset[Array]
+    cost: int = 1
+    made: View | None = None
+
+    def element(self, index: Index) -> Element:
+        return self.compute(index) if self.made is None else self.made.element(index)
+
+
+@dataclass(eq=False, slots=True)
+class Sequence(Value):
+    """A tuple, NamedTuple or list of known length; `kind` is its class.  A list is shared by identity."""
+
+    items: list[Value]
+    kind: type
+
+
+@dataclass(eq=False, slots=True)
+class Mapping(Value):
+    """A dict with known keys."""
+
+    items: dict[Any, Value]
+    kind: type = dict
+
+
+@dataclass(eq=False, slots=True)
+class Instance(Value):
+    """An object of a Python class, by its fields; shared by identity."""
+
+    cls: type
+    fields: dict[str, Value]
+
+
+@dataclass(eq=False, slots=True)
+class Cell(Value):
+    """A closure cell; `value` None is empty."""
+
+    value: Value | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Closure(Value):
+    """A Python function, perhaps made by the program: its function object or code, cells and defaults."""
+
+    function: FunctionType
+    cells: tuple[Cell, ...]
+    defaults: tuple[Value, ...] = ()
+    kwdefaults: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Bound(Value):
+    """A method and the value it is bound to."""
+
+    function: Value
+    owner: Value
+
+
+@dataclass(eq=False, slots=True)
+class Range(Value):
+    """`range(start, stop, step)`; the step is known."""
+
+    start: Expr
+    stop: Expr
+    step: int
+
+
+@dataclass(eq=False, slots=True)
+class Slice(Value):
+    start: Value
+    stop: Value
+    step: Value
