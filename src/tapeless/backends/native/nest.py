@@ -346,7 +346,10 @@ class Grow(Stmt):
 
 @dataclass(slots=True)
 class Swap(Stmt):
-    """Two arrays of one shape exchange their contents (by exchanging pointers)."""
+    """Two arrays of one shape exchange their memory: the names, as in `a, b = b, a`.
+
+    The caller's memory of a parameter keeps what is in it; the parameter's name then means other memory.
+    """
 
     a: Array
     b: Array
