@@ -448,6 +448,11 @@ class Emitter:
             return
         if isinstance(out.type, Array):
             before, value = self.take((a, b))
+            if isinstance(a, Var) and before.text == self.names.get(a):  # it got a name: no longer an item
+                self.flush()
+                self.write(f"{self.name(out)} = {before.text}")
+                self.write(f"{self.name(out)} {_BINARY[op.attrs['op']][0]}= {value.text}")
+                return
             self.augmented[out] = (before.text, f"{_BINARY[op.attrs['op']][0]}= {value.text}")
             return
         self.result(op, self.expression(op))
