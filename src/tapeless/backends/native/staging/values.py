@@ -72,12 +72,13 @@ class ArrayValue(Value):
 class Axis:
     """How an axis of the storage is addressed: `start + step * (index along axis `of` of the view)`.
 
-    `of` None is a fixed index.
+    `of` None is a fixed index.  `more` are further (step, of) to add: storage split by a reshape, windows.
     """
 
     start: Expr
     step: Expr
     of: int | None
+    more: tuple[tuple[Expr, int], ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -98,16 +99,17 @@ class View(ArrayValue):
         """Whether the view is its storage: same axes, in order, from 0 by 1 (the caller compares lengths)."""
         from tapeless.backends.native.nest import ONE, ZERO
 
-        return len(self.axes) == self.ndim and all(
-            a.of == k and a.start == ZERO and a.step == ONE for k, a in enumerate(self.axes)
-        )
+        return len(self.axes) == self.ndim and all(a == Axis(ZERO, ONE, k) for k, a in enumerate(self.axes))
 
     def address(self, index: Index) -> Index:
         """The index into the storage of the element at `index` of the view."""
-        return tuple(
-            a.start if a.of is None else apply("add", a.start, apply("mul", a.step, index[a.of]))
-            for a in self.axes
-        )
+        made = []
+        for a in self.axes:
+            at = a.start
+            for step, of in (*a.more, *(() if a.of is None else ((a.step, a.of),))):
+                at = apply("add", at, apply("mul", step, index[of]))
+            made.append(at)
+        return tuple(made)
 
     def element(self, index: Index) -> Element:
         from tapeless.backends.native.nest import ONE, ZERO
@@ -123,7 +125,9 @@ class Lazy(ArrayValue):
     """An array that is computed where it is used, or once, into storage (`made`), if need be.
 
     `reads` are the roots of the storage that its elements load: it is made before one of them is written.
-    `cost` is roughly the number of operations an element takes.
+    `cost` is roughly the number of operations an element takes.  `home` is the storage it gets when made (so
+    those computed from it read `home` too).  `uses` is how often the program reads it, `consumers` how many
+    lazies are computed from it, `serial` its age.
     """
 
     shape: tuple[Expr, ...]
@@ -132,6 +136,10 @@ class Lazy(ArrayValue):
     reads: frozenset[Array]
     cost: int = 1
     made: View | None = None
+    home: Array | None = None
+    uses: int = 1
+    consumers: int = 0
+    serial: int = 0
 
     def element(self, index: Index) -> Element:
         return self.compute(index) if self.made is None else self.made.element(index)
