@@ -51,9 +51,7 @@ def test_step_suits_the_function(case, order):
 @pytest.mark.parametrize("order", [2, 4, 6, 8, 10])
 def test_order_of_accuracy(order):
     """With the step halved, the error falls by 2 to the order."""
-    errors = [
-        abs(tl.finite_difference(math.exp, 0.0, order=order, step=step) - 1.0) for step in (0.5, 0.25)
-    ]
+    errors = [abs(tl.finite_difference(math.exp, 0.0, order=order, step=step) - 1.0) for step in (0.5, 0.25)]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.35)
 
 
@@ -212,3 +210,30 @@ def test_check_grads_refuses_what_it_cannot_check():
         tl.check_grads(lambda n: n, (3,))
     with pytest.raises(ValueError, match="modes are 'fwd' and 'rev'"):
         tl.check_grads(product, (0.7, 1.3), modes=("forward",))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1.0, 1e18])
+@pytest.mark.parametrize("unit", [1e-18, 1.0, 1e18])
+def test_derivatives_that_are_rounding_only_are_no_alarm(scale, unit):
+    """At a maximum, or of a constant, both derivatives are what rounding has left of larger terms."""
+    tl.check_grads(lambda x: scale * math.sin(x / unit), (math.pi * unit,))
+    tl.check_grads(lambda x: scale * math.sin(x / unit), (math.pi / 2 * unit,))
+    tl.check_grads(
+        lambda a: scale * np.sum(np.exp(a / unit) / np.exp(a / unit).sum()),
+        (np.array([0.3, -0.7, 1.0]) * unit,),
+    )
+    tl.check_grads(lambda a: scale * np.sum(np.abs(np.exp(1j * a / unit))), (np.array([0.3, -0.7]) * unit,))
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1.0, 1e18])
+def test_a_small_error_is_found_at_any_scale(monkeypatch, scale):
+    faulty(monkeypatch, "jvp", lambda value, tangent: (value, tangent * 1.0005))
+    with pytest.raises(DerivativeMismatch):
+        tl.check_grads(lambda x: scale * math.sin(x), (0.7,), modes=("fwd",), order=1, atol=0.0)
+
+
+def test_one_array_given_twice():
+    w = np.array([0.3, -0.7])
+    tl.check_grads(lambda a, b: (a * a * b).sum(), (w, w))
+    tl.check_grads(lambda a, b: (a * a * b).sum(), (w, w[::-1]))
+    tl.check_grads(lambda a, p: (a * a * p[0]).sum(), (w, [w]))

@@ -110,7 +110,9 @@ def _jacobian_by(
 
         return moved
 
-    columns = [_derivative(along(i), float(start[i]), coefficients, eps, step)[0] for i in range(start.size)]
+    columns = [
+        _derivative(along(i), float(start[i]), coefficients, eps, step, 0.0)[0] for i in range(start.size)
+    ]
     return jacobian_of(result, argument, np.reshape(columns, (start.size, pack(outputs).size)).T)
 
 
@@ -147,7 +149,7 @@ def check_grads(
     >>> import math
     >>> check_grads(lambda x: x * math.sin(x), (0.7,))
     """
-    args = tuple(args)
+    args = tuple(copies([arg])[0] for arg in args)  # each of them alone: parts of two are not one leaf
     unknown = [mode for mode in modes if mode not in ("fwd", "rev")]
     if unknown or not modes:
         raise ValueError(f"check_grads: modes are 'fwd' and 'rev', not {list(modes)!r}")
@@ -169,7 +171,7 @@ def check_grads(
         random=np.random.default_rng(seed),
         function=getattr(f, "__name__", repr(f)),
     )
-    check.run(f if len(active) == len(args) else of_active, tuple(args[i] for i in active), order, ())
+    check.run(f if len(active) == len(args) else of_active, tuple(args[i] for i in active), order, (), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,18 +184,22 @@ class _Check:
     random: np.random.Generator
     function: str
 
-    def run(self, f: Callable[..., Any], args: tuple[Any, ...], order: int, path: tuple[str, ...]) -> None:
+    def run(
+        self, f: Callable[..., Any], args: tuple[Any, ...], order: int, path: tuple[str, ...], scale: Any
+    ) -> None:
+        """Check `f`, whose result is what remains of terms as large as `scale`."""
         if order < 1:
             return
         from tapeless import api  # api offers check_grads too
 
         result = f(*copies(args))
         inputs, outputs = leaves_of(args), leaves_of(result)
-        start = pack(inputs)
+        start, precision = pack(inputs), _precision([*inputs, *outputs])
+        scale = scale + np.abs(pack(outputs))
         direction = self.random.standard_normal(start.size) * _scale(start)
-        numeric, error = _derivative(
+        numeric, error, rounding = _derivative(
             lambda t: pack_like(f(*unpack(args, start + t * direction)), outputs),
-            1.0, _coefficients(6), _precision([*inputs, *outputs]), None,
+            1.0, _coefficients(6), precision, None, scale,
         )  # fmt: skip
         tangents = unpack(args, direction, tangent=True)
         cotangent = self.random.standard_normal(pack(outputs).size)
@@ -204,24 +210,26 @@ class _Check:
             value, tangent = api.jvp(f, tuple(copies(args)), tangents)
             self.same_value("jvp", value, result, path)
             forward = pack_tangent(tangent, result)
-            self.close("the tangent of jvp", forward, numeric, error, path)
-            self.run(lambda *xs: api.jvp(f, xs, tangents)[1], args, order - 1, (*path, "jvp"))
+            self.close("the tangent of jvp", forward, numeric, error, rounding, path)
+            self.run(lambda *xs: api.jvp(f, xs, tangents)[1], args, order - 1, (*path, "jvp"), scale)
         if "rev" in self.modes:
             value, pullback = api.vjp(f, *copies(args))
             self.same_value("vjp", value, result, path)
             gradient = pack_tangent(pullback(seed), args)
             got, want = float(gradient @ direction), float(cotangent @ numeric)
-            slack = float(np.abs(cotangent) @ error)
-            self.close("⟨Jᵀ ȳ, ẋ⟩ by vjp", np.array([got]), np.array([want]), np.array([slack]), path)
+            slack, floor = (np.array([np.abs(cotangent) @ e]) for e in (error, rounding))
+            self.close("⟨Jᵀ ȳ, ẋ⟩ by vjp", np.array([got]), np.array([want]), slack, floor, path)
             if forward is not None:
                 want = float(cotangent @ forward)
                 size = float(np.abs(cotangent) @ np.abs(forward) + np.abs(gradient) @ np.abs(direction))
-                if abs(got - want) > (1e-3 if self.rtol > 1e-5 else 1e-9) * size:
+                small = 32.0 * precision * float(np.abs(cotangent) @ scale)
+                if abs(got - want) > (1e-3 if self.rtol > 1e-5 else 1e-9) * size + small:
                     raise DerivativeMismatch(
                         f"{self.named(path)}: the modes disagree: ⟨ȳ, J ẋ⟩ by jvp is {want!r}, "
                         f"and ⟨Jᵀ ȳ, ẋ⟩ by vjp is {got!r}"
                     )
-            self.run(lambda *xs: api.vjp(f, *xs)[1](seed), args, order - 1, (*path, "vjp"))
+            scale = (np.abs(cotangent) @ scale) / _scale(start)
+            self.run(lambda *xs: api.vjp(f, *xs)[1](seed), args, order - 1, (*path, "vjp"), scale)
 
     def named(self, path: tuple[str, ...]) -> str:
         return " of ".join([*reversed(path), self.function])
@@ -235,9 +243,12 @@ class _Check:
                 f"{want[worst]}"
             )
 
-    def close(self, what: str, got: Vector, want: Vector, error: Vector, path: tuple[str, ...]) -> None:
+    def close(
+        self, what: str, got: Vector, want: Vector, error: Vector, rounding: Vector, path: tuple[str, ...]
+    ) -> None:
         largest = float(np.max(np.abs(want), initial=0.0))
         allowed = self.atol + self.rtol * np.abs(want) + np.minimum(10.0 * error, 10.0 * self.rtol * largest)
+        allowed = np.maximum(allowed, 10.0 * rounding)
         off = np.abs(got - want)
         wrong = ~((off <= allowed) | (np.isnan(got) & np.isnan(want)) | (got == want))
         if wrong.any():
@@ -269,9 +280,10 @@ def _coefficients(order: int) -> Vector:
 
 
 def _derivative(
-    g: Callable[[float], Vector], x: float, coefficients: Vector, eps: float, step: float | None
-) -> tuple[Vector, Vector]:
-    """The derivative of g at 0 and an estimate of its error; `x` is the argument's own value there.
+    g: Callable[[float], Vector], x: float, coefficients: Vector, eps: float, step: float | None, scale: Any
+) -> tuple[Vector, Vector, Vector]:
+    """The derivative of g at 0, an estimate of its error, and what of that is one rounding of terms as large
+    as `scale`; `x` is the argument's own value there.
 
     The error is T h^p + R / h: T from the (p + 1)-th derivative, R from the rounding of g. The step to
     estimate T with is not known either, so both are found together in a few rounds, from a small step up.
@@ -281,7 +293,7 @@ def _derivative(
     central = np.concatenate([-coefficients[::-1], coefficients])
     if step is not None:
         values = np.array([g(k * step) for k in points])
-        return central @ values / step, np.zeros(values.shape[1:])
+        return central @ values / step, np.zeros(values.shape[1:]), np.zeros(values.shape[1:])
     weight, truncation = float(np.abs(central).sum()), math.factorial(m) ** 2 / math.factorial(order + 1)
     usual = max(abs(x), 1.0) * (weight * eps / (order * truncation)) ** (1.0 / (order + 1))
     h, smallest, largest = usual / 512.0, max(abs(x) * eps, 1e-290), 16.0 * usual
@@ -293,7 +305,8 @@ def _derivative(
         values, reached = _inside_the_domain(g, halves, h, smallest)
         largest = largest if reached == h else min(largest, 2.0 * reached)
         h = reached
-        noise = np.maximum(own_noise, eps * np.max(np.abs(values), axis=0) + np.finfo(np.float64).tiny)
+        one_rounding = eps * np.maximum(scale, np.max(np.abs(values), axis=0)) + np.finfo(np.float64).tiny
+        noise = np.maximum(own_noise, one_rounding)
         high = np.abs(higher @ values)
         if (high <= 2.0**order * noise).all():
             best = h if curved else 8.0 * h  # nothing but noise: too near to see a curve
@@ -314,7 +327,7 @@ def _derivative(
     values, h = _inside_the_domain(g, points, _power_of_two(h), smallest)
     estimate: Vector = central @ values / h
     error = truncation * high / h + weight * (noise + eps * abs(x) * np.abs(estimate)) / h
-    return estimate, error
+    return estimate, error, weight * one_rounding / h
 
 
 def _inside_the_domain(

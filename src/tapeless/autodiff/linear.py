@@ -123,7 +123,9 @@ class Record:
             if type(op) is tuple:
                 for k in range(len(op)):
                     p, parent = op[k], parents[k]
-                    term = p * ct if not careful or (p != 0.0 and ct != 0.0) else 0.0
+                    term = p * ct
+                    if careful and term != term and (p == 0.0 or ct == 0.0):
+                        term = 0.0
                     old = values[parent]
                     values[parent] = term if old is None else old + term
             elif op is None:
@@ -167,7 +169,9 @@ class Record:
                 for k in range(len(op)):
                     p, t = op[k], values[parents[k]]
                     if t is not None:
-                        term = p * t if not careful or (p != 0.0 and t != 0.0) else 0.0
+                        term = p * t
+                        if careful and term != term and (p == 0.0 or t == 0.0):
+                            term = 0.0
                         total = term if total is None else total + term
                 values[index] = total
                 continue

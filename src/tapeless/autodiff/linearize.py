@@ -24,6 +24,7 @@ from tapeless.specialise.types import (
     Struct,
     Tuple,
     differentiable,
+    is_complex,
 )
 from tapeless.specialise.unit import Unit
 
@@ -112,6 +113,8 @@ class Walk(Contents, Control):
                 return tuple(self.cells_for(f"{name}_{i}", e, var, (*path, i)) for i, e in enumerate(elems))
         if not differentiable(kind):
             return None
+        if is_complex(kind):  # their adjoints conjugate, which only the untyped road does
+            raise NotTyped("complex numbers that are differentiated", self.line)
         if isinstance(kind, List | Dict) and isinstance(kind.elem, Tuple):
             elems = kind.elem.elems
             lists = [List(e) if isinstance(kind, List) else Dict(kind.key, e) for e in elems]

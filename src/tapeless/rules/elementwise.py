@@ -54,11 +54,16 @@ elementwise(np.sinc, partials=lambda y, x: sinc_slope(y, x), rows=[0.3, -0.3, 2.
 elementwise(np.nan_to_num, partials=lambda y, x, *_: (np.isfinite(x),), rows=[0.3, singular(float("inf"))])
 elementwise(
     np.angle,
-    partials=lambda y, z, deg=False: (
-        -1j * (180 / np.pi if deg else 1) / np.where(np.equal(z, 0), np.inf, z),
-    ),
+    partials=lambda y, z, deg=False: (angle_slope(z, 180 / np.pi if deg else 1),),
     rows=[0.3 + 0.4j, -0.7 + 0.2j, row(0.3 - 0.4j, deg=True), 0.3],
 )
+
+
+def angle_slope(z: Any, unit: Any) -> Any:
+    """The derivative of the angle of z, which is piecewise constant for real z."""
+    if np.isrealobj(z):
+        return np.zeros_like(z) if isinstance(z, np.ndarray) else 0.0
+    return -1j * unit / np.where(np.equal(z, 0), np.inf, z)
 
 
 def sinc_slope(y: Any, x: Any) -> Any:

@@ -218,7 +218,7 @@ elementwise(
     cmath.acosh, partials=lambda y, z: 1.0 / (cmath.sqrt(z - 1.0) * cmath.sqrt(z + 1.0)), rows=_COMPLEX
 )
 elementwise(cmath.atanh, partials=lambda y, z: 1.0 / (1.0 - z * z), rows=_COMPLEX)
-elementwise(cmath.phase, partials=lambda y, z: -1j / z, rows=_COMPLEX)
+elementwise(cmath.phase, partials=lambda y, z: -1j / z if np.iscomplexobj(z) else 0.0, rows=[*_COMPLEX, 0.3])
 elementwise(
     cmath.rect,
     partials=lambda y, r, phi: (cmath.rect(1.0, phi), 1j * y),

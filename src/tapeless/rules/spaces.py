@@ -191,11 +191,17 @@ def inner(a: Any, b: Any) -> float:
 
 
 def strong_product(p: Any, t: Any) -> Any:
-    """p * t with strong zeros: 0 times anything is 0, also times infinity and NaN."""
-    if type(p) is float and type(t) is float:
-        return p * t if p != 0.0 and t != 0.0 else 0.0
-    dead = np.equal(p, 0) | np.equal(t, 0)
-    return np.where(dead, 0, np.multiply(np.where(dead, 0, p), t)) if np.any(dead) else np.multiply(p, t)
+    """p * t with strong zeros: 0 times anything is 0, also times infinity and NaN.
+
+    Only a NaN is replaced: where a factor just happens to be 0, its own derivative still counts.
+    """
+    product = np.multiply(p, t) if type(p) is np.ndarray or type(t) is np.ndarray else p * t
+    if not has_nan(product):
+        return product
+    dead = np.isnan(product) & (np.equal(p, 0) | np.equal(t, 0))
+    if type(product) is float:
+        return 0.0 if dead else product
+    return np.where(dead, 0, np.multiply(np.where(dead, 0, p), np.where(dead, 0, t)))
 
 
 def adjoint(p: Any) -> Any:

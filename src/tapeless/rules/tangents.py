@@ -103,7 +103,8 @@ def _scalar(rule: Elementwise, y: float, args: Any, targs: Any) -> Any:
             factors.append(float(p))
         elif type(t) is float and isinstance(p, (float, int)):
             parents.append(-1)
-            total += float(p * t) if t != 0.0 and p != 0.0 else 0.0
+            term = p * t
+            total += float(term if term == term else strong_product(p, t))
         else:
             return _elementwise(rule, y, args, targs)
     if lin is not None:
