@@ -193,7 +193,9 @@ class Writer:
             self.put(f"{out.name}{self.d} = {self.tangent(source)}")
 
     def op_binary(self, op: Op) -> None:
-        self.give(op, f"\x01tl.{op.attrs['op']}({self.both(op.args[0])}, {self.both(op.args[1])})")
+        name, operands = op.attrs["op"], f"{self.both(op.args[0])}, {self.both(op.args[1])}"
+        method = f"{name}(" if name in ("Add", "Sub", "Mult", "Div") else f"binary({name!r}, "
+        self.give(op, f"\x01tl.{method}{operands})")
 
     def op_inplace(self, op: Op) -> None:
         self.give(op, f"\x01tl.inplace('{op.attrs['op']}', {self.both(op.args[0])}, {self.both(op.args[1])})")

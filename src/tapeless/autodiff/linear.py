@@ -60,22 +60,12 @@ class Record:
 
     def input(self, like: Any) -> Lin:
         """An entry for a free tangent, of the space of the value (or Space) `like`."""
-        space = space_of(like)
-        if space is None:
-            raise TypeError(
-                f"a {type(like).__name__} has no derivative, so it cannot be an input of a linear map"
-            )
-        return self.append(None, (), space)
+        return self.append(None, (), _space(like))
 
     def linear(self, op: Operation, parents: Iterable[Lin | None], like: Any) -> Lin:
         """An entry for `op` applied to the parents (None is zero); its result lives in the space of
         `like`."""
-        space = space_of(like)
-        if space is None:
-            raise TypeError(
-                f"the result of a linear operation needs a space, and a {type(like).__name__} has none"
-            )
-        return self.append(op, tuple(None if p is None else p.index for p in parents), space)
+        return self.append(op, tuple([None if p is None else p.index for p in parents]), _space(like))
 
     def scale(self, partials: tuple[Any, ...], parents: Sequence[Lin], like: Any) -> Lin:
         """The sum of the parents, each times its partial."""
@@ -87,7 +77,7 @@ class Record:
 
     def gather(self, window: Any, parent: Lin, like: Any) -> Lin:
         """The piece `parent[window]`, or `window(parent)`."""
-        return self.linear(Gather(window), (parent,), like)
+        return self.append(Gather(window), (parent.index,), _space(like))
 
     def overwrite(self, window: Any, old: Lin | None, value: Lin | None, like: Any) -> Lin:
         """The array `old` after the store `old[window] = value`."""
@@ -98,14 +88,7 @@ class Record:
 
         The results are fresh: they share no memory with the seeds or with one another.
         """
-        seeds, wanted = list(outputs), [lin.index for lin in inputs]
-        with np.errstate(all="ignore"):
-            try:
-                results = self._walk_back(seeds, wanted, False)
-                again = any(has_nan(r) for r in results)
-            except (ArithmeticError, ValueError):
-                again = True
-            return self._walk_back(seeds, wanted, True) if again else results
+        return _carefully(self._walk_back, list(outputs), [lin.index for lin in inputs])
 
     def _walk_back(self, seeds: list[tuple[Any, Any]], wanted: list[int], careful: bool) -> list[Any]:
         entries = self.entries
@@ -144,14 +127,7 @@ class Record:
 
     def pushforward(self, tangents: Iterable[tuple[Any, Any]], outputs: Iterable[Any]) -> list[Any]:
         """Apply: from tangents of inputs [(Lin, tangent)] to tangents of outputs; None is zero."""
-        seeds, wanted = list(tangents), list(outputs)
-        with np.errstate(all="ignore"):
-            try:
-                results = self._walk_forward(seeds, wanted, False)
-                again = any(has_nan(r) for r in results)
-            except (ArithmeticError, ValueError):
-                again = True
-            return self._walk_forward(seeds, wanted, True) if again else results
+        return _carefully(self._walk_forward, list(tangents), list(outputs))
 
     def _walk_forward(self, seeds: list[tuple[Any, Any]], wanted: list[Any], careful: bool) -> list[Any]:
         entries = self.entries
@@ -183,6 +159,17 @@ class Record:
             t = op.apply(*moved, careful=careful)
             values[index] = None if t is None else fit(t, space)
         return [_fresh(values[lin.index]) for lin in wanted]
+
+
+def _carefully(walk: Any, seeds: list[tuple[Any, Any]], wanted: list[Any]) -> list[Any]:
+    """Plain arithmetic first, and strong zeros if a NaN comes out of it."""
+    with np.errstate(all="ignore"):
+        try:
+            results: list[Any] = walk(seeds, wanted, False)
+            again = any([has_nan(r) for r in results])
+        except (ArithmeticError, ValueError):
+            again = True
+        return walk(seeds, wanted, True) if again else results
 
 
 class Slots:
@@ -235,9 +222,11 @@ class Slots:
         if buffer is None:
             buffer = zeros(self.entries[index][2])
         elif not self.owned[index]:
-            buffer = np.array(buffer)
-        else:
+            buffer = np.array(buffer, order="C")  # in the order that windows expect
+        elif buffer.flags.c_contiguous:
             return buffer
+        else:
+            buffer = np.ascontiguousarray(buffer)
         self.values[index] = buffer
         self.owned[index] = True
         return buffer
@@ -249,6 +238,14 @@ class Slots:
             return np.array(ct)
         self.owned[index] = False  # asked for twice, it is copied the second time
         return ct
+
+
+def _space(like: Any) -> Space:
+    """The space of a value that an entry is like."""
+    space = space_of(like)
+    if space is None:
+        raise TypeError(f"a {type(like).__name__} has no derivative, so no entry of a linear map is like it")
+    return space
 
 
 def _fresh(t: Any) -> Any:

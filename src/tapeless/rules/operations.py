@@ -284,7 +284,7 @@ class Overwrite(Operation):
             self.fancy = _fancy(self.window)
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
-        new, value = np.array(tangents[0]), tangents[1]
+        new, value = np.array(tangents[0], order="C"), tangents[1]  # in the order that windows expect
         stored = 0.0 if value is None else value
         if callable(self.window):
             self.window(new)[...] = stored

@@ -26,6 +26,11 @@ from tapeless.runtime.operators import Operators, is_python, on_class
 from tapeless.runtime.structure import plan_of
 
 _NUMBERS = (float, complex, np.generic, np.ndarray)
+#: types of attributes of a class that are not descriptors
+_CONSTANTS = frozenset({type(None), int, float, bool, str, tuple, np.ndarray})
+#: attributes of an array that carry no derivative, or are the same memory
+_LAYOUT = frozenset({"T", "shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides"})
+_ABSENT = object()
 _WINDOWS = ("flat", "base", "data", "ctypes", "__array_interface__")
 _SETATTR: Any = object.__setattr__
 _GETATTRIBUTE: Any = object.__getattribute__
@@ -35,14 +40,20 @@ class Attributes(Operators):
     """`getattr`, `setattr` and `delattr`."""
 
     def getattr(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
-        if type(x) in weakref.ProxyTypes:
-            x = x.__reduce_ex__.__self__  # what it stands for
         kind = type(x)
-        if kind in self.ordinary and getattr(kind, name, None) is None:  # an attribute of the instance alone
-            attributes = x.__dict__
-            if name in attributes:
-                m = self.mirrors.get(id(x))
-                return attributes[name], None if m is None else m.data.get(name)
+        if kind in self.ordinary:
+            attributes, found = x.__dict__, getattr(kind, name, _ABSENT)
+            if found is _ABSENT or (type(found) in _CONSTANTS and on_class(kind, name) is found):
+                if name in attributes:  # the class has no say in it
+                    m = self.mirrors.get(id(x))
+                    return attributes[name], None if m is None else m.data.get(name)
+                if found is not _ABSENT and not self.class_stores:
+                    return found, None
+        elif kind is np.ndarray and name in _LAYOUT:
+            return getattr(x, name), None
+        if kind in weakref.ProxyTypes:
+            x = x.__reduce_ex__.__self__  # what it stands for
+            kind = type(x)
         if kind is ModuleType:
             return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
         if isinstance(x, _NUMBERS):
@@ -136,7 +147,7 @@ class Attributes(Operators):
             if found is None and plan_of(value, {}).kind == "none":  # a mark of a subclass: no number
                 return value, None
             self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
-        return self.give(value, self.derive(rule, value, (x,), {}, (self.settled(tx),), {}), (x,))
+        return self.give(value, self.derive(rule, value, (x,), {}, (tx,), {}), (x,))
 
     def class_attribute(self, x: type, name: str) -> tuple[Any, Any]:
         value = getattr(x, name)
@@ -183,9 +194,14 @@ class Attributes(Operators):
     # ---- stores
 
     def setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
-        if type(x) in weakref.ProxyTypes:
-            x = x.__reduce_ex__.__self__  # what it stands for
         kind = type(x)
+        if kind in self.ordinary and kind.__setattr__ is _SETATTR and getattr(kind, name, _ABSENT) is _ABSENT:
+            setattr(x, name, value)
+            self.put(x, name, t)
+            return
+        if kind in weakref.ProxyTypes:
+            x = x.__reduce_ex__.__self__  # what it stands for
+            kind = type(x)
         if isinstance(x, np.ndarray) and name in ("real", "imag", "flat", "T"):
             self.setitem(getattr(x, name), Ellipsis, None, value, t)
             return

@@ -376,7 +376,7 @@ def _divmod(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(builtins.pow)
 def _pow(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if len(args) == 2 and not kw:
-        return run.Pow(args[0], ts[0], args[1], ts[1])  # type: ignore[no-any-return]
+        return run.binary("Pow", args[0], ts[0], args[1], ts[1])  # type: ignore[no-any-return]
     return pow(*args, **kw), None
 
 

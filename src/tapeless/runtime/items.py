@@ -14,7 +14,7 @@ import numpy as np
 
 from tapeless.rules import lookup
 from tapeless.runtime.attributes import Attributes, behind
-from tapeless.runtime.mirrors import Slot
+from tapeless.runtime.mirrors import Slot, owner
 from tapeless.runtime.operators import is_python
 
 NONE_TUPLES = tuple((None,) * n for n in range(32))
@@ -49,6 +49,8 @@ class Items(Attributes):
 
     def getitem(self, x: Any, dx: Any, index: Any, di: Any) -> tuple[Any, Any]:
         kind = type(x)
+        if kind is np.ndarray:
+            return self.array_item(x, index)
         if kind is list:
             value = x[index]
             m = self.mirrors.get(id(x))
@@ -63,7 +65,7 @@ class Items(Attributes):
         if kind is dict:
             m = self.mirrors.get(id(x))
             return x[index], None if m is None else m.data.get(index)
-        if isinstance(x, np.ndarray) and (kind is np.ndarray or kind.__getitem__ is np.ndarray.__getitem__):
+        if isinstance(x, np.ndarray) and kind.__getitem__ is np.ndarray.__getitem__:
             return self.array_item(x, index)
         if isinstance(x, tuple) and kind.__getitem__ is tuple.__getitem__:
             value = x[index]
@@ -123,8 +125,11 @@ class Items(Attributes):
         value = read(x, index)
         if not self.arrays:
             return value, None
-        base, m = self.find_array(x)
-        if m is None:
+        if type(value) is np.ndarray and value.base is not None and (value.base is x or value.base is x.base):
+            return value, None
+        base = x if x.base is None else owner(x)
+        m = self.arrays.get(id(base))
+        if m is None or m() is not base:
             return value, None
         if isinstance(value, np.ndarray):
             if value.dtype.kind not in "fc" or value.base is not None and self.find_array(value)[0] is base:
@@ -195,8 +200,6 @@ class Items(Attributes):
             if x.dtype.kind in "OV":
                 self.untracked("an array of objects" if x.dtype == object else "an array of records")
             tangent = None
-        if tangent is not None:
-            tangent = self.settled(tangent)
         if type(index) is list:
             index = np.array(index)
         x[index] = value
@@ -494,7 +497,10 @@ class Items(Attributes):
         all_values: list[Any] = []
         all_ts: list[Any] = []
         for star, value, t in zip(starred, values, ts, strict=True):
-            if star:
+            if star and type(value) is tuple:
+                all_values += value
+                all_ts += nones(len(value)) if t is None else t
+            elif star:
                 more, more_ts = self.collect(value, t)
                 all_values += more
                 all_ts += more_ts

@@ -265,4 +265,5 @@ def choices_of(function: Any, *args: Any) -> list[Any]:
     """Choices among positions, which have no derivative: the C function itself."""
     return list(function(*args))
 
+
 HANDLERS[choices_of] = made_plainly(choices_of)

@@ -36,19 +36,18 @@ class Mirror:
         self.data = data
 
 
-class ArrayMirror:
-    """The tangent storage of the memory that `ref()` owns; `value` belongs to the mode of the run.
+class ArrayMirror(weakref.ref):  # type: ignore[type-arg]
+    """The tangent storage of an array that owns its memory, and a weak reference to that array.
 
-    `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather than in the owner's
-    shape.
+    `key` is what it is entered under; `value` belongs to the mode of the run.  `flat` tells, in reverse
+    mode, that `value` lives in memory order (one axis) rather than in the owner's shape.
     """
 
-    __slots__ = ("flat", "ref", "value")
+    __slots__ = ("flat", "key", "value")
 
-    def __init__(self, ref: Any, value: Any, flat: bool = False) -> None:
-        self.ref = ref
-        self.value = value
-        self.flat = flat
+    flat: bool
+    key: int
+    value: Any
 
 
 class Slot:

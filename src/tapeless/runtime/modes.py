@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.rules.spaces import FLOAT
+from tapeless.rules.spaces import FLOAT, Space
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.runtime.run import Run
 from tapeless.runtime.scalars import ScalarRecording
@@ -41,21 +41,14 @@ class Forward(Run):
         t = memory(m.value, a, base)[index]
         return t.copy() if isinstance(t, np.ndarray) else t
 
-    def input(self, value: Any, tangent: Any) -> Any:
-        return tangent
-
 
 class Window:
-    """A callable window on a buffer in the memory order of `base`: a view's place, maybe indexed further."""
+    """A callable window on a buffer in the memory order of `base`: a view's place."""
 
-    __slots__ = ("dtype", "index", "offset", "shape", "strides")
+    __slots__ = ("dtype", "offset", "shape", "strides")
 
     def __init__(self, base: Any, a: Any) -> None:
-        low = address(base)
-        for n, stride in zip(base.shape, base.strides, strict=True):
-            if stride < 0 and n > 0:
-                low += stride * (n - 1)
-        self.offset = address(a) - low
+        self.offset = 0 if a is base else address(a) - low_address(base)
         self.shape, self.strides, self.dtype = a.shape, a.strides, a.dtype
 
     def __call__(self, buffer: Any) -> Any:
@@ -76,6 +69,10 @@ def is_basic(index: Any) -> bool:
     )
 
 
+#: arrays of no more elements are copied again rather than looked up
+_SMALL = 16
+
+
 class Reverse(ScalarRecording):
     """Tangents are entries of a record, which is applied or transposed after the run."""
 
@@ -86,23 +83,36 @@ class Reverse(ScalarRecording):
         self.record = Record()
 
     def flatten(self, m: ArrayMirror, base: Any) -> None:
-        """Bring a mirror into the memory order of its owner, so that any view can be a window on it."""
+        """Bring a mirror into the memory order of its owner, on one axis."""
         if not m.flat:
             m.flat = True
             if m.value is not None:
                 whole = Window(base, base)
-                flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
-                m.value = self.record.overwrite(whole, None, m.value, flat)
+                m.value = self.record.overwrite(whole, None, m.value, self.space(m, base))
+
+    def window(self, m: ArrayMirror, base: Any, a: Any) -> Any:
+        """Where the view `a` lies in the mirror: a window, or positions if the view overlaps itself.  Windows
+        are in memory order, and an ordinary array is so as it is."""
+        if overlaps_itself(a):
+            self.flatten(m, base)
+            return places_of(base, a)
+        if not base.flags.c_contiguous:
+            self.flatten(m, base)
+        return Window(base, a)
+
+    def space(self, m: ArrayMirror, base: Any) -> Space:
+        """The space of the mirror's value."""
+        return Space("array", base.dtype, (dense_size(base),) if m.flat else base.shape)
 
     def read(self, m: ArrayMirror, base: Any, a: Any) -> Any:
-        same = a is base or (
-            not m.flat and a.shape == base.shape and a.strides == base.strides and a.dtype == base.dtype
-            and address(a) == address(base)
-        )
-        if same and not m.flat:
+        if (
+            m.value is None
+            or not m.flat
+            and (a is base or a.shape == base.shape and a.strides == base.strides and a.dtype == base.dtype)
+        ):
             return m.value
-        self.flatten(m, base)
-        return None if m.value is None else self.record.gather(window_of(base, a), m.value, a)
+        window = self.window(m, base, a)
+        return self.record.gather(window, m.value, a)
 
     def create(self, base: Any, t: Any, a: Any) -> None:
         m = self.new_array(base, None)
@@ -113,9 +123,8 @@ class Reverse(ScalarRecording):
         if a is base or (a.shape == base.shape and a.strides == base.strides):
             m.value = t
         else:
-            self.flatten(m, base)
-            flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
-            m.value = self.record.overwrite(Window(base, a), None, t, flat)
+            window = self.window(m, base, a)
+            m.value = self.record.overwrite(window, None, t, self.space(m, base))
 
     def overwrite(self, a: Any, index: Any, t: Any) -> None:
         self.snapshots.clear()
@@ -126,8 +135,8 @@ class Reverse(ScalarRecording):
             m = self.new_array(base, None)
         if m.value is None and t is None:
             return
+        whole = index is Ellipsis or (type(index) is tuple and not index)
         if a is base and not m.flat:
-            whole = type(index) is tuple and index == () or index is Ellipsis
             if (
                 whole
                 and t is not None
@@ -139,27 +148,23 @@ class Reverse(ScalarRecording):
             else:
                 m.value = self.record.overwrite(index, m.value, t, a)
             return
-        self.flatten(m, base)
-        flat = np.broadcast_to(np.zeros((), base.dtype), (dense_size(base),))
-        window = Window(base, a)
-        if (type(index) is tuple and index == ()) or index is Ellipsis:
-            m.value = self.record.overwrite(window, m.value, t, flat)
+        window = self.window(m, base, a)
+        if type(window) is Window and (whole or is_basic(index)):
+            window = window if whole else _Then(window, index)
         else:
-            window = window_of(base, a)
             piece = None if m.value is None else self.record.gather(window, m.value, a)
-            piece = self.record.overwrite(index, piece, t, a)
-            m.value = self.record.overwrite(window, m.value, piece, flat)
+            t = self.record.overwrite(index, piece, t, a)
+        m.value = self.record.overwrite(window, m.value, t, self.space(m, base))
 
     def element(self, m: ArrayMirror, base: Any, a: Any, index: Any, value: Any) -> Any:
-        if a is base and not m.flat:
-            return None if m.value is None else self.record.gather(index, m.value, value)
-        self.flatten(m, base)
         if m.value is None:
             return None
-        window = Window(base, a)
-        if is_basic(index) and not overlaps_itself(a):
+        if a is base and not m.flat:
+            return self.record.gather(index, m.value, value)
+        window = self.window(m, base, a)
+        if type(window) is Window and is_basic(index):
             return self.record.gather(_Then(window, index), m.value, value)
-        return self.record.gather(index, self.record.gather(window_of(base, a), m.value, a), value)
+        return self.record.gather(index, self.record.gather(window, m.value, a), value)
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         y = f(*args)
@@ -197,21 +202,20 @@ class Reverse(ScalarRecording):
 
     def frozen(self, x: Any) -> Any:
         """A copy of an array that the record may keep: one copy for each state of the array."""
-        if type(x) is not np.ndarray:
-            if isinstance(x, np.ndarray):
-                return np.array(x)
-            if type(x) in (list, tuple) and any(isinstance(e, (np.ndarray, list, tuple)) for e in x):
-                return type(x)(self.frozen(e) for e in x) if type(x) in (list, tuple) else x
-            return list(x) if type(x) is list else x
-        found = self.snapshots.get(id(x))
-        if found is not None and found[0]() is x:
-            return found[1]
-        copy = x.copy()
-        self.snapshots[id(x)] = (weakref.ref(x), copy)
-        return copy
-
-    def input(self, value: Any, tangent: Any) -> Any:
-        return self.record.input(value)
+        if type(x) is np.ndarray:
+            if x.size <= _SMALL:  # to remember the copy would cost more than another one
+                return x.copy()
+            found = self.snapshots.get(id(x))
+            if found is not None and found[0]() is x:
+                return found[1]
+            copy = x.copy()
+            self.snapshots[id(x)] = (weakref.ref(x), copy)
+            return copy
+        if isinstance(x, np.ndarray):
+            return np.array(x)
+        if type(x) is list or (type(x) is tuple and any(isinstance(e, (np.ndarray, list, tuple)) for e in x)):
+            return type(x)([self.frozen(e) for e in x])
+        return x
 
 
 def overlaps_itself(a: Any) -> bool:
@@ -224,10 +228,8 @@ def overlaps_itself(a: Any) -> bool:
     return False
 
 
-def window_of(base: Any, a: Any) -> Any:
-    """Where the view `a` lies in the memory of `base`: a window, or positions if the view overlaps itself."""
-    if not overlaps_itself(a):
-        return Window(base, a)
+def places_of(base: Any, a: Any) -> Any:
+    """The positions in the memory of `base` of the elements of a view that overlaps itself."""
     low, size = low_address(base), base.itemsize
     places = np.full(a.shape, (address(a) - low) // size)
     for axis, stride in enumerate(a.strides):
@@ -243,10 +245,11 @@ class _Then:
 
     def __init__(self, window: Window, index: Any) -> None:
         self.window = window
-        self.index = index if type(index) is tuple else (index,)
+        index = index if type(index) is tuple else (index,)
+        self.index = index if any([p is Ellipsis for p in index]) else (*index, ...)
 
     def __call__(self, buffer: Any) -> Any:
-        return self.window(buffer)[(*self.index, ...)]
+        return self.window(buffer)[self.index]
 
 
 __all__ = ["Forward", "Lin", "Reverse"]

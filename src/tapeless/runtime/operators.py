@@ -38,6 +38,8 @@ BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], st
     "LShift": (operator.lshift, operator.ilshift, "__lshift__", "__rlshift__", "__ilshift__"),
     "RShift": (operator.rshift, operator.irshift, "__rshift__", "__rrshift__", "__irshift__"),
 }
+#: operators that a run has methods for
+ARITHMETIC = {name: BINARY[name][0] for name in ("Add", "Sub", "Mult", "Div")}
 UNARY: dict[str, tuple[Callable[[Any], Any], str]] = {
     "USub": (operator.neg, "__neg__"),
     "UAdd": (operator.pos, "__pos__"),
@@ -146,62 +148,28 @@ class Operators(State):
         if symbol is not None:
             return BINARY[symbol][0](_Refuse(kx), _Refuse(ky)), None
         compare = {v[1]: k for k, v in COMPARE.items()}[forward]
-        raise TypeError(
-            f"'{compare}' not supported between instances of '{kx.__name__}' and '{ky.__name__}'"
-        )
+        raise TypeError(f"'{compare}' not supported between instances of '{kx.__name__}' and '{ky.__name__}'")
 
+    # what is done most has a name of its own, under which the modes may be quicker
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
-            return x + y, None
         return self.binary("Add", x, dx, y, dy)
 
     def Sub(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
-            return x - y, None
         return self.binary("Sub", x, dx, y, dy)
 
     def Mult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
-            return x * y, None
         return self.binary("Mult", x, dx, y, dy)
 
     def Div(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None and dy is None and type(x) in PLAIN and type(y) in PLAIN:
-            return x / y, None
         return self.binary("Div", x, dx, y, dy)
-
-    def FloorDiv(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("FloorDiv", x, dx, y, dy)
-
-    def Mod(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("Mod", x, dx, y, dy)
-
-    def Pow(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("Pow", x, dx, y, dy)
-
-    def MatMult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("MatMult", x, dx, y, dy)
-
-    def BitAnd(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("BitAnd", x, dx, y, dy)
-
-    def BitOr(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("BitOr", x, dx, y, dy)
-
-    def BitXor(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("BitXor", x, dx, y, dy)
-
-    def LShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("LShift", x, dx, y, dy)
-
-    def RShift(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        return self.binary("RShift", x, dx, y, dy)
 
     # ---- in place
 
     def inplace(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         kind = type(x)
         if kind in PLAIN:
+            if name in ARITHMETIC:
+                return getattr(self, name)(x, dx, y, dy)  # type: ignore[no-any-return]
             return self.binary(name, x, dx, y, dy)
         if kind is np.ndarray:
             return self.array_inplace(name, x, y, dy), None
@@ -233,8 +201,6 @@ class Operators(State):
             old, other = x, y
         else:
             old, other = x.copy(), y.copy() if isinstance(y, np.ndarray) else y
-        tx = None if tx is None else self.settled(tx)
-        ty = None if ty is None else self.settled(ty)
         x = BINARY[name][1](x, y)
         t = self.derive(rule, x if name in ("Add", "Sub") else x.copy(), (old, other), {}, (tx, ty), {})
         self.overwrite(x, (), t)
@@ -308,9 +274,6 @@ class Operators(State):
         raise NotImplementedError
 
     def tangent_of(self, x: Any, t: Any) -> Any:
-        raise NotImplementedError
-
-    def settled(self, t: Any) -> Any:
         raise NotImplementedError
 
     def frozen(self, x: Any) -> Any:

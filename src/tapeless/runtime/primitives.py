@@ -76,7 +76,7 @@ class Primitives(Items):
                 return None
             base = owner(x)
             m = self.arrays.get(id(base))
-            if m is None or m.ref() is not base:
+            if m is None or m() is not base:
                 return None
             return self.read(m, base, x)
         if isinstance(x, (list, tuple)):
@@ -91,10 +91,6 @@ class Primitives(Items):
                     inner = nones(len(x))
             found = [self.tangent_of(e, et) for e, et in zip(x, inner, strict=True)]
             return found if any(e is not None for e in found) else None
-        return t
-
-    def settled(self, t: Any) -> Any:
-        """A tangent as the rule book takes it."""
         return t
 
     def derive(self, rule: Any, y: Any, args: Any, kw: Any, ts: Any, kts: Any) -> Any:
@@ -156,8 +152,10 @@ class Primitives(Items):
         value = y = f(*args, **kw)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
-        if self.reverse and not (type(rule) is Linear and rule.form == "one") and not (
-            type(rule) is Elementwise and rule.constant
+        if (
+            self.reverse
+            and not (type(rule) is Linear and rule.form == "one")
+            and not (type(rule) is Elementwise and rule.constant)
         ):
             t = self.derive(
                 rule,

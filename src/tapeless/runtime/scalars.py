@@ -1,6 +1,8 @@
-"""Sums, differences and products of real numbers: what untyped programs do most, without a detour by a rule.
+"""Sums, differences, products and quotients of numbers and arrays: what untyped programs do most, without a
+detour by a rule.
 
-Their partials are those of the rule book (1, 1), (1, -1) and (b, a); an entry is a bare tuple of partials.
+Their partials are those of the rule book: (1, 1), (1, -1), (b, a) and (1 / b, -y / b).  Between real numbers
+an entry is a bare tuple of partials.
 """
 
 from __future__ import annotations
@@ -10,61 +12,97 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin
-from tapeless.rules.spaces import FLOAT
-from tapeless.runtime.operators import PLAIN
+from tapeless.rules.operations import Scale
+from tapeless.rules.spaces import FLOAT, Space
+from tapeless.runtime.operators import ARITHMETIC
 from tapeless.runtime.run import Run
 
 _REAL = frozenset({float, int, np.float64})
+_FLOAT = frozenset({float, np.float64})
+#: kinds of dtype that hold numbers
+_NUMBERS = "fciub"
 
 
 class ScalarRecording(Run):
-    """`+`, `-` and `*` in reverse mode; everything that is not two real numbers goes the common road."""
+    """`+`, `-`, `*` and `/` in reverse mode; what is not made of real numbers and plain arrays goes the
+    common road."""
 
     record: Any
 
-    def entry(self, partials: tuple[Any, ...], parents: tuple[int, ...]) -> Lin:
-        entries = self.record.entries
-        entries.append((partials, parents, FLOAT))
-        return Lin(self.record, len(entries) - 1, FLOAT)
+    def entry(self, p: float, dx: Any, q: float, dy: Any) -> Lin:
+        """The tangent `p * dx + q * dy` of a real number; one of the two may be missing."""
+        record = self.record
+        entries = record.entries
+        if dy is None:
+            entries.append(((p,), (dx.index,), FLOAT))
+        elif dx is None:
+            entries.append(((q,), (dy.index,), FLOAT))
+        else:
+            entries.append(((p, q), (dx.index, dy.index), FLOAT))
+        return Lin(record, len(entries) - 1, FLOAT)
 
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None:
-            if dy is None:
-                if type(x) in PLAIN and type(y) in PLAIN:
-                    return x + y, None
-                return self.binary("Add", x, dx, y, dy)
-            if type(x) in _REAL and type(y) in _REAL:
-                return x + y, self.entry((1.0,), (dy.index,))
-        elif type(x) in _REAL and type(y) in _REAL:
-            if dy is None:
-                return x + y, self.entry((1.0,), (dx.index,))
-            return x + y, self.entry((1.0, 1.0), (dx.index, dy.index))
-        return self.binary("Add", x, dx, y, dy)
+        if type(x) in _REAL and type(y) in _REAL:
+            if dx is None and dy is None:
+                return x + y, None
+            return x + y, self.entry(1.0, dx, 1.0, dy)
+        return self.combine("Add", x, dx, y, dy)
 
     def Sub(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None:
-            if dy is None:
-                if type(x) in PLAIN and type(y) in PLAIN:
-                    return x - y, None
-                return self.binary("Sub", x, dx, y, dy)
-            if type(x) in _REAL and type(y) in _REAL:
-                return x - y, self.entry((-1.0,), (dy.index,))
-        elif type(x) in _REAL and type(y) in _REAL:
-            if dy is None:
-                return x - y, self.entry((1.0,), (dx.index,))
-            return x - y, self.entry((1.0, -1.0), (dx.index, dy.index))
-        return self.binary("Sub", x, dx, y, dy)
+        if type(x) in _REAL and type(y) in _REAL:
+            if dx is None and dy is None:
+                return x - y, None
+            return x - y, self.entry(1.0, dx, -1.0, dy)
+        return self.combine("Sub", x, dx, y, dy)
 
     def Mult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if dx is None:
-            if dy is None:
-                if type(x) in PLAIN and type(y) in PLAIN:
-                    return x * y, None
-                return self.binary("Mult", x, dx, y, dy)
-            if type(x) in _REAL and type(y) in _REAL:
-                return x * y, self.entry((float(x),), (dy.index,))
-        elif type(x) in _REAL and type(y) in _REAL:
-            if dy is None:
-                return x * y, self.entry((float(y),), (dx.index,))
-            return x * y, self.entry((float(y), float(x)), (dx.index, dy.index))
-        return self.binary("Mult", x, dx, y, dy)
+        if type(x) in _REAL and type(y) in _REAL:
+            if dx is None and dy is None:
+                return x * y, None
+            return x * y, self.entry(float(y), dx, float(x), dy)
+        return self.combine("Mult", x, dx, y, dy)
+
+    def Div(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        if type(x) in _FLOAT and type(y) in _FLOAT and y:
+            z = x / y
+            if dx is None and dy is None:
+                return z, None
+            q = float(y)
+            return z, self.entry(1.0 / q, dx, -float(z) / q, dy)
+        return self.combine("Div", x, dx, y, dy)
+
+    def combine(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        """An operation on plain arrays, or on one and a real number."""
+        if type(x) is np.ndarray:
+            if not x.ndim or x.dtype.kind not in _NUMBERS:
+                return self.binary(name, x, dx, y, dy)
+            dx = self.tangent_of(x, None)
+        elif type(x) not in _REAL:
+            return self.binary(name, x, dx, y, dy)
+        if type(y) is np.ndarray:
+            if not y.ndim or y.dtype.kind not in _NUMBERS:
+                return self.binary(name, x, dx, y, dy)
+            dy = self.tangent_of(y, None)
+        elif type(y) not in _REAL or type(x) is not np.ndarray:
+            return self.binary(name, x, dx, y, dy)
+        z = ARITHMETIC[name](x, y)
+        if dx is None and dy is None:
+            return z, None
+        p: Any = 1
+        q: Any = 1 if name == "Add" else -1
+        if name == "Mult":
+            p = None if dx is None else self.frozen(y)
+            q = None if dy is None else self.frozen(x)
+        elif name == "Div":
+            with np.errstate(all="ignore"):
+                p = None if dx is None else np.true_divide(1.0, y)
+                q = None if dy is None else -z / y
+        parents: tuple[Any, ...]
+        if dy is None:
+            op, parents = Scale((p,)), (dx.index,)
+        elif dx is None:
+            op, parents = Scale((q,)), (dy.index,)
+        else:
+            op, parents = Scale((p, q)), (dx.index, dy.index)
+        self.new_array(z, self.record.append(op, parents, Space("array", z.dtype, z.shape)))
+        return z, None

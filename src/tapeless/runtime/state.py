@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from collections.abc import Iterable
 from types import CellType
@@ -15,13 +14,6 @@ from tapeless.runtime.mirrors import ATOMS, ArrayMirror, Mirror, Slot, has_tange
 _CONTAINERS = (list, dict, set, frozenset, tuple, deque)
 
 
-class ArrayRef(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference that knows under which key its array was entered."""
-
-    __slots__ = ("key",)
-    key: int
-
-
 class State:
     """Mirrors by identity.  `mirrors` keeps its objects alive; arrays and generators are held weakly."""
 
@@ -30,10 +22,9 @@ class State:
         arrays: dict[int, ArrayMirror] = {}
         self.arrays = arrays
 
-        def forget(ref: Any) -> None:
-            m = arrays.get(ref.key)
-            if m is not None and m.ref is ref:
-                del arrays[ref.key]
+        def forget(m: ArrayMirror) -> None:
+            if arrays.get(m.key) is m:
+                del arrays[m.key]
 
         self.forget = forget
         self.slots: dict[int, Slot] = {}
@@ -150,12 +141,12 @@ class State:
         """The owner of the memory of `a`, and its mirror if it has one."""
         base = owner(a)
         m = self.arrays.get(id(base))
-        return base, m if m is not None and m.ref() is base else None
+        return base, m if m is not None and m() is base else None
 
     def new_array(self, base: Any, value: Any, flat: bool = False) -> ArrayMirror:
-        ref = ArrayRef(base, self.forget)
-        ref.key = id(base)
-        m = self.arrays[ref.key] = ArrayMirror(ref, value, flat)
+        m = ArrayMirror(base, self.forget)
+        m.key, m.value, m.flat = id(base), value, flat
+        self.arrays[m.key] = m
         return m
 
     # ---- what can be reached
