@@ -1,0 +1,243 @@
+"""The function that CPython calls, as LLVM's text: reads the arguments, runs the body, builds the results.
+
+`tl_entry(self, args, nargs)` has the convention of METH_FASTCALL; `self` is a tuple of two callables: the
+first gets the arguments where they are not what the kernel was compiled for, the second a status that is
+not 0.  The fields of objects are read in place: `ndarray`'s are part of NumPy's binary interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tapeless.backends.native.llvm import slots
+from tapeless.backends.native.llvm_build import LL, MEMORY, Builder
+from tapeless.backends.native.nest import (
+    BOOL,
+    F32,
+    F64,
+    I64,
+    Array,
+    Function,
+    Intrinsic,
+    Scalar,
+    Store,
+    Swap,
+    walk,
+)
+
+HEAD = object.__basicsize__
+#: Where ndarray and dtype keep what.
+DATA, NDIM, DIMS, STRIDES, DESCR, FLAGS = (HEAD + k for k in (0, 8, 16, 24, 40, 48))
+BYTEORDER, TYPE_NUM = HEAD + 10, HEAD + 12
+C_CONTIGUOUS, OWNDATA, ALIGNED, WRITEABLE = 0x1, 0x4, 0x100, 0x400
+
+#: The class of an argument -> the symbol of its type, how its value lies in the object, the scalar it is.
+CLASSES: dict[type, tuple[str, str, str]] = {
+    float: ("PyFloat_Type", "double", F64),
+    int: ("PyLong_Type", "long", I64),
+    bool: ("PyBool_Type", "truth", BOOL),
+    np.float64: ("numpy.float64", "double", F64),
+    np.float32: ("numpy.float32", "float", F32),
+    np.bool_: ("numpy.bool", "i8", BOOL),
+    **{
+        getattr(np, name): (f"numpy.{name}", name[0] + MEMORY[name][0], I64)
+        for name in ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32")
+    },
+}
+#: The class that a scalar is taken to have where the signature does not say.
+DEFAULT: dict[str, type] = {F64: float, F32: np.float32, I64: int, BOOL: bool}
+
+
+def written(fn: Function) -> set[Array]:
+    """The arrays whose memory the nest may write."""
+    found: set[Array] = set()
+    for s in walk(fn.body):
+        if isinstance(s, Store):
+            found.add(s.array.root)
+        elif isinstance(s, Intrinsic):
+            found |= {a.root for a in s.outs if isinstance(a, Array)}
+        elif isinstance(s, Swap):
+            found |= {s.a.root, s.b.root}
+    return found
+
+
+def entry(fn: Function, signature: Sequence[type], *, may_overlap: bool) -> str:
+    """The module text of `tl_entry`, to go with `llvm.body(fn)`."""
+    return Entry(fn, signature, may_overlap).text()
+
+
+class Entry(Builder):
+    def __init__(self, fn: Function, signature: Sequence[type], may_overlap: bool) -> None:
+        super().__init__()
+        self.fn, self.signature, self.may_overlap = fn, signature, may_overlap
+        self.total = sum(map(slots, fn.params)) + sum(slots(r, result=True) for r in fn.results)
+
+    def at(self, base: str, offset: int) -> str:
+        return self.op(f"getelementptr inbounds i8, ptr {base}, i64 {offset}")
+
+    def field(self, base: str, offset: int, kind: str = "ptr") -> str:
+        return self.op(f"load {kind}, ptr {self.at(base, offset)}")
+
+    def symbol(self, name: str) -> str:
+        self.declarations.setdefault(name, f'@"{name}" = external global i8')
+        return f'@"{name}"'
+
+    def expect(self, condition: str) -> None:
+        """Go on only if the condition holds."""
+        good = self.fresh("ok")
+        self.branch(condition, good, "miss", likely=True)
+        self.label(good)
+
+    def text(self) -> str:
+        fn = self.fn
+        self.entry += [f"  %frame = alloca [{self.total} x i64], align 16", "  %over = alloca i32"]
+        self.expect(self.op(f"icmp eq i64 %nargs, {len(fn.params)}"))
+        at = 0
+        extents: dict[Array, tuple[str, str]] = {}
+        for k, p in enumerate(fn.params):
+            obj = self.field("%args", 8 * k)
+            if isinstance(p, Scalar):
+                self.scalar(obj, self.signature[k], at)
+            else:
+                extents[p] = self.array(obj, p, at)
+            at += slots(p)
+        if not self.may_overlap:
+            self.apart(extents)
+        status = self.op("call i64 @tl_body(ptr %frame)")
+        self.branch(self.op(f"icmp eq i64 {status}, 0"), "made", "failed", likely=True)
+        self.results(at)
+        self.label("failed")
+        number = self.call("PyLong_FromLongLong", "ptr", ("i64", status))
+        fail = self.call("PyTuple_GetItem", "ptr", ("ptr", "%self"), ("i64", "1"))
+        self.call("PyObject_CallOneArg", "ptr", ("ptr", fail), ("ptr", number))
+        self.call("Py_DecRef", "void", ("ptr", number))
+        self.do("ret ptr null")
+        self.label("miss")
+        miss = self.call("PyTuple_GetItem", "ptr", ("ptr", "%self"), ("i64", "0"))
+        rest = ("ptr", "%args"), ("i64", "%nargs"), ("ptr", "null")
+        self.do(f"ret ptr {self.call('PyObject_Vectorcall', 'ptr', ('ptr', miss), *rest)}")
+        head = "define ptr @tl_entry(ptr %self, ptr %args, i64 %nargs) nounwind {"
+        lines = [head, *self.entry, "  br label %start", "start:", *self.lines, "}"]
+        nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
+        declared = ["declare i64 @tl_body(ptr) nounwind", *self.declarations.values()]
+        return "\n".join([*declared, *lines, *nodes]) + "\n"
+
+    def put(self, kind: str, value: str, at: int) -> None:
+        self.store(kind, value, self.at("%frame", 8 * at))
+
+    def scalar(self, obj: str, cls: type, at: int) -> None:
+        symbol, layout, _ = CLASSES[cls]
+        self.expect(self.op(f"icmp eq ptr {self.field(obj, HEAD - 8)}, {self.symbol(symbol)}"))
+        if layout == "long":
+            got = self.call("PyLong_AsLongLongAndOverflow", "i64", ("ptr", obj), ("ptr", "%over"))
+            self.expect(self.op(f"icmp eq i32 {self.load('i32', '%over')}, 0"))
+            self.put("i64", got, at)
+        elif layout == "truth":
+            is_true = self.op(f"icmp eq ptr {obj}, {self.symbol('_Py_TrueStruct')}")
+            self.put("i64", self.op(f"zext i1 {is_true} to i64"), at)
+        elif layout in ("double", "float", "i8"):
+            self.put(layout, self.field(obj, HEAD, layout), at)
+        else:  # a NumPy integer: its sign, then its type
+            kind = layout[1:]
+            got = self.field(obj, HEAD, kind)
+            if kind != "i64":
+                got = self.op(f"{'zext' if layout[0] == 'u' else 'sext'} {kind} {got} to i64")
+            self.put("i64", got, at)
+
+    def array(self, obj: str, p: Array, at: int) -> tuple[str, str]:
+        """Check an array and put it into the frame; returns where its memory begins and ends."""
+        self.expect(self.op(f"icmp eq ptr {self.field(obj, HEAD - 8)}, {self.symbol('numpy.ndarray')}"))
+        mask = ALIGNED | (C_CONTIGUOUS if p.contiguous else 0) | (WRITEABLE if p in written(self.fn) else 0)
+        flags = self.op(f"and i32 {self.field(obj, FLAGS, 'i32')}, {mask}")
+        good = self.op(f"icmp eq i32 {flags}, {mask}")
+        descr = self.field(obj, DESCR)
+        type_num = self.op(f"icmp eq i32 {self.field(descr, TYPE_NUM, 'i32')}, {np.dtype(p.dtype).num}")
+        native = self.op(f"icmp ne i8 {self.field(descr, BYTEORDER, 'i8')}, {ord('>')}")
+        ndim = self.op(f"icmp eq i32 {self.field(obj, NDIM, 'i32')}, {p.ndim}")
+        for other in (type_num, native, ndim):
+            good = self.op(f"and i1 {good}, {other}")
+        self.expect(good)
+        data, width = self.field(obj, DATA), MEMORY[p.dtype][1]
+        self.put("ptr", data, at)
+        dims = self.field(obj, DIMS)
+        counts = [self.field(dims, 8 * k, "i64") for k in range(p.ndim)]
+        for k, n in enumerate(counts):
+            self.put("i64", n, at + 1 + k)
+        low = self.op(f"ptrtoint ptr {data} to i64")
+        if p.contiguous:
+            size = str(width)
+            for n in counts:
+                size = self.op(f"mul i64 {size}, {n}")
+            return low, self.op(f"add i64 {low}, {size}")
+        strides = self.field(obj, STRIDES)
+        high, none = low, "false"
+        for k, n in enumerate(counts):
+            step = self.field(strides, 8 * k, "i64")
+            rest = self.op(f"and i64 {step}, {width - 1}")
+            self.expect(self.op(f"icmp eq i64 {rest}, 0"))
+            self.put("i64", self.op(f"ashr i64 {step}, {width.bit_length() - 1}"), at + 1 + p.ndim + k)
+            span = self.op(f"mul i64 {step}, {self.op(f'sub i64 {n}, 1')}")
+            low = self.op(f"add i64 {low}, {self.intrinsic('smin', 'i64', span, '0')}")
+            high = self.op(f"add i64 {high}, {self.intrinsic('smax', 'i64', span, '0')}")
+            none = self.op(f"or i1 {none}, {self.op(f'icmp eq i64 {n}, 0')}")
+        end = self.op(f"add i64 {high}, {width}")
+        return low, self.op(f"select i1 {none}, i64 {low}, i64 {end}")
+
+    def apart(self, extents: dict[Array, tuple[str, str]]) -> None:
+        """Arrays of which one is written share no memory."""
+        arrays, changed = list(extents), written(self.fn)
+        for k, a in enumerate(arrays):
+            for b in arrays[k + 1 :]:
+                if a in changed or b in changed:
+                    (low, high), (start, end) = extents[a], extents[b]
+                    before = self.op(f"icmp ule i64 {high}, {start}")
+                    after = self.op(f"icmp ule i64 {end}, {low}")
+                    self.expect(self.op(f"or i1 {before}, {after}"))
+
+    def results(self, at: int) -> None:
+        self.label("made")
+        made = []
+        for r in self.fn.results:
+            slot = self.at("%frame", 8 * at)
+            if isinstance(r, Array):
+                made.append(self.new_array(r, slot))
+            elif r.type in (F64, F32):
+                value = self.load(LL[r.type], slot)
+                value = value if r.type == F64 else self.op(f"fpext float {value} to double")
+                made.append(self.call("PyFloat_FromDouble", "ptr", ("double", value)))
+            else:
+                name = "PyLong_FromLongLong" if r.type == I64 else "PyBool_FromLong"
+                made.append(self.call(name, "ptr", ("i64", self.load("i64", slot))))
+            at += slots(r, result=True)
+        pack = self.call("PyTuple_New", "ptr", ("i64", str(len(made))))
+        good = self.op(f"icmp ne ptr {pack}, null")
+        for k, value in enumerate(made):
+            self.call("PyTuple_SetItem", "i32", ("ptr", pack), ("i64", str(k)), ("ptr", value))
+            good = self.op(f"and i1 {good}, {self.op(f'icmp ne ptr {value}, null')}")
+        self.branch(good, "return", "lost", likely=True)
+        self.label("lost")
+        self.call("Py_DecRef", "void", ("ptr", pack))
+        self.do("ret ptr null")
+        self.label("return")
+        self.do(f"ret ptr {pack}")
+
+    def new_array(self, r: Array, slot: str) -> str:
+        """An ndarray on memory that it frees itself."""
+        data = self.load("ptr", slot)
+        flags = C_CONTIGUOUS | ALIGNED | WRITEABLE
+        made = self.call(
+            "numpy.PyArray_New", "ptr",
+            ("ptr", self.symbol("numpy.ndarray")), ("i32", str(r.ndim)), ("ptr", self.at(slot, 8)),
+            ("i32", str(np.dtype(r.dtype).num)), ("ptr", "null"), ("ptr", data), ("i32", "0"),
+            ("i32", str(flags)), ("ptr", "null"),
+        )  # fmt: skip
+        good, done = self.fresh("array"), self.fresh("owner")
+        self.branch(self.op(f"icmp ne ptr {made}, null"), good, done, likely=True)
+        self.label(good)
+        at = self.at(made, FLAGS)
+        self.store("i32", self.op(f"or i32 {self.load('i32', at)}, {OWNDATA}"), at)
+        self.jump(done)
+        self.label(done)
+        return made

@@ -1,0 +1,169 @@
+"""Elementary functions: LLVM functions that are inlined where they are used, or those of C's library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.llvm_build import Builder
+
+#: Functions written here, by name: the text of the definition (and the names of what it calls).
+HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+
+def helper(b: Builder, name: str, result: str, *args: tuple[str, str]) -> str:
+    """Call one of `HELPERS`, whose text then goes into the module."""
+    need(b, name)
+    return b.op(f"call {result} @{name}({', '.join(f'{kind} {value}' for kind, value in args)})")
+
+
+def need(b: Builder, name: str) -> None:
+    if name not in b.declarations:
+        text, uses = HELPERS.get(
+            name, (f"declare double @{name}(double) nounwind willreturn memory(none)", ())
+        )
+        b.declarations[name] = text
+        for other in uses:
+            need(b, other)
+
+
+def function(b: Builder, op: str, v: list[str]) -> str:
+    """An elementary function of doubles."""
+    if f"tl_{op}" in HELPERS:
+        return helper(b, f"tl_{op}", "double", *(("double", a) for a in v))
+    return b.call(op, "double", *(("double", a) for a in v), pure=True)
+
+
+def constant_power(b: Builder, x: str, n: float) -> str:
+    """`x ** n` for a known `n`: products where they are as exact as the function."""
+    if n == 2.0:
+        return b.op(f"fmul double {x}, {x}")
+    if n == 1.0:
+        return x
+    if n == 0.0:
+        return "1.0"
+    if n == 3.0:
+        return b.op(f"fmul double {b.op(f'fmul double {x}, {x}')}, {x}")
+    if n == 4.0:
+        square = b.op(f"fmul double {x}, {x}")
+        return b.op(f"fmul double {square}, {square}")
+    if n == -1.0:
+        return b.op(f"fdiv double 1.0, {x}")
+    if n == -2.0:
+        return b.op(f"fdiv double 1.0, {b.op(f'fmul double {x}, {x}')}")
+    if n == 0.5:  # pow(-0.0, 0.5) is +0.0, pow(-inf, 0.5) is inf
+        root = b.intrinsic("sqrt", "double", b.op(f"fadd double {x}, 0.0"))
+        lowest = b.op(f"fcmp oeq double {x}, 0xFFF0000000000000")
+        return b.op(f"select i1 {lowest}, double 0x7FF0000000000000, double {root}")
+    from tapeless.backends.native.llvm_build import literal
+
+    return function(b, "pow", [x, literal(n, "f64")])
+
+
+HELPERS["llvm.copysign.f64"] = "declare double @llvm.copysign.f64(double, double)", ()
+
+# Memory, on a cache line where it is large; more than there is gives none.
+HELPERS["tl_malloc"] = (
+    """
+define internal ptr @tl_malloc(i64 %size) noinline nounwind {
+  %small = icmp ult i64 %size, 1024
+  br i1 %small, label %near, label %far
+near:
+  %a = call ptr @malloc(i64 %size)
+  ret ptr %a
+far:
+  %more = add i64 %size, 63
+  %lines = and i64 %more, -64
+  %wrapped = icmp ult i64 %lines, %size
+  %ask = select i1 %wrapped, i64 %size, i64 %lines
+  %b = call ptr @aligned_alloc(i64 64, i64 %ask)
+  ret ptr %b
+}
+declare ptr @malloc(i64)
+declare ptr @aligned_alloc(i64, i64)
+""",
+    (),
+)
+HELPERS["tl_times"] = (
+    """
+define internal i64 @tl_times(i64 %a, i64 %b) alwaysinline nounwind {
+  %both = call {i64, i1} @llvm.umul.with.overflow.i64(i64 %a, i64 %b)
+  %made = extractvalue {i64, i1} %both, 0
+  %over = extractvalue {i64, i1} %both, 1
+  %all = select i1 %over, i64 -1, i64 %made
+  ret i64 %all
+}
+declare {i64, i1} @llvm.umul.with.overflow.i64(i64, i64)
+""",
+    (),
+)
+
+HELPERS["tl_ipow"] = (
+    """
+define internal i64 @tl_ipow(i64 %a, i64 %n) nounwind {
+  br label %loop
+loop:
+  %made = phi i64 [1, %0], [%made2, %loop]
+  %base = phi i64 [%a, %0], [%base2, %loop]
+  %left = phi i64 [%n, %0], [%left2, %loop]
+  %odd = trunc i64 %left to i1
+  %more = mul i64 %made, %base
+  %made2 = select i1 %odd, i64 %more, i64 %made
+  %base2 = mul i64 %base, %base
+  %left2 = ashr i64 %left, 1
+  %go = icmp sgt i64 %left2, 0
+  br i1 %go, label %loop, label %done
+done:
+  ret i64 %made2
+}
+""",
+    (),
+)
+
+# Python's float `%` and `//` (which NumPy's are too); NumPy's answer for a divisor of 0.
+HELPERS["tl_mod"] = (
+    """
+define internal double @tl_mod(double %a, double %b) alwaysinline nounwind {
+  %rest = frem double %a, %b
+  %none = fcmp oeq double %rest, 0.0
+  %zero = call double @llvm.copysign.f64(double 0.0, double %b)
+  %low = fcmp olt double %rest, 0.0
+  %negative = fcmp olt double %b, 0.0
+  %wrong = xor i1 %low, %negative
+  %more = fadd double %rest, %b
+  %fixed = select i1 %wrong, double %more, double %rest
+  %made = select i1 %none, double %zero, double %fixed
+  ret double %made
+}
+""",
+    ("llvm.copysign.f64",),
+)
+HELPERS["tl_floordiv"] = (
+    """
+define internal double @tl_floordiv(double %a, double %b) alwaysinline nounwind {
+  %rest = frem double %a, %b
+  %difference = fsub double %a, %rest
+  %quotient = fdiv double %difference, %b
+  %some = fcmp une double %rest, 0.0
+  %low = fcmp olt double %rest, 0.0
+  %negative = fcmp olt double %b, 0.0
+  %wrong = xor i1 %low, %negative
+  %fix = and i1 %some, %wrong
+  %less = fsub double %quotient, 1.0
+  %fixed = select i1 %fix, double %less, double %quotient
+  %floor = call double @llvm.floor.f64(double %fixed)
+  %above = fsub double %fixed, %floor
+  %half = fcmp ogt double %above, 0.5
+  %next = fadd double %floor, 1.0
+  %whole = select i1 %half, double %next, double %floor
+  %ratio = fdiv double %a, %b
+  %zero = call double @llvm.copysign.f64(double 0.0, double %ratio)
+  %none = fcmp oeq double %fixed, 0.0
+  %made = select i1 %none, double %zero, double %whole
+  %by0 = fcmp oeq double %b, 0.0
+  %all = select i1 %by0, double %ratio, double %made
+  ret double %all
+}
+""",
+    ("llvm.floor.f64", "llvm.copysign.f64"),
+)

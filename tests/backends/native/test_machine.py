@@ -1,0 +1,255 @@
+"""Compiled nests called from Python: what goes in, what comes out, what is refused, what is freed."""
+
+from __future__ import annotations
+
+import gc
+import resource
+
+import numpy as np
+import pytest
+
+from tapeless.backends.native.machine import Mismatch, compile
+from tapeless.backends.native.nest import (
+    BOOL,
+    F32,
+    F64,
+    I64,
+    ONE,
+    ZERO,
+    Alloc,
+    Array,
+    Assign,
+    Check,
+    Const,
+    Dim,
+    Failure,
+    For,
+    Function,
+    Load,
+    Raise,
+    Ref,
+    Scalar,
+    Store,
+    apply,
+)
+
+FAILURES = [Failure(ValueError, ("no", 3), "file.py", 1), Failure(ZeroDivisionError, (), "file.py", 2)]
+
+
+def scalar_function(type: str = F64) -> Function:
+    x, y = Scalar("x", type), Scalar("y", type)
+    return Function("same", [x], [Assign(y, Ref(x))], [y])
+
+
+def doubled(*, ndim: int = 1, contiguous: bool = True, dtype: str = "float64") -> Function:
+    """`made = a + a`."""
+    a, made = Array("a", dtype, ndim, contiguous), Array("made", dtype, ndim)
+    vars = [Scalar(f"i{k}", I64) for k in range(ndim)]
+    at = tuple(map(Ref, vars))
+    body: list = [Store(made, at, Load(a, at) + Load(a, at))]
+    for k in reversed(range(ndim)):
+        body = [For(vars[k], ZERO, Dim(a, k), body, independent=True)]
+    return Function("doubled", [a], [Alloc(made, tuple(Dim(a, k) for k in range(ndim))), *body], [made])
+
+
+def shifted() -> Function:
+    """`b[i] = a[i - 1] + 1.0` for i ≥ 1."""
+    a, b, i = Array("a", "float64", 1), Array("b", "float64", 1), Scalar("i", I64)
+    body = [For(i, ONE, Dim(b, 0), [Store(b, (Ref(i),), Load(a, (Ref(i) - 1,)) + 1.0)])]
+    return Function("shifted", [a, b], body, [])
+
+
+@pytest.mark.parametrize(
+    ("type", "cls", "value"),
+    [
+        (F64, float, -2.5), (F64, np.float64, -2.5), (F32, np.float32, 0.1), (I64, int, -(2**63)),
+        (I64, np.int64, 2**40), (I64, np.int32, -5), (I64, np.int8, -7), (I64, np.uint8, 200),
+        (I64, np.uint32, 2**31), (BOOL, bool, True), (BOOL, bool, False), (BOOL, np.bool_, True),
+    ],
+)  # fmt: skip
+def test_scalars_come_in_by_their_exact_class_and_leave_as_pythons(type, cls, value):
+    kernel = compile(scalar_function(type), [cls])
+    (got,) = kernel.call(cls(value))
+    assert got == cls(value).item() if isinstance(cls(value), np.generic) else got == value
+    assert got.__class__ is {F64: float, F32: float, I64: int, BOOL: bool}[type]
+
+
+@pytest.mark.parametrize(
+    ("type", "cls", "wrong"),
+    [
+        (F64, float, 1), (F64, float, np.float64(1.0)), (F64, np.float64, 1.0), (I64, int, True),
+        (I64, int, 2**63), (I64, int, 1.0), (I64, int, np.int64(3)), (BOOL, bool, 1), (BOOL, bool, None),
+        (F64, float, np.ones(())), (F64, float, "1.0"),
+    ],
+)  # fmt: skip
+def test_a_scalar_of_another_class_is_a_mismatch(type, cls, wrong):
+    kernel = compile(scalar_function(type), [cls])
+    with pytest.raises(Mismatch):
+        kernel.call(wrong)
+
+
+def test_the_number_of_arguments_is_checked():
+    kernel = compile(scalar_function())
+    for args in ((), (1.0, 2.0)):
+        with pytest.raises(Mismatch):
+            kernel.call(*args)
+
+
+def test_a_signature_that_does_not_fit_the_parameters_is_refused():
+    with pytest.raises(TypeError, match="x is f64, which no int is"):
+        compile(scalar_function(), [int])
+
+
+def read_only(a):
+    a.flags.writeable = False
+    return a
+
+
+def unaligned(n):
+    return np.zeros(8 * n + 1, np.uint8)[1:].view(np.float64)
+
+
+class Sub(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [1.0], np.ones((2, 2)), np.ones(3, np.float32), np.ones(3, ">f8"), np.ones(3, np.int64), unaligned(3),
+        np.ones(6)[::2], np.ones(3).view(Sub), None, 1.0,
+    ],
+    ids="list ndim float32 big-endian int64 unaligned strided subclass None float".split(),
+)  # fmt: skip
+def test_an_array_that_is_not_as_declared_is_a_mismatch(wrong):
+    with pytest.raises(Mismatch):
+        compile(doubled()).call(wrong)
+
+
+def test_memory_that_is_written_must_be_writeable():
+    kernel = compile(shifted())
+    kernel.call(read_only(np.ones(3)), np.ones(3))
+    with pytest.raises(Mismatch):
+        kernel.call(np.ones(3), read_only(np.ones(3)))
+
+
+def test_what_does_not_fit_goes_to_miss():
+    kernel = compile(scalar_function())
+    kernel.miss = lambda *args: ("missed", args)
+    assert kernel.call(2) == ("missed", (2,))
+    assert kernel.call(2.0) == (2.0,)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int16", "uint8", "uint32"])
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (3, 4), (2, 0, 3), (2, 3, 4)])
+def test_arrays_of_every_type_and_shape(dtype, shape):
+    given = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    (got,) = compile(doubled(ndim=len(shape), dtype=dtype)).call(given)
+    assert got.dtype == given.dtype and got.shape == given.shape
+    assert np.array_equal(got, given + given)
+    assert got.flags.c_contiguous and got.flags.writeable and got.flags.owndata
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda a: a[::2, ::-1], lambda a: a.T, lambda a: a[1:, 2:], lambda a: np.broadcast_to(a[0], (5, 6))],
+)
+def test_strided_arguments(view):
+    given = view(np.arange(48.0).reshape(8, 6))
+    (got,) = compile(doubled(ndim=2, contiguous=False)).call(given)
+    assert np.array_equal(got, given + given) and got.flags.c_contiguous
+
+
+def test_an_element_of_records_has_strides_that_are_no_multiple_of_its_size():
+    records = np.zeros(4, [("x", "f8"), ("n", "i4")])
+    with pytest.raises(Mismatch):
+        compile(doubled(contiguous=False)).call(records["x"])
+
+
+def test_arguments_that_share_memory_go_to_another_version():
+    kernel = compile(shifted())
+    memory = np.zeros(100)
+    kernel.call(memory[:50], memory[50:])
+    assert kernel._overlapping is None
+    kernel.call(memory, memory)  # each element reads the one before, just written
+    assert kernel._overlapping is not None
+    assert np.array_equal(memory, np.arange(100.0))
+
+
+def test_a_parameter_given_back_is_a_copy():
+    a = Array("a", "float64", 2, contiguous=False)
+    given = np.arange(6.0).reshape(2, 3).T
+    (got,) = compile(Function("f", [a], [], [a])).call(given)
+    assert np.array_equal(got, given) and not np.shares_memory(got, given)
+
+
+def test_an_array_given_back_twice_is_two_arrays():
+    fn = doubled()
+    fn.results = fn.results * 2
+    one, two = compile(fn).call(np.ones(3))
+    assert np.array_equal(one, two) and not np.shares_memory(one, two)
+
+
+def test_no_results():
+    assert compile(shifted()).call(np.ones(3), np.ones(3)) == ()
+
+
+def test_failures_raise_their_exceptions():
+    x = Scalar("x", F64)
+    body = [Check(apply("gt", Ref(x), 0.0), 0), Raise(1)]
+    with pytest.raises(ZeroDivisionError):
+        compile(Function("f", [x], body, [x], FAILURES)).call(1.0)
+    with pytest.raises(ValueError) as caught:
+        compile(Function("f", [x], [Check(Const(False, BOOL), 0)], [x], FAILURES)).call(1.0)
+    assert caught.value.args == ("no", 3)
+
+
+def test_too_much_memory_is_a_memory_error():
+    n, a = Scalar("n", I64), Array("a", "float64", 2)
+    kernel = compile(Function("f", [n], [Alloc(a, (Ref(n), Ref(n)))], [a]))
+    assert kernel.call(2)[0].shape == (2, 2)
+    for size in (2**25, 2**32, 2**62):  # too much; more than 64 bits can say
+        with pytest.raises(MemoryError):
+            kernel.call(size)
+
+
+def test_calls_do_not_grow_the_process():
+    fn = doubled()
+    again = Array("again", "float64", 1)
+    n = Scalar("n", F64)
+    # a temporary, and a failure that leaves it behind
+    fn.body += [Alloc(again, (Dim(fn.params[0], 0),)), Assign(n, Load(fn.results[0], (ZERO,)))]
+    fn.body.append(Check(apply("gt", Ref(n), 0.0), 0))
+    fn.failures = FAILURES
+    fn.results.append(n)
+    kernel = compile(fn)
+    good, bad = np.ones(1000), np.zeros(1000)
+
+    def calls(times: int) -> None:
+        for _ in range(times):
+            kernel.call(good)
+            try:
+                kernel.call(bad)
+            except ValueError:
+                pass
+            kernel.miss = lambda *_: None
+            kernel.call(None)
+
+    calls(1000)
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    calls(10_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2000  # KiB; a leak of each is 80,000
+
+
+def test_code_lives_as_long_as_its_function():
+    call = compile(scalar_function()).call
+    gc.collect()
+    assert call(3.0) == (3.0,)
+
+
+def test_what_llvm_makes_can_be_read():
+    kernel = compile(doubled())
+    assert "define i64 @tl_body" in kernel.ir
+    assert "<8 x double>" in kernel.optimised_ir or "x double>" in kernel.optimised_ir
+    assert "tl_body:" in kernel.assembly
