@@ -319,7 +319,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 def machine() -> dict[str, str]:
     """The processor and the versions that the figures belong to."""
     versions = {"Python": platform.python_version(), "NumPy": np.__version__}
-    for name in ("tapeless", "scipy", "torch", "autograd", "jax"):
+    for name in ("tapeless", "scipy", "numba", "llvmlite", "torch", "autograd", "jax"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -34,8 +34,8 @@ class Kernel:
         return self.plain.__module__.rpartition(".")[2]
 
     def args(self, size: str) -> tuple[Any, ...]:
-        """Fresh inputs, the same at every call."""
-        return self.make(*self.sizes[SIZES.index(size)])
+        """Fresh inputs, the same at every call; a number is the one length of a long loop."""
+        return self.make(int(size)) if size.isdigit() else self.make(*self.sizes[SIZES.index(size)])
 
 
 def kernels() -> list[Kernel]:
