@@ -55,7 +55,7 @@ def torch_gradient(kernel: Kernel, args: Sequence[Any]) -> Callable[[], Any]:
 
     torch = module("torch")
     torch.set_num_threads(1)
-    function = rebound(kernel.plain, eager.torch_names(torch))
+    function = eager.out_of_place(kernel.plain, eager.torch_names(torch))
 
     def call() -> Any:
         leaves = [eager.tensors(torch, args[n], True) for n in kernel.argnums]

@@ -1,8 +1,11 @@
 """What PyTorch and autograd call the functions of NumPy and `math` that the kernels use."""
 
+import ast
+import inspect
 import math
+import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,26 @@ def copied(value: Any) -> Any:
 
 def flat(values: Sequence[Any]) -> list[Any]:
     return [leaf for v in values for leaf in (flat(v) if isinstance(v, list) else [v])]
+
+
+class OutOfPlace(ast.NodeTransformer):
+    """`x += y` as `x = x + y`, as people write it for PyTorch: there even a number is changed in place."""
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            return node
+        before = ast.Name(node.target.id, ast.Load())
+        return ast.Assign([node.target], ast.BinOp(before, node.op, node.value))
+
+
+def out_of_place(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
+    """The function and those of its module that it may call, with other meanings of some names."""
+    scope = dict(function.__globals__) | names
+    for name, value in list(scope.items()):
+        if isinstance(value, types.FunctionType) and value.__module__ == function.__module__:
+            tree = OutOfPlace().visit(ast.parse(textwrap.dedent(inspect.getsource(value))))
+            exec(compile(ast.fix_missing_locations(tree), name, "exec"), scope)
+    return scope[function.__name__]
 
 
 def torch_names(torch: Any) -> dict[str, Any]:
