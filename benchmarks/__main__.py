@@ -36,6 +36,9 @@ def main() -> int:
         options.json.write_text(json.dumps(harness.as_json(tables), indent=1) + "\n", encoding="utf-8")
     if options.write:
         options.write.write_text(harness.markdown(tables), encoding="utf-8")
+        for table in tables:
+            if table.plot:
+                options.write.with_name(table.plot_name).write_text(table.plot, encoding="utf-8")
     missed = [target for table in tables for target in table.targets if not target.met]
     failed = [text for table in tables for text in table.failures]
     print(f"\n{len(missed)} targets missed, {len(failed)} programs failed")

@@ -67,6 +67,12 @@ class Table:
     targets: list[Target] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    plot: str = ""
+
+    @property
+    def plot_name(self) -> str:
+        words = "".join(c if c.isalnum() else " " for c in self.title.lower()).split()
+        return "-".join(words) + ".svg"
 
 
 @dataclass(frozen=True)
@@ -366,6 +372,7 @@ def markdown(tables: Sequence[Table]) -> str:
     for table in tables:
         lines += [f"## {table.title}", "", _line(table.columns), _line(["---"] * len(table.columns))]
         lines += [_line(row) for row in table.rows]
+        lines += ["", f"![{table.title}]({table.plot_name})"] if table.plot else []
         lines += ["", *[f"{note}\n" for note in table.notes]]
         lines += [f"- {target}" for target in table.targets]
         lines += [f"- failed: {text.splitlines()[0]}" for text in table.failures]

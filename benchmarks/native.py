@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
-from benchmarks import measure
+from benchmarks import measure, plot
 from benchmarks.harness import Settings, Table, Target, geometric_mean
 from benchmarks.kernels import ARRAY, Kernel, kernels, timesteps
 from benchmarks.measure import (
@@ -45,6 +45,8 @@ def run(settings: Settings) -> list[Table]:
         compiling([*loops, *small, *steps]),
         growth(settings),
     ]
+    tables[0].plot = chart("Gradients of kernels, one thread", loops)
+    tables[2].plot = chart("Gradients of 1,000,000 steps, one thread", steps)
     kernel_targets(tables[0], loops)
     scalar_targets(tables[1], small)
     scalar_targets(tables[2], steps)
@@ -102,6 +104,24 @@ def times(title: str, rows: Sequence[Figures], unit: float) -> Table:
     if any(row.estimated for row in rows):
         table.notes.append("~: reckoned from a smaller size.")
     return table
+
+
+def chart(title: str, rows: Sequence[Figures]) -> str:
+    """The gradients as multiples of the native primal, or of the quickest primal where that is missing."""
+    primal = {
+        row.name: row.seconds.get(NATIVE) or min(row.seconds[n] for n in (PLAIN, NUMBA) if n in row.seconds)
+        for row in rows
+        if PLAIN in row.seconds
+    }
+    series = {
+        COLUMNS[name]: {
+            row.name: row.seconds[name] / primal[row.name]
+            for row in rows
+            if row.name in primal and name in row.seconds
+        }
+        for name in (GRADIENT, JAX, PYTHON, TORCH, AUTOGRAD)
+    }
+    return plot.dots(title, "times the compiled primal", series, [row.name for row in rows])
 
 
 def cell(row: Figures, name: str, unit: float) -> str:
