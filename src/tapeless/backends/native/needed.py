@@ -1,0 +1,254 @@
+"""Which values of the program the reverse sweep needs, and how it gets them back.
+
+A scalar that is at home in the body of a loop is *recomputed* there if what it came from is unchanged, or its last
+value is *kept*, once an iteration; an array that is at home in one is kept likewise.  Besides, whatever is about to
+be overwritten while it may still be needed is *saved* first ("to be recorded" analysis).  An update `n = n + k` of an integer is undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tapeless.backends.native.activity import Name, root
+from tapeless.backends.native.nest import (
+    I64,
+    Alias,
+    Alloc,
+    Apply,
+    Array,
+    Assign,
+    Dim,
+    Expr,
+    For,
+    If,
+    Intrinsic,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    Swap,
+    While,
+    leaves,
+    walk,
+)
+from tapeless.backends.native.scopes import Block, Scopes, reads, written
+
+
+def names(e: Expr) -> Iterator[Name]:
+    """The scalars and arrays whose values `e` reads (a length is no value)."""
+    for leaf in leaves(e):
+        if isinstance(leaf, Ref):
+            yield leaf.var
+        elif isinstance(leaf, Load):
+            yield leaf.array.root
+
+
+class Needed:
+    """The analysis: run to a fixed point, since restoring something may need something else."""
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        adjoints: dict[int, list[Stmt]],
+        trips: dict[int, Scalar],
+        given: Iterable[Name],
+        active: Iterable[Name],
+    ) -> None:
+        self.scopes, self.adjoints, self.trips = scopes, adjoints, trips
+        self.given = set(given)
+        self.program: set[Name] = set(scopes.home) | self.given
+        #: arrays that need storage in the reverse sweep, or cotangents
+        self.active = {x for x in active if isinstance(x, Array)}
+        self.saved: set[tuple[int, Name]] = set()
+        self.kept: set[Name] = set()
+        self.undone: set[int] = set()
+        self.swapped: set[int] = set()
+        self.used: set[Name] = set()
+        self.extra: dict[int, set[Name]] = {}
+        self.recomputable = self._candidates()
+        self._wants: dict[int, set[Name]] = {}
+        for key, code in adjoints.items():
+            self._wants[key] = {x for s in walk(code) for x in reads(s) if x in self.program}
+        self.solve()
+
+    def solve(self) -> None:
+        while True:
+            before = self._size()
+            self._flow(self.scopes.top, set())
+            if self._size() == before:
+                return
+
+    def _size(self) -> tuple[int, ...]:
+        sets = (self.saved, self.kept, self.undone, self.swapped, self.used)
+        return (*map(len, sets), sum(map(len, self.extra.values())))
+
+    # ---- recomputation
+
+    def _candidates(self) -> dict[Scalar, Assign]:
+        """Scalars that can be computed again at the end of the block where they live."""
+        found: dict[Scalar, Assign] = {}
+        for block in self.scopes.blocks.values():
+            if not block.loops:
+                continue
+            changed: set[Name] = set()
+            for s in reversed(block.body):
+                if isinstance(s, Assign) and self.scopes.home.get(s.var) is block:
+                    alone = len(self.scopes.definitions[s.var]) == 1
+                    sources = set(names(s.value)) | self._measured(s.value)
+                    if alone and s.var not in sources and not sources & changed:
+                        found[s.var] = s
+                changed |= written([s])
+        # storage is made again before anything is read from it, so its shape cannot depend on what is
+        loaded = {x for x, s in found.items() if any(isinstance(leaf, Load) for leaf in leaves(s.value))}
+        grown = True
+        while grown:
+            more = {x for x, s in found.items() if x not in loaded and loaded & set(names(s.value))}
+            loaded |= more
+            grown = bool(more)
+        self.late = loaded
+        for s in walk(self.scopes.top.body):
+            if isinstance(s, (Alloc, Alias)):
+                todo = [x for e in s.shape for x in names(e)]
+                while todo:
+                    x = todo.pop()
+                    if isinstance(x, Scalar) and x in found:
+                        if x in loaded:
+                            del found[x]
+                        else:
+                            todo += names(found[x].value)
+        return found
+
+    def _measured(self, e: Expr) -> set[Name]:
+        """Arrays made here whose length `e` reads."""
+        return {x.array.root for x in leaves(e) if isinstance(x, Dim)} - self.given
+
+    # ---- the flow of what may be needed
+
+    def has_reverse(self, body: list[Stmt]) -> bool:
+        """Whether anything in a body has to be done in the reverse sweep."""
+        for s in walk(body):
+            if (
+                self.adjoints.get(id(s))
+                or id(s) in self.undone
+                or id(s) in self.swapped
+                or id(s) in self.stores
+            ):
+                return True
+        return False
+
+    @property
+    def stores(self) -> set[int]:
+        return {key for key, _ in self.saved}
+
+    def want(self, xs: Iterable[Name], live: set[Name]) -> None:
+        """Values that must be there when the reverse sweep passes here."""
+        for x in xs:
+            if x not in self.program or x in self.scopes.counters:
+                continue
+            self.used.add(x)
+            again = self.recomputable.get(x) if isinstance(x, Scalar) else None
+            if again is None:
+                live.add(x)
+
+    def need(self, s: Stmt, xs: Iterable[Name]) -> None:
+        """Values that restoring or laying out needs besides, before `s`."""
+        self.extra.setdefault(id(s), set()).update(xs)
+
+    def _flow(self, block: Block, live: set[Name]) -> set[Name]:
+        residents = set(self.scopes.residents[id(block.body)])
+        live -= residents
+        for s in block.body:
+            live = self._step(s, live)
+        if block.loops:
+            self.kept |= live & residents
+            live -= residents
+        return live
+
+    def _overwrite(self, s: Stmt, x: Name, live: set[Name]) -> bool:
+        if x in live:
+            self.saved.add((id(s), x))
+            self.used.add(x)
+            return True
+        return False
+
+    def _step(self, s: Stmt, live: set[Name]) -> set[Name]:
+        self.want(self.extra.get(id(s), ()), live)
+        wants = self._wants.get(id(s), set())
+        if isinstance(s, Assign):
+            after = {s.var} & wants if s.var not in names(s.value) else set()
+            self.want(wants - after, live)
+            if s.var in self.recomputable:
+                if s.var in self.used:
+                    self.want(names(s.value), live)
+            elif s.var in live:
+                if undoable(s):
+                    self.undone.add(id(s))
+                    self.want(set(names(s.value)) - {s.var}, live)
+                else:
+                    self._overwrite(s, s.var, live)
+                    live.discard(s.var)
+            self.want(after, live)
+        elif isinstance(s, Store):
+            self.want(wants, live)
+            if self._overwrite(s, s.array.root, live):
+                self.want((x for i in s.index for x in names(i)), live)
+        elif isinstance(s, Intrinsic):
+            # an adjoint may read what the intrinsic gave: it runs before the old content is put back
+            outs = {root(x) for x in s.outs}
+            self.want(wants - outs, live)
+            for x in outs:
+                if self._overwrite(s, x, live):
+                    live.discard(x)
+                    self.want(self.lengths(x), live)
+            self.want(wants & outs, live)
+        elif isinstance(s, Swap):
+            a, b = s.a.root, s.b.root
+            if a in live or b in live:
+                self.swapped.add(id(s))
+                both = {y for x, y in ((a, b), (b, a)) if x in live}
+                live = (live - {a, b}) | both
+                self.used |= {a, b}
+        elif isinstance(s, (Alloc, Alias)):
+            if s.array.root in self.active or s.array.root in self.used:
+                self.want((x for e in s.shape for x in names(e)), live)
+        elif isinstance(s, For):
+            if self.has_reverse(s.body):
+                self.want((x for e in (s.start, s.stop) for x in names(e)), live)
+            live = self._loop(s, live)
+        elif isinstance(s, While):
+            live = self._loop(s, live)
+            if self.has_reverse(s.body) or self.has_reverse(s.test):
+                self.want([self.trips[id(s)]], live)
+        elif isinstance(s, If):
+            if self.has_reverse(s.then) or self.has_reverse(s.orelse):
+                self.want(names(s.condition), live)
+            then = self._flow(self.scopes.blocks[id(s.then)], set(live))
+            live = then | self._flow(self.scopes.blocks[id(s.orelse)], set(live))
+        return live
+
+    def _loop(self, s: For | While, live: set[Name]) -> set[Name]:
+        """The state after the last pass, from one that holds before every pass."""
+        while True:
+            after = set(live)
+            if isinstance(s, While):
+                after = self._flow(self.scopes.blocks[id(s.test)], after)
+            again = live | self._flow(self.scopes.blocks[id(s.body)], set(after))
+            if again == live:
+                return after
+            live = again
+
+    def lengths(self, x: Name) -> Iterable[Name]:
+        """What the shape of an array is made from."""
+        if isinstance(x, Array):
+            for s in self.scopes.allocs.get(x, ()):
+                for e in s.shape:
+                    yield from names(e)
+
+
+def undoable(s: Assign) -> bool:
+    """`n = n + k` for integers: the old n can be had from the new one."""
+    e = s.value
+    if s.var.type != I64 or not isinstance(e, Apply) or e.op not in ("add", "sub"):
+        return False
+    return e.args[0] == Ref(s.var) and s.var not in names(e.args[1])

@@ -1,0 +1,163 @@
+"""A nest made ready for reverse mode.
+
+Conditions, bounds and shapes become variables or constants that keep their value while the statement runs, loops
+with a test count their trips, and values that derivatives use again get variables of their own.
+"""
+
+from __future__ import annotations
+
+from tapeless.backends.native.activity import Activity
+from tapeless.backends.native.nest import (
+    I64,
+    ONE,
+    ZERO,
+    Alias,
+    Alloc,
+    Apply,
+    Array,
+    Assign,
+    Const,
+    Dim,
+    Expr,
+    For,
+    Function,
+    Grow,
+    If,
+    Intrinsic,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    While,
+    walk,
+)
+from tapeless.backends.native.partials import USES_VALUE
+from tapeless.backends.native.renaming import clone, map_leaves
+from tapeless.backends.native.scopes import names, written
+
+#: A factor of more leaves than this gets a variable before it is used in a derivative.
+_LONG = 4
+
+
+class Normaliser:
+    """Rewrites a copy of a nest's body."""
+
+    def __init__(self, fn: Function, activity: Activity) -> None:
+        self.fn, self.activity = fn, activity
+        self.params = set(fn.params)
+        self.grown = {s.array for s in walk(fn.body) if isinstance(s, Grow)}
+        given = [s.array for s in walk(fn.body) if isinstance(s, (Alloc, Alias))]
+        self.once = {a for a in given if given.count(a) == 1} - self.grown
+        self.changed = written(fn.body)
+        self.shapes: dict[Array, tuple[Expr, ...]] = {}
+        self.trips: dict[int, Scalar] = {}
+        self.body = self.block(clone(fn.body))
+
+    def block(self, body: list[Stmt]) -> list[Stmt]:
+        out: list[Stmt] = []
+        for s in body:
+            self.stmt(s, out)
+        return out
+
+    def fresh(self, value: Expr, name: str, out: list[Stmt]) -> Ref:
+        var = Scalar(name, value.type)
+        out.append(Assign(var, value))
+        return Ref(var)
+
+    def steady(self, e: Expr, changed: set[object], name: str, out: list[Stmt]) -> Expr:
+        """`e` if it is plain and keeps its value where `changed` is written, else a variable that holds it."""
+        fixed = isinstance(e, Const) or (isinstance(e, Dim) and e.array in self.params)
+        if fixed or (isinstance(e, Ref) and e.var not in changed):
+            return e
+        return self.fresh(e, name, out)
+
+    def lengths(self, e: Expr, out: list[Stmt] | None) -> Expr:
+        """`e` with the lengths of arrays made here replaced by what they were made with.
+
+        A length that may change is read into a variable in `out`.
+        """
+
+        def change(leaf: Expr) -> Expr:
+            if not isinstance(leaf, Dim) or leaf.array in self.params:
+                return leaf
+            if leaf.array in self.shapes:
+                return self.shapes[leaf.array][leaf.axis]
+            return leaf if out is None else self.fresh(leaf, f"{leaf.array.name}_len", out)
+
+        return map_leaves(e, change)
+
+    def stmt(self, s: Stmt, out: list[Stmt]) -> None:
+        if isinstance(s, Assign):
+            if isinstance(s.value, Dim):
+                s.value = self.lengths(s.value, None)
+            else:
+                s.value = self.value(self.lengths(s.value, out), out, s.var)
+        elif isinstance(s, Store):
+            s.index = tuple(self.lengths(i, out) for i in s.index)
+            s.value = self.value(self.lengths(s.value, out), out, None)
+        elif isinstance(s, (Alloc, Alias)):
+            made = [self.lengths(e, out) for e in s.shape]
+            s.shape = tuple(
+                self.steady(e, self.changed, f"{s.array.name}_d{k}", out) for k, e in enumerate(made)
+            )
+            if s.array in self.once:
+                self.shapes[s.array] = s.shape
+        elif isinstance(s, Grow):
+            s.size = self.lengths(s.size, out)
+        elif isinstance(s, For):
+            inside = written(s.body) | {s.var}
+            s.start = self.steady(self.lengths(s.start, out), inside, f"{s.var.name}_from", out)
+            s.stop = self.steady(self.lengths(s.stop, out), inside, f"{s.var.name}_to", out)
+            s.body = self.block(s.body)
+        elif isinstance(s, If):
+            s.condition = self.steady(self.lengths(s.condition, out), written([s]), "case", out)
+            s.then, s.orelse = self.block(s.then), self.block(s.orelse)
+        elif isinstance(s, While):
+            trips = Scalar("trips", I64)
+            out.append(Assign(trips, ZERO))
+            s.test = self.block(s.test)
+            s.condition = self.lengths(s.condition, s.test)
+            s.body = [*self.block(s.body), Assign(trips, Ref(trips) + ONE)]
+            self.trips[id(s)] = trips
+        elif isinstance(s, Intrinsic):
+            s.ins = tuple(x if isinstance(x, Array) else self.lengths(x, out) for x in s.ins)
+        elif hasattr(s, "condition"):
+            s.condition = self.lengths(s.condition, out)
+        out.append(s)
+
+    # ---- values worth a variable
+
+    def value(self, e: Expr, out: list[Stmt], target: Scalar | None) -> Expr:
+        """An active value with what its derivative uses again in variables; `target` will hold `e` itself."""
+        if not isinstance(e, Apply) or not self.activity.of(e):
+            return e
+        made = self.operands(e, out)
+        return made if target is not None and target not in names(e) else self.held(made, out)
+
+    def operands(self, e: Apply, out: list[Stmt]) -> Apply:
+        args = []
+        for k, a in enumerate(e.args):
+            if isinstance(a, Apply) and self.activity.of(a):
+                a = self.held(self.operands(a, out), out)
+            others = [b for i, b in enumerate(e.args) if i != k]
+            if e.op == "mul" and size(a) > _LONG and any(self.activity.of(b) for b in others):
+                a = self.fresh(a, "t", out)
+            args.append(a)
+        return Apply(e.op, tuple(args), e.type)
+
+    def held(self, e: Apply, out: list[Stmt]) -> Expr:
+        uses = e.op in USES_VALUE
+        if e.op == "div":
+            uses = self.activity.of(e.args[1])
+        elif e.op == "pow":
+            n = e.args[1]
+            uses = n.value == 0.5 if isinstance(n, Const) else self.activity.of(n)
+        return self.fresh(e, e.op, out) if uses else e
+
+
+def size(e: Expr) -> int:
+    """How many leaves an expression has; loads count double."""
+    if isinstance(e, Apply):
+        return sum(map(size, e.args))
+    return 2 if isinstance(e, Load) else 0 if isinstance(e, Const) else 1

@@ -1,0 +1,434 @@
+"""Reverse mode: a nest to the nest that also computes gradients.
+
+The new nest runs the program once, saving what will be overwritten and is needed again, and then runs backwards:
+every loop turned round, every statement replaced by what it does to the cotangents.  Activity (`activity`), what is
+needed and how it comes back (`needed`) and where it waits meanwhile (`saving`) are found out first; `adjoint` has
+the adjoint of a single statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tapeless.backends.native.activity import Activity, Name, root
+from tapeless.backends.native.adjoint import Adjoint, Bars, fill, zero
+from tapeless.backends.native.needed import Needed, names
+from tapeless.backends.native.nest import (
+    FLOATS,
+    I64,
+    ONE,
+    ZERO,
+    Alias,
+    Alloc,
+    Array,
+    Assign,
+    Dim,
+    Expr,
+    For,
+    Function,
+    Grow,
+    If,
+    Intrinsic,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    Swap,
+    While,
+    const,
+    walk,
+)
+from tapeless.backends.native.normalise import Normaliser
+from tapeless.backends.native.partials import Arithmetic
+from tapeless.backends.native.renaming import Renaming, clone
+from tapeless.backends.native.saving import Frame, Layout, Site, Sites, Steady, Tape, trip_count
+from tapeless.backends.native.scopes import Block, Scopes, touched
+from tapeless.errors import BackendError
+
+
+def reverse(
+    fn: Function,
+    wrt: Sequence[int],
+    *,
+    seeds: Sequence[int] = (0,),
+    seeded: bool = False,
+    strong_zeros: bool = False,
+) -> Function:
+    """The nest that runs `fn` and returns its results, then the gradient for each parameter in `wrt`.
+
+    The results numbered in `seeds` are differentiated: the one scalar result with cotangent 1, or with `seeded`
+    all of them with cotangents that are further parameters.  Gradients are for the values that parameters had on
+    entry, in scalars and arrays of their own.
+    """
+    return _Reverse(fn, wrt, seeds, seeded, Arithmetic(strong_zeros)).function()
+
+
+class _Reverse:
+    """One reversal."""
+
+    def __init__(
+        self, fn: Function, wrt: Sequence[int], seeds: Sequence[int], seeded: bool, arithmetic: Arithmetic
+    ) -> None:
+        self.fn = fn
+        self.inputs = [fn.params[k] for k in wrt]
+        self.outputs = [fn.results[k] for k in seeds]
+        self.seeded = seeded
+        for x in (*self.inputs, *self.outputs):
+            if (x.element if isinstance(x, Array) else x.type) not in FLOATS:
+                raise BackendError(f"{x} is no float: it has no derivative")
+        ready = Normaliser(fn, Activity(fn.body, self.inputs, self.outputs))
+        self.body, self.trips = ready.body, ready.trips
+        self.activity = Activity(self.body, self.inputs, self.outputs)
+        self.scopes = Scopes(self.body, [*fn.params, *fn.results])
+        self.bars = Bars()
+        adjoint = Adjoint(self.activity, arithmetic, self.bars)
+        self.adjoints = {id(s): code for s in walk(self.body) if (code := adjoint.of(s))}
+        self.needed = Needed(self.scopes, self.adjoints, self.trips, fn.params, self.activity.names)
+        self.given = {x for x in (*fn.params, *map(root, fn.results))}
+        self._lay_out()
+        self.tape = Tape()
+        self.restored = self.find_restored()
+        #: names that the reverse sweep has variables of its own for
+        self.names: dict[Name, Name] = {}
+
+    # ---- preparation
+
+    def _lay_out(self) -> None:
+        """The sites and the loops whose frames have known sizes, to a fixed point with what these need."""
+        while True:
+            self.sites = self._sites()
+            self.layout = Layout(self.sites, Steady(self.scopes.definitions, set(self.needed.recomputable)))
+            before = self.needed._size()
+            for s in walk(self.body):
+                if isinstance(s, For) and self.sites.inside([s]):
+                    code: list[Stmt] = []
+                    frame = self.layout.frame(s, code)
+                    if frame is not None:
+                        made = {x.var for x in code if isinstance(x, Assign)}
+                        sizes = [e for x in code if isinstance(x, Assign) for e in names(x.value)]
+                        sizes += list(names(frame.trips))
+                        self.needed.need(s, [x for x in sizes if x not in made])
+            if self.needed._size() == before:
+                return
+            self.needed.solve()
+
+    def _sites(self) -> Sites:
+        sites = Sites()
+        for s in walk(self.body):
+            for x in dict.fromkeys(root(y) for y in touched(s)):
+                if (id(s), x) not in self.needed.saved:
+                    continue
+                whole = isinstance(s, Intrinsic) and isinstance(x, Array)
+                made = Site(x, self.shape(x) if whole and isinstance(x, Array) else None)
+                sites.at.setdefault(id(s), []).append(made)
+        for block in self.scopes.blocks.values():
+            kept = [x for x in self.scopes.residents[id(block.body)] if x in self.needed.kept]
+            arrays = [Site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
+            scalars = [Site(x) for x in kept if isinstance(x, Scalar)]
+            if kept:
+                sites.end[id(block.body)] = [*arrays, *scalars]
+        return sites
+
+    def shape(self, a: Array) -> tuple[Expr, ...]:
+        """The lengths of an array, as expressions that hold as long as it lives."""
+        made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
+        grows = any(isinstance(s, Grow) and s.array is a for s in walk(self.body))
+        if len(made) == 1 and not grows and a not in self.fn.params:
+            return made[0].shape
+        if len(made) > 1 or (grows and self.scopes.home[root(a)].loops):
+            raise BackendError(f"{a.name} is given storage in several places")
+        return tuple(Dim(a, k) for k in range(a.ndim))
+
+    # ---- the whole
+
+    def function(self) -> Function:
+        fn = self.fn
+        forward = self.forward(self.scopes.top, None)
+        copies = self.copy(self.scopes.top)
+        start = self.revive(self.scopes.top, None)
+        backward = [x for s in reversed(self.body) for x in self.reversed(s, None)]
+        renaming = Renaming(self.names)
+        params = list(fn.params)
+        seeds: list[Stmt] = []
+        for x in self.outputs:
+            if not self.seeded:
+                assert isinstance(x, Scalar) and len(self.outputs) == 1, "one scalar result is seeded with 1"
+                if x in self.activity:
+                    seeds.append(Assign(self.bars.scalar(x), const(1, x.type)))
+                continue
+            params.append(self.seed(x, seeds))
+        gradients, last = self.gradients()
+        start, backward = renaming.body(start), renaming.body(backward)
+        body = [*self.tape.declare(), *forward, *copies, *start, *seeds, *backward, *last]
+        results = [*fn.results, *gradients]
+        return Function(f"{fn.name}_reverse", params, body, results, fn.failures, fn.filename, fn.parallel)
+
+    def seed(self, x: Name, out: list[Stmt]) -> Name:
+        """The parameter with the cotangent of a result."""
+        if isinstance(x, Scalar):
+            given: Name = Scalar(f"{x.name}_ct", x.type)
+            if x in self.activity:
+                bar = self.bars.scalar(x)
+                out.append(Assign(bar, Ref(bar) + Ref(given)))
+        else:
+            given = ct = Array(f"{x.name}_ct", x.dtype, x.ndim, contiguous=x.contiguous)
+            if x in self.activity:
+                shape = tuple(Dim(ct, k) for k in range(ct.ndim))
+                out += fill(self.bars.array(x), shape, lambda index: Load(ct, index), add=True)
+        return given
+
+    def gradients(self) -> tuple[list[Name], list[Stmt]]:
+        """Where the gradients are at the end, and code for those that are zero."""
+        found: list[Name] = []
+        out: list[Stmt] = []
+        for x in self.inputs:
+            if isinstance(x, Scalar):
+                bar = self.bars.scalar(x)
+                if x not in self.activity:
+                    out.append(Assign(bar, const(0, x.type)))
+                found.append(bar)
+            else:
+                made = self.bars.array(x)
+                if x not in self.activity:
+                    shape = tuple(Dim(x, k) for k in range(x.ndim))
+                    out += [Alloc(made, shape), *zero(made, shape)]
+                found.append(made)
+        return found, out
+
+    # ---- the forward sweep
+
+    def forward(self, block: Block, frame: Frame | None) -> list[Stmt]:
+        out: list[Stmt] = []
+        for s in block.body:
+            for site in self.sites.at.get(id(s), ()):
+                value: Expr | None = None
+                if site.shape is None:
+                    value = Ref(site.what) if isinstance(site.what, Scalar) else None
+                    if isinstance(s, Store):
+                        value = Load(s.array, s.index)
+                out += self.tape.put(site, frame, value)
+            if isinstance(s, For):
+                out += self.forward_loop(s, frame)
+            elif isinstance(s, While):
+                test, body = self.inner(s.test), self.inner(s.body)
+                out.append(
+                    While(self.forward(test, None), s.condition, self.forward(body, None), line=s.line)
+                )
+            elif isinstance(s, If):
+                then, orelse = self.inner(s.then), self.inner(s.orelse)
+                then_code, else_code = self.forward(then, frame), self.forward(orelse, frame)
+                out.append(If(s.condition, then_code, else_code, line=s.line))
+            else:
+                out += clone([s])
+        for site in self.sites.end.get(id(block.body), ()):
+            value = Ref(site.what) if isinstance(site.what, Scalar) else None
+            out += self.tape.put(site, frame, value)
+        return out
+
+    def inner(self, body: list[Stmt]) -> Block:
+        return self.scopes.blocks[id(body)]
+
+    def forward_loop(self, s: For, frame: Frame | None) -> list[Stmt]:
+        saves = self.sites.inside([s])
+        out: list[Stmt] = []
+        mine = frame.enter(s, out) if frame is not None else None
+        outermost = False
+        if saves and frame is None:
+            mine = self.layout.frame(s, out)
+            outermost = mine is not None
+            if mine is None:
+                out = []
+            else:
+                out += self.tape.claim(mine)
+        body = self.forward(self.inner(s.body), mine)
+        free = s.independent and (not saves or mine is not None)
+        out.append(For(s.var, s.start, s.stop, body, s.step, free, line=s.line))
+        if outermost and mine is not None:
+            out += self.tape.pass_by(mine)
+        return out
+
+    # ---- the reverse sweep
+
+    def backward(self, block: Block, frame: Frame | None) -> list[Stmt]:
+        out = self.revive(block, frame)
+        for s in reversed(block.body):
+            out += self.reversed(s, frame)
+        return out
+
+    def reversed(self, s: Stmt, frame: Frame | None) -> list[Stmt]:
+        adjoint = clone(self.adjoints.get(id(s), []))
+        if isinstance(s, For):
+            return self.backward_loop(s, frame)
+        if isinstance(s, If):
+            then, orelse = (self.backward(self.inner(b), frame) for b in (s.then, s.orelse))
+            return [If(s.condition, then, orelse, line=s.line)] if then or orelse else []
+        if isinstance(s, While):
+            test, body = (self.backward(self.inner(b), None) for b in (s.test, s.body))
+            again = clone(test)
+            if not test and not body:
+                return []
+            turn = Scalar("turn", I64)
+            return [*test, For(turn, ZERO, Ref(self.trips[id(s)]), [*body, *again], line=s.line)]
+        restore = self.restore(s, frame)
+        if isinstance(s, Swap):
+            return [*([Swap(s.a, s.b)] if id(s) in self.needed.swapped else []), *adjoint]
+        if isinstance(s, Alloc):
+            return []
+        # what the statement gave is read by the adjoint, unless that is in the place of what it took
+        first = isinstance(s, Intrinsic) or (isinstance(s, Assign) and s.var not in names(s.value))
+        made = [*adjoint, *restore] if first else [*restore, *adjoint]
+        for x in made:
+            x.line = s.line
+        return made
+
+    def restore(self, s: Stmt, frame: Frame | None) -> list[Stmt]:
+        """Puts back what `s` has overwritten."""
+        if id(s) in self.needed.undone:
+            assert isinstance(s, Assign)
+            op, by = s.value.op, s.value.args[1]  # type: ignore[attr-defined]
+            return [Assign(s.var, Ref(s.var) - by if op == "add" else Ref(s.var) + by)]
+        out: list[Stmt] = []
+        for site in reversed(self.sites.at.get(id(s), [])):
+            out += self.tape.take(site, frame, lambda value, site=site: self.put_back(s, site, value))
+        return out
+
+    @staticmethod
+    def put_back(s: Stmt, site: Site, value: Expr) -> Stmt:
+        if isinstance(s, Store):
+            return Store(s.array, s.index, value)
+        assert isinstance(site.what, Scalar)
+        return Assign(site.what, value)
+
+    def backward_loop(self, s: For, frame: Frame | None) -> list[Stmt]:
+        saves = self.sites.inside([s])
+        out: list[Stmt] = []
+        mine = frame.enter(s, out) if frame is not None else None
+        if saves and frame is None:
+            mine = self.layout.frame(s, out)
+            if mine is not None:
+                out += self.tape.go_back(mine)
+            else:
+                out = []
+        body = self.backward(self.inner(s.body), mine)
+        if not body:
+            return []
+        trips = trip_count(s.start, s.stop, s.step)
+        if s.step == 1:
+            first, last = s.stop - ONE, s.start - ONE
+        else:
+            first, last = s.start + (trips - 1) * s.step, s.start - (1 if s.step > 0 else -1)
+        out.append(For(s.var, first, last, body, -s.step, line=s.line))
+        return out
+
+    def revive(self, block: Block, frame: Frame | None) -> list[Stmt]:
+        """What a block needs before it is reversed: the values kept at its end, storage, cotangents of zero."""
+        needed, residents = self.needed, self.scopes.residents[id(block.body)]
+        used = [x for x in residents if x in needed.used]
+        ends = self.sites.end.get(id(block.body), [])
+        if block.loops:
+            for x in used:
+                if isinstance(x, (Scalar, Array)):
+                    self.rename(x)
+        out: list[Stmt] = []
+        for site in reversed(ends):
+            if isinstance(site.what, Scalar):
+                var = site.what
+                out += self.tape.take(site, frame, lambda value, var=var: Assign(var, value))
+        again = [s for s in block.body if isinstance(s, Assign) and needed.recomputable.get(s.var) is s]
+        again = [s for s in again if s.var in needed.used]
+        out += clone([s for s in again if s.var not in needed.late])
+        for x in residents:
+            if not isinstance(x, Array) or x in self.fn.params:
+                continue
+            if block.loops and x in needed.used:
+                self.check(x, block)
+                out.append(Alloc(x, self.shape(x)))
+        for site in reversed(ends):
+            if isinstance(site.what, Array):
+                out += self.tape.take(site, frame, lambda value: Assign(Scalar("never", I64), value))
+        for x in residents:
+            if x in self.activity:
+                out += self.fresh_cotangent(x, block)
+        out += self.aliases(block)
+        out += clone([s for s in again if s.var in needed.late])
+        return out
+
+    def fresh_cotangent(self, x: Name, block: Block) -> list[Stmt]:
+        if isinstance(x, Scalar):
+            return [Assign(self.bars.scalar(x), const(0, x.type))]
+        if x not in self.fn.params:
+            self.check(x, block)
+        bar, shape = self.bars.array(x), self.shape(x)
+        return [Alloc(bar, shape), *zero(bar, shape)]
+
+    def check(self, x: Array, block: Block) -> None:
+        """Refuses an array that is not given its storage where its life begins."""
+        where = [self.scopes.block_of[id(s)] for s in self.scopes.allocs.get(x, ())]
+        if where != [block]:
+            raise BackendError(f"{x.name} is given storage in several places")
+
+    def aliases(self, block: Block) -> list[Stmt]:
+        """Aliases declared in a block name the same memory in its reversal, and that of the cotangents."""
+        out: list[Stmt] = []
+        for s in block.body:
+            if isinstance(s, Alias):
+                if s.array.root in self.needed.used:
+                    out.append(Alias(s.array, s.shape))
+                if s.array in self.activity:
+                    out.append(Alias(self.bars.array(s.array), s.shape))
+        return out
+
+    def rename(self, x: Name) -> None:
+        """From here on the reverse sweep uses its own copy of a variable."""
+        if isinstance(x, Scalar):
+            self.names.setdefault(x, Scalar(x.name, x.type))
+        else:
+            made = self.names.setdefault(x, Array(x.name, x.dtype, x.ndim))
+            assert isinstance(made, Array)
+            for a in self.scopes.aliases:
+                if a.root is x and a is not x:
+                    self._rename_alias(a)
+
+    def _rename_alias(self, a: Array) -> Array:
+        made = self.names.get(a)
+        if made is None:
+            assert a.alias is not None
+            of = self._rename_alias(a.alias) if a.alias.alias is not None else self.names[a.alias]
+            assert isinstance(of, Array)
+            made = self.names[a] = Array(a.name, a.dtype, a.ndim, alias=of)
+        assert isinstance(made, Array)
+        return made
+
+    def copy(self, block: Block) -> list[Stmt]:
+        """Variables of the reverse sweep for those that it restores and somebody still wants as they are now.
+
+        This is for blocks that run once: in the body of a loop, `revive` makes new variables anyway.
+        """
+        out: list[Stmt] = []
+        for x in self.scopes.residents[id(block.body)]:
+            if x not in self.restored:
+                continue
+            if isinstance(x, Scalar):
+                self.rename(x)
+                made = self.names[x]
+                assert isinstance(made, Scalar)
+                out.append(Assign(made, Ref(x)))
+            elif x in self.given:
+                self.rename(x)
+                copy = self.names[x]
+                assert isinstance(copy, Array)
+                out += [Alloc(copy, self.shape(x)), *self.elements(copy, x)]
+        return out
+
+    def elements(self, copy: Array, x: Array) -> list[Stmt]:
+        return fill(copy, self.shape(x), lambda index: Load(x, index))
+
+    def find_restored(self) -> set[Name]:
+        found = {x for _, x in self.needed.saved}
+        for s in walk(self.body):
+            if id(s) in self.needed.undone and isinstance(s, Assign):
+                found.add(s.var)
+            elif id(s) in self.needed.swapped and isinstance(s, Swap):
+                found |= {s.a.root, s.b.root}
+        return found

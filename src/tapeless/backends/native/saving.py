@@ -1,0 +1,349 @@
+"""Stacks: where the forward sweep puts values for the reverse sweep.
+
+There is one stack, a growing array, for each type.  A nest of loops whose trip counts are known where it begins
+takes its whole share at once, and every value has its place in it, computed from the loops' variables: such loops
+neither check nor count, and a place is contiguous along the innermost loop.  Elsewhere values are pushed and popped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tapeless.backends.native.activity import Name
+from tapeless.backends.native.nest import (
+    BOOL,
+    F32,
+    F64,
+    I64,
+    ONE,
+    ZERO,
+    Alloc,
+    Apply,
+    Array,
+    Assign,
+    Const,
+    Dim,
+    Expr,
+    For,
+    Grow,
+    If,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    While,
+    apply,
+    children,
+    walk,
+)
+from tapeless.backends.native.renaming import map_leaves
+from tapeless.backends.native.scopes import written
+
+DTYPES = {F64: "float64", F32: "float32", I64: "int64", BOOL: "bool"}
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """A place in the program where something is saved: one value, or (`shape`) all elements of an array."""
+
+    what: Name
+    shape: tuple[Expr, ...] | None = None
+
+    @property
+    def type(self) -> str:
+        return self.what.type if isinstance(self.what, Scalar) else self.what.element
+
+
+@dataclass(eq=False, slots=True)
+class Sites:
+    """What is saved at each statement (by id), and at the end of each block (by id of its list)."""
+
+    at: dict[int, list[Site]] = field(default_factory=dict)
+    end: dict[int, list[Site]] = field(default_factory=dict)
+
+    def inside(self, body: list[Stmt]) -> bool:
+        """Whether anything is saved in a body."""
+        if self.end.get(id(body)):
+            return True
+        return any(self.at.get(id(s)) or any(self.inside(b) for b in children(s)) for s in body)
+
+
+@dataclass(eq=False, slots=True)
+class Stack:
+    array: Array
+    top: Scalar
+    capacity: Scalar
+
+
+@dataclass(eq=False)
+class Frame:
+    """The share of one loop in a stack, for each type: first the single values, then what is inside."""
+
+    loop: For
+    trips: Expr
+    #: site -> its number among the single values
+    slots: dict[Site, int]
+    #: single values of a type in one iteration
+    count: dict[str, int]
+    #: type -> size of the inside for one iteration, and of everything for all of them
+    inner: dict[str, Expr]
+    total: dict[str, Expr]
+    #: array sites and loops inside: where their share of an iteration begins
+    offset: dict[Site, Expr]
+    frames: dict[int, tuple[Frame, dict[str, Expr]]]
+    #: where the frame begins (set when the loop is entered)
+    start: dict[str, Expr] = field(default_factory=dict)
+
+    @property
+    def turn(self) -> Expr:
+        """The number of the current iteration."""
+        i: Expr = Ref(self.loop.var)
+        if self.loop.step < 0:
+            return apply("floordiv", self.loop.start - i, -self.loop.step)
+        return apply("floordiv", i - self.loop.start, self.loop.step)
+
+    def place(self, site: Site) -> Expr:
+        """Where the (first) value of a site is in this iteration."""
+        kind = site.type
+        if site in self.slots:
+            return self.start[kind] + (self.turn + self.slots[site] * self.trips)
+        return self._inside(kind) + self.offset[site]
+
+    def _inside(self, kind: str) -> Expr:
+        singles = apply("mul", self.trips, self.count.get(kind, 0))
+        return self.start[kind] + singles + self.turn * self.inner.get(kind, ZERO)
+
+    def enter(self, loop: For, out: list[Stmt]) -> Frame | None:
+        """The frame of a loop inside, with its beginning computed in `out`."""
+        if id(loop) not in self.frames:
+            return None
+        frame, offset = self.frames[id(loop)]
+        frame.start = {k: _var(self._inside(k) + offset[k], "at", out) for k in frame.total}
+        return frame
+
+
+def _var(e: Expr, name: str, out: list[Stmt]) -> Expr:
+    if isinstance(e, (Ref, Const, Dim)):
+        return e
+    var = Scalar(name, I64)
+    out.append(Assign(var, e))
+    return Ref(var)
+
+
+def trip_count(start: Expr, stop: Expr, step: int) -> Expr:
+    """How many numbers `range(start, stop, step)` has."""
+    span = stop - start if step > 0 else start - stop
+    if abs(step) != 1:
+        span = apply("floordiv", span + (abs(step) - 1), abs(step))
+    return apply("maximum", span, 0)
+
+
+def volume(shape: Sequence[Expr]) -> Expr:
+    total: Expr = ONE
+    for n in shape:
+        total = total * n
+    return total
+
+
+class Steady:
+    """Integers that are known before a loop begins, from what the loop does not change."""
+
+    def __init__(self, definitions: dict[Scalar, list[Stmt]], recomputable: set[Scalar]) -> None:
+        self.definitions, self.recomputable = definitions, recomputable
+
+    def of(self, e: Expr, changed: set[Name]) -> Expr | None:
+        """`e` in terms of what `changed` leaves out; None if there is no such expression."""
+        known = True
+
+        def change(leaf: Expr) -> Expr:
+            nonlocal known
+            if isinstance(leaf, Ref) and leaf.var in changed:
+                made = self.definitions.get(leaf.var, [])
+                if len(made) == 1 and isinstance(made[0], Assign) and leaf.var.type == I64:
+                    value = made[0].value
+                    if leaf.var not in {x.var for x in _refs(value)}:
+                        return map_leaves(value, change)
+                known = False
+            elif isinstance(leaf, Load):
+                known = False
+            elif isinstance(leaf, Apply):
+                raise AssertionError
+            return leaf
+
+        made = map_leaves(e, change)
+        return made if known and _harmless(made) else None
+
+
+def _refs(e: Expr) -> list[Ref]:
+    from tapeless.backends.native.nest import leaves
+
+    return [x for x in leaves(e) if isinstance(x, Ref)]
+
+
+def _harmless(e: Expr) -> bool:
+    """Integer arithmetic that cannot fail."""
+    if not isinstance(e, Apply):
+        return e.type == I64
+    if e.op in ("floordiv", "mod"):
+        return _harmless(e.args[0]) and isinstance(e.args[1], Const) and e.args[1].value != 0
+    return e.op in ("add", "sub", "mul", "neg", "minimum", "maximum", "abs") and all(map(_harmless, e.args))
+
+
+class Layout:
+    """Finds loops whose frames have a size known before they begin."""
+
+    def __init__(self, sites: Sites, steady: Steady) -> None:
+        self.sites, self.steady = sites, steady
+
+    def frame(self, loop: For, out: list[Stmt] | None = None) -> Frame | None:
+        """The frame of an outermost loop; its sizes are computed in `out`.  None if they are not known."""
+        changed = written(loop.body) | {s.var for s in walk([loop]) if isinstance(s, For)}
+        return self._frame(loop, changed, [] if out is None else out)
+
+    def _frame(self, loop: For, changed: set[Name], out: list[Stmt]) -> Frame | None:
+        start, stop = self.steady.of(loop.start, changed), self.steady.of(loop.stop, changed)
+        if start is None or stop is None:
+            return None
+        trips = _var(trip_count(start, stop, loop.step), "n", out)
+        frame = Frame(loop, trips, {}, {}, {}, {}, {}, {})
+        if not self._body(loop.body, frame, changed, out):
+            return None
+        for kind in {*frame.count, *frame.inner}:
+            if kind in frame.inner:
+                frame.inner[kind] = _var(frame.inner[kind], "m", out)
+            each = frame.inner.get(kind, ZERO) + frame.count.get(kind, 0)
+            frame.total[kind] = _var(trips * each, "m", out)
+        return frame
+
+    def _body(self, body: list[Stmt], frame: Frame, changed: set[Name], out: list[Stmt]) -> bool:
+        found = [site for s in body for site in self.sites.at.get(id(s), ())]
+        for site in [*found, *self.sites.end.get(id(body), ())]:
+            kind = site.type
+            if site.shape is None:
+                frame.slots[site] = frame.count.get(kind, 0)
+                frame.count[kind] = frame.slots[site] + 1
+                continue
+            shape = [self.steady.of(n, changed) for n in site.shape]
+            if None in shape:
+                return False
+            frame.offset[site] = frame.inner.get(kind, ZERO)
+            frame.inner[kind] = _var(
+                frame.offset[site] + volume([n for n in shape if n is not None]), "m", out
+            )
+        for s in body:
+            if not any(self.sites.inside(b) for b in children(s)):
+                continue
+            if isinstance(s, While):
+                return False
+            if isinstance(s, If):
+                if not all(self._body(b, frame, changed, out) for b in children(s)):
+                    return False
+                continue
+            assert isinstance(s, For)
+            inner = self._frame(s, changed, out)
+            if inner is None:
+                return False
+            begin = {k: frame.inner.get(k, ZERO) for k in inner.total}
+            for k, total in inner.total.items():
+                frame.inner[k] = _var(begin[k] + total, "m", out)
+            frame.frames[id(s)] = (inner, begin)
+        return True
+
+
+class Tape:
+    """The stacks of one function, and code that puts values there and takes them back."""
+
+    def __init__(self) -> None:
+        self.stacks: dict[str, Stack] = {}
+
+    def stack(self, kind: str) -> Stack:
+        if kind not in self.stacks:
+            name = f"saved_{kind}"
+            made = Stack(
+                Array(name, DTYPES[kind], 1), Scalar(f"{name}_top", I64), Scalar(f"{name}_size", I64)
+            )
+            self.stacks[kind] = made
+        return self.stacks[kind]
+
+    def declare(self) -> list[Stmt]:
+        out: list[Stmt] = []
+        for s in self.stacks.values():
+            out += [Alloc(s.array, (ZERO,)), Assign(s.top, ZERO), Assign(s.capacity, ZERO)]
+        return out
+
+    def room(self, kind: str, size: Expr) -> list[Stmt]:
+        """Makes room for so many values; a stack that is too small doubles."""
+        s = self.stack(kind)
+        full = Ref(s.top) + size
+        capacity = apply("maximum", full, Ref(s.capacity) * 2)
+        grow: list[Stmt] = [Assign(s.capacity, capacity), Grow(s.array, Ref(s.capacity))]
+        return [If(apply("gt", full, Ref(s.capacity)), grow)]
+
+    def claim(self, frame: Frame) -> list[Stmt]:
+        """Room for a frame, which begins at the top; the top moves when the loop is left (`pass_by`)."""
+        out: list[Stmt] = []
+        for kind, total in frame.total.items():
+            out += self.room(kind, total)
+            frame.start[kind] = Ref(self.stack(kind).top)
+        return out
+
+    def pass_by(self, frame: Frame) -> list[Stmt]:
+        """After the loop: the top moves behind its frame."""
+        return [self._move(kind, total) for kind, total in frame.total.items()]
+
+    def go_back(self, frame: Frame) -> list[Stmt]:
+        """Before the reversed loop: the top moves back to where its frame begins."""
+        out: list[Stmt] = []
+        for kind, total in frame.total.items():
+            out.append(self._move(kind, apply("neg", total)))
+            frame.start[kind] = Ref(self.stack(kind).top)
+        return out
+
+    def _move(self, kind: str, by: Expr) -> Stmt:
+        top = self.stack(kind).top
+        return Assign(top, Ref(top) + by)
+
+    def put(self, site: Site, frame: Frame | None, value: Expr | None = None) -> list[Stmt]:
+        """Saves `value` (or the elements of the site's array)."""
+        s = self.stack(site.type)
+        at = Ref(s.top) if frame is None else frame.place(site)
+        if site.shape is None:
+            assert value is not None
+            code: list[Stmt] = [Store(s.array, (at,), value)]
+        else:
+            assert isinstance(site.what, Array)
+            array = site.what
+            out: list[Stmt] = []
+            at = _var(at, "at", out)
+            code = [*out, *_copy(site.shape, lambda i, n: Store(s.array, (at + n,), Load(array, i)))]
+        if frame is not None:
+            return code
+        size = ONE if site.shape is None else volume(site.shape)
+        return [*self.room(site.type, size), *code, self._move(site.type, size)]
+
+    def take(self, site: Site, frame: Frame | None, restore: Callable[[Expr], Stmt]) -> list[Stmt]:
+        """Reads a saved value (or elements) back."""
+        s = self.stack(site.type)
+        size = ONE if site.shape is None else volume(site.shape)
+        out: list[Stmt] = [] if frame is not None else [self._move(site.type, apply("neg", size))]
+        at = Ref(s.top) if frame is None else frame.place(site)
+        if site.shape is None:
+            return [*out, restore(Load(s.array, (at,)))]
+        assert isinstance(site.what, Array)
+        array = site.what
+        at = _var(at, "at", out)
+        return [*out, *_copy(site.shape, lambda i, n: Store(array, i, Load(s.array, (at + n,))))]
+
+
+def _copy(shape: tuple[Expr, ...], move: Callable[[tuple[Expr, ...], Expr], Stmt]) -> list[Stmt]:
+    """Loops over all indices; `move` gets the index and its number in row-major order."""
+    loops = [Scalar("ijklmn"[min(k, 5)], I64) for k in range(len(shape))]
+    number: Expr = ZERO
+    for i, n in zip(loops, shape, strict=True):
+        number = number * n + Ref(i)
+    body = [move(tuple(Ref(i) for i in loops), number)]
+    for i, n in zip(reversed(loops), reversed(shape), strict=True):
+        body = [For(i, ZERO, n, body, independent=True)]
+    return body
