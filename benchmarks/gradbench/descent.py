@@ -20,9 +20,9 @@ def reverse(f):
 MODES = {"f": forward, "r": reverse}
 
 
-def argmin(f, gradient, x):
+def argmin(f, gradient, x, rate=1e-5):
     value, slope = f(x), gradient(f)(x)
-    rate, improved = 1e-5, 0
+    improved = 0
     while np.linalg.norm(slope) > 1e-5:
         if improved == 10:
             rate *= 2
@@ -41,9 +41,9 @@ def argmin(f, gradient, x):
     return x
 
 
-def argmax(f, gradient, x):
-    return argmin(lambda x: -f(x), gradient, x)
+def argmax(f, gradient, x, rate=1e-5):
+    return argmin(lambda x: -f(x), gradient, x, rate)
 
 
-def maximum(f, gradient, x):
-    return f(argmax(f, gradient, x))
+def maximum(f, gradient, x, rate=1e-5):
+    return f(argmax(f, gradient, x, rate))

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def misfit(x, n):
-    """Half the squared distance of a polynomial from sign(t) at n points of [-1, 1]; `x`: its coefficients."""
+    """Half the squared distance of the polynomial with coefficients `x` from a step, at n points."""
     t = -1.0 + 2.0 * np.arange(n) / (n - 1)
     residual = np.sign(t)
     power = np.ones(n)

@@ -18,10 +18,10 @@ def potential(x, charges):
     return total
 
 
-def miss(w, gradient):
+def miss(w, gradient, dt=0.1):
     """The squared distance from the origin at which the particle crosses the axis, by Euler's method."""
     charges = [np.array([10.0, 10.0 - w[0]]), np.array([10.0, 0.0])]
-    x, velocity, dt = np.array([0.0, 8.0]), np.array([0.75, 0.0]), 0.1
+    x, velocity = np.array([0.0, 8.0]), np.array([0.75, 0.0])
     while True:
         force = -gradient(potential)(x, charges)
         x = x + dt * velocity
@@ -31,9 +31,9 @@ def miss(w, gradient):
         velocity = velocity + dt * force
 
 
-def particle(w, outer, inner):
+def particle(w, outer, inner, rate=1e-5):
     """The control that minimises the miss; `outer` and `inner` are "f" or "r"."""
-    return argmin(lambda w: miss(w, MODES[inner]), MODES[outer], np.array([w]))[0]
+    return argmin(lambda w: miss(w, MODES[inner]), MODES[outer], np.array([w]), rate)[0]
 
 
 def data():

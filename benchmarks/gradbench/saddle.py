@@ -11,15 +11,15 @@ def cost(x, y):
     return np.sum(x**2) - np.sum(y**2)
 
 
-def worst(x, start, gradient):
+def worst(x, start, gradient, rate=1e-5):
     """max over y, by ascent from `start`: what the outer descent differentiates."""
-    return maximum(lambda y: cost(x, y), gradient, start)
+    return maximum(lambda y: cost(x, y), gradient, start, rate)
 
 
-def saddle(start, outer, inner):
+def saddle(start, outer, inner, rate=1e-5):
     """The saddle point (x, y); `outer` and `inner` are "f" or "r"."""
-    x = argmin(lambda x: worst(x, start, MODES[inner]), MODES[outer], start)
-    y = argmax(lambda y: cost(x, y), MODES[outer], start)
+    x = argmin(lambda x: worst(x, start, MODES[inner], rate), MODES[outer], start, rate)
+    y = argmax(lambda y: cost(x, y), MODES[outer], start, rate)
     return np.concatenate([x, y])
 
 

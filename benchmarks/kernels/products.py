@@ -168,7 +168,8 @@ def make_mvt(n):
 
 def make_gemver(n):
     rng = np.random.default_rng(42)
-    return 1.5, 1.2, rng.random((n, n)) / n, *(rng.random(n) for _ in range(8))
+    factors = (rng.random(n) / np.sqrt(n) for _ in range(4))
+    return 1.5, 1.2, rng.random((n, n)) / n, *factors, *(rng.random(n) for _ in range(4))
 
 
 def make_gesummv(n):

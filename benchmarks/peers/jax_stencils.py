@@ -163,7 +163,7 @@ def vadv(u, wind, tendency, dt):
 def burgers_1d(steps, u, viscosity):
     n = u.shape[0]
     dx = 2.0 / n
-    dt = 0.1 * dx
+    dt = dx * dx
 
     def step(_, u):
         new = (

@@ -117,6 +117,12 @@ def test_scalar_programs_against_reverse_passes_by_hand(program: Any) -> None:
     np.testing.assert_allclose(flat(both(*program.args)), flat(program.by_hand(*program.args)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_inputs_that_are_timed_keep_the_program_finite(kernel: Kernel) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(kernel.plain(*kernel.args("small")))
+
+
 def test_there_are_kernels_enough() -> None:
     assert len(kernels()) >= 30
     assert len({kernel.name for kernel in kernels()}) == len(kernels())
