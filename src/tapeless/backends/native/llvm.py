@@ -2,8 +2,8 @@
 
 The frame is an array of 8-byte slots: for each parameter its value, or an array's address, lengths (and
 strides in elements, unless it is row-major); then for each result its value, or an array's address and
-lengths.  The status is 0, the number of a failure plus 1, or `NO_MEMORY`.  Arrays that come back are the
-caller's to free.
+lengths.  The status is 0, the number of a failure plus 1, `NO_MEMORY`, or another negative number of
+`callbacks`.  Arrays that come back are the caller's to free.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tapeless.backends.native import llvm_math
-from tapeless.backends.native.llvm_build import LL, MEMORY
+from tapeless.backends.native import intrinsics, llvm_math
+from tapeless.backends.native.intrinsics import expand
+from tapeless.backends.native.llvm_build import LL, MEMORY, literal
 from tapeless.backends.native.llvm_expr import Expressions
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -67,7 +68,7 @@ def body(fn: Function, *, may_overlap: bool = False) -> str:
 class Emitter(Expressions):
     def __init__(self, fn: Function, may_overlap: bool) -> None:
         super().__init__()
-        self.fn = fn = _owning(fn)
+        self.fn = fn = expand(_owning(fn))
         self.may_overlap = may_overlap
         self.owned: dict[Array, tuple[str, str]] = {}  # what to free, and its bytes
         self.groups: list[int] = []
@@ -176,8 +177,11 @@ class Emitter(Expressions):
                 self.store(kind, self.op(f"load {kind}, ptr {self.frame(at + k)}"), target)
             at += len(targets)
 
+    def word(self, base: str, at: int) -> str:
+        return self.op(f"getelementptr inbounds i64, ptr {base}, i64 {at}")
+
     def frame(self, at: int) -> str:
-        return self.op(f"getelementptr inbounds i64, ptr %frame, i64 {at}")
+        return self.word("%frame", at)
 
     def leave(self) -> None:
         """Hand the results over and free the rest."""
@@ -200,7 +204,7 @@ class Emitter(Expressions):
             self.call("free", "void", ("ptr", self.load("ptr", own)))
         self.do(f"ret i64 {self.load('i64', self.status)}")
 
-    def exit(self, status: int) -> None:
+    def exit(self, status: int | str) -> None:
         """Leave with a status; what follows is never reached."""
         self.store("i64", str(status), self.status)
         self.jump("leave")
@@ -314,7 +318,59 @@ class Emitter(Expressions):
             raise TypeError(f"no LLVM for {s!r}")
 
     def whole(self, s: Intrinsic) -> None:
-        raise TypeError(f"no LLVM for the operation {s.name}")
+        """A call of what `intrinsics.expand` leaves: a Fortran routine, or NumPy through Python."""
+        if s.name == "fortran":
+            args: list[tuple[str, str]] = []
+            wanted: list[tuple[str, Scalar]] = []
+            for a in s.attrs["args"]:
+                if isinstance(a, Array):
+                    args.append(("ptr", self.load("ptr", self.data[a])))
+                    continue
+                kind = LL[a.type] if isinstance(a, (Expr, Scalar)) else "i64"
+                where = self.slot(kind, literal(0, a.type) if kind != "i64" else "0", "arg")
+                args.append(("ptr", where))
+                if isinstance(a, Scalar):
+                    self.store(kind, "0", where)
+                    wanted.append((where, a))
+                else:  # an integer of 8 bytes is one of 4 too, the lowest byte coming first
+                    self.store(kind, self.value(a) if isinstance(a, Expr) else str(ord(a)), where)
+            self.call(f"fortran.{s.attrs['name']}", "void", *args)
+            for where, var in wanted:
+                low = self.op(f"trunc i64 {self.load('i64', where)} to i32")
+                self.store("i64", self.op(f"sext i32 {low} to i64"), self.slot_of(var))
+            return
+        operands = (*s.outs, *s.ins)
+        count = sum(1 + (a.ndim if isinstance(a, Array) else 0) for a in operands)
+        words = f"%{self.fresh('words')}"
+        self.entry.append(f"  {words} = alloca [{count} x i64]")
+        at = 0
+        scalars: list[tuple[str, Scalar]] = []
+        for a in operands:
+            if isinstance(a, Array):
+                self.store("ptr", self.load("ptr", self.data[a]), self.word(words, at))
+                for k in range(a.ndim):
+                    self.store("i64", self.dim(a, k), self.word(words, at + 1 + k))
+                at += 1 + a.ndim
+                continue
+            where = self.slot(LL[a.type], literal(0, a.type), "arg")
+            if isinstance(a, Scalar):
+                scalars.append((where, a))
+            else:
+                self.store(LL[a.type], self.value(a), where)
+            self.store("ptr", where, self.word(words, at))
+            at += 1
+        text = intrinsics.text(s)
+        name = f"@text.{len(self.declarations)}"
+        self.declarations[name] = f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"'
+        status = self.call("tapeless.callback", "i64", ("ptr", name), ("ptr", words))
+        for where, var in scalars:
+            self.store(LL[var.type], self.load(LL[var.type], where), self.slot_of(var))
+        good, bad = self.fresh("ok"), self.fresh("bad")
+        self.branch(self.op(f"icmp sge i64 {status}, 0"), good, bad, likely=True)
+        self.label(bad)
+        self.exit(status)
+        self.label(good)
+        self.store("i64", status, self.slot_of(s.attrs["info"]))
 
     def assign_element(self, s: Store) -> None:
         value = self.value(s.value)

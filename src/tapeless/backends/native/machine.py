@@ -14,6 +14,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
+from tapeless.backends.native import callbacks, symbols
 from tapeless.backends.native.llvm import NO_MEMORY, body
 from tapeless.backends.native.llvm_entry import CLASSES, DEFAULT, entry
 from tapeless.backends.native.nest import Array, Failure, Function, Scalar
@@ -116,25 +117,6 @@ def compile(
     return Kernel(Code(made, imports, fn.failures, fn, classes, may_overlap))
 
 
-@functools.cache
-def numpy_table() -> Any:
-    """The table of NumPy's C functions."""
-    from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
-
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return ctypes.cast(get(_multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
-
-
-def address(name: str) -> int | None:
-    """Where a symbol is that the process's own tables do not know; None for the others."""
-    if name == "numpy.PyArray_New":
-        return int(numpy_table()[93])
-    if name.startswith("numpy."):
-        return id(getattr(np, name.removeprefix("numpy.").replace("bool", "bool_")))
-    return None
-
-
 #: A library's name cannot be used twice.
 _names = itertools.count()
 
@@ -144,7 +126,7 @@ def link(code: Code) -> llvm.ResourceTracker:
     with LOCK:
         library = llvm.JITLibraryBuilder().add_object_img(code.object).add_current_process()
         for name in code.imports:
-            at = address(name)
+            at = symbols.address(name)
             if at is not None:
                 library.import_symbol(name, at)
         library.export_symbol("tl_entry").export_symbol("tl_body")
@@ -205,6 +187,8 @@ class Kernel:
     def _fail(self, status: int) -> None:
         if status == NO_MEMORY:
             raise MemoryError
+        if status < 0:
+            raise callbacks.pending.pop()
         failure = self.code.failures[status - 1]
         raise failure.type(*failure.args)
 

@@ -1,0 +1,334 @@
+"""Operations on whole arrays, in terms of loops and of calls of BLAS, LAPACK and NumPy.
+
+`expand` replaces every `Intrinsic` of a nest by statements, among which `Intrinsic`s of two kinds remain: the
+call of a Fortran routine (`fortran`, its arguments in `attrs`) and that of a function of `callbacks`
+(`python`).  BLAS sees a row-major matrix as its transpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tapeless.backends.native.nest import (
+    I64,
+    ONE,
+    ZERO,
+    Alias,
+    Alloc,
+    Array,
+    Assign,
+    Const,
+    Dim,
+    Expr,
+    For,
+    Function,
+    If,
+    Intrinsic,
+    Load,
+    Raise,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    While,
+    apply,
+    const,
+    walk,
+)
+
+#: Products of matrices up to so many multiplications are loops.
+SMALL = 1000
+#: What NumPy does, called back through Python.
+CALLED_BACK = ("slogdet", "qr", "eigh", "svd", "sort", "fft")
+
+
+def expand(fn: Function) -> Function:
+    """The nest with its operations on whole arrays written out."""
+    if not any(isinstance(s, Intrinsic) for s in walk(fn.body)):
+        return fn
+    return replace(fn, body=Expander(fn).body(fn.body))
+
+
+class Expander:
+    def __init__(self, fn: Function) -> None:
+        self.shapes: dict[Array, tuple[Expr, ...] | None] = {}
+        for s in walk(fn.body):
+            if isinstance(s, (Alloc, Alias)):
+                known = self.shapes.get(s.array, s.shape) == s.shape
+                known = known and all(isinstance(n, Const) for n in s.shape)
+                self.shapes[s.array] = s.shape if known else None
+
+    def body(self, body: Sequence[Stmt]) -> list[Stmt]:
+        made: list[Stmt] = []
+        for s in body:
+            if isinstance(s, Intrinsic):
+                if s.name in CALLED_BACK:
+                    made += _checked(s, Intrinsic("python", s.outs, s.ins, {**s.attrs, "name": s.name}))
+                elif s.name in EXPANSIONS:
+                    made += EXPANSIONS[s.name](self, s)
+                else:
+                    raise TypeError(f"no operation {s.name}")
+            elif isinstance(s, For):
+                made.append(replace(s, body=self.body(s.body)))
+            elif isinstance(s, While):
+                made.append(replace(s, test=self.body(s.test), body=self.body(s.body)))
+            elif isinstance(s, If):
+                made.append(replace(s, then=self.body(s.then), orelse=self.body(s.orelse)))
+            else:
+                made.append(s)
+        return made
+
+    def dim(self, a: Array, axis: int) -> Expr:
+        """The length of an axis, as a constant if it is known."""
+        shape = self.shapes.get(a)
+        return shape[axis] if shape is not None else Dim(a, axis)
+
+
+EXPANSIONS: dict[str, Callable[[Expander, Intrinsic], list[Stmt]]] = {}
+
+
+def _expansion(
+    make: Callable[[Expander, Intrinsic], list[Stmt]],
+) -> Callable[[Expander, Intrinsic], list[Stmt]]:
+    EXPANSIONS[make.__name__.lstrip("_")] = make
+    return make
+
+
+# ---- building blocks
+
+
+def _loops(shape: Sequence[Expr], inner: Callable[..., list[Stmt]], *, independent: int = 0) -> list[Stmt]:
+    """Loops over a shape around what `inner` makes of the indices; the first `independent` of them are so."""
+    vars = [Scalar(f"i{k}", I64) for k in range(len(shape))]
+    body = inner(*map(Ref, vars))
+    for k in reversed(range(len(shape))):
+        body = [For(vars[k], ZERO, shape[k], body, independent=k < independent)]
+    return body
+
+
+def _fortran(name: str, kind: Array, outs: tuple[Array, ...], *args: Any) -> Intrinsic:
+    """A call of a routine for the element type of `kind`.
+
+    Arguments: text, integer and float expressions, arrays, and scalars that the routine sets (integers).
+    """
+    full = ("s" if kind.dtype == "float32" else "d") + name
+    return Intrinsic(
+        "fortran", outs, tuple(a for a in args if isinstance(a, Array)), {"name": full, "args": args}
+    )
+
+
+def _checked(s: Intrinsic, call: Intrinsic) -> list[Stmt]:
+    """A call whose `info` is not 0 if the operation fails."""
+    info = Scalar("info", I64)
+    if call.name == "python":
+        call.attrs["info"] = info
+    else:
+        call.attrs["args"] = (*call.attrs["args"], info)
+    if "failure" not in s.attrs:
+        return [call]
+    return [call, If(apply("ne", Ref(info), 0), [Raise(s.attrs["failure"])])]
+
+
+def _ld(n: Expr) -> Expr:
+    """The distance of rows, which BLAS wants to be 1 at least."""
+    return n if isinstance(n, Const) and n.value else apply("maximum", n, 1)
+
+
+def _transpose(made: Array, source: Array, flag: bool, shape: tuple[Expr, Expr]) -> list[Stmt]:
+    """`made` (of this shape) gets `source`, transposed if the flag is set."""
+    return [
+        Alloc(made, shape),
+        *_loops(
+            shape,
+            lambda i, j: [Store(made, (i, j), Load(source, (j, i) if flag else (i, j)))],
+            independent=2,
+        ),
+    ]
+
+
+# ---- products
+
+
+@_expansion
+def _gemm(x: Expander, s: Intrinsic) -> list[Stmt]:
+    (c,), (a, b) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(b, Array) and isinstance(c, Array)
+    ta, tb, add = (bool(s.attrs.get(k)) for k in ("ta", "tb", "add"))
+    m, k = x.dim(a, ta), x.dim(a, 1 - ta)
+    n = x.dim(b, 1 - tb)
+    m, n = _better(m, x.dim(c, 0)), _better(n, x.dim(c, 1))
+    k = _better(k, x.dim(b, tb))
+
+    def product(i: Expr, p: Expr, j: Expr) -> Expr:
+        return Load(a, (p, i) if ta else (i, p)) * Load(b, (j, p) if tb else (p, j))
+
+    loops: list[Stmt] = []
+    if not add:
+        loops += _loops((m, n), lambda i, j: [Store(c, (i, j), const(0.0, c.element))], independent=2)
+    if tb:  # rows by rows
+        loops += _loops(
+            (m, n, k), lambda i, j, p: [Store(c, (i, j), product(i, p, j), add=True)], independent=2
+        )
+    else:
+        rows, inner = Scalar("i", I64), Scalar("p", I64)
+        i, p = Ref(rows), Ref(inner)
+        row = _loops((n,), lambda j: [Store(c, (i, j), product(i, p, j), add=True)], independent=1)
+        loops.append(For(rows, ZERO, m, [For(inner, ZERO, k, row)], independent=True))
+    call = _fortran(
+        "gemm", c, (c,), "NT"[tb], "NT"[ta], n, m, k, const(1.0, c.element), b, _ld(x.dim(b, 1)), a,
+        _ld(x.dim(a, 1)), const(float(add), c.element), c, _ld(n),
+    )  # fmt: skip
+    size = apply("mul", apply("mul", m, n), k)
+    small = apply("le", size, SMALL)
+    if isinstance(small, Const):
+        return loops if small.value else [call]
+    return [If(small, loops, [call])]
+
+
+def _better(a: Expr, b: Expr) -> Expr:
+    """The one that is known, of two lengths that are equal."""
+    return b if isinstance(b, Const) else a
+
+
+@_expansion
+def _gemv(x: Expander, s: Intrinsic) -> list[Stmt]:
+    (y,), (a, v) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(v, Array) and isinstance(y, Array)
+    m, n = x.dim(a, 0), x.dim(a, 1)
+    zero = const(0.0, y.element)
+    if not s.attrs.get("ta"):
+        total = Scalar("total", y.element)
+
+        def row(i: Expr) -> list[Stmt]:
+            def term(j: Expr) -> list[Stmt]:
+                return [Assign(total, Ref(total) + Load(a, (i, j)) * Load(v, (j,)))]
+
+            add = bool(s.attrs.get("add"))
+            return [Assign(total, zero), *_loops((n,), term), Store(y, (i,), Ref(total), add=add)]
+
+        return _loops((m,), row)
+    made: list[Stmt] = []
+    if not s.attrs.get("add"):
+        made += _loops((n,), lambda j: [Store(y, (j,), zero)], independent=1)
+
+    def rows(i: Expr, count: int) -> list[Stmt]:
+        """`y += a[i : i + count].T @ v[i : i + count]`: several rows for each pass over `y`."""
+        factors = [Scalar(f"v{k}", y.element) for k in range(count)]
+        load: list[Stmt] = [Assign(f, Load(v, (i + k,))) for k, f in enumerate(factors)]
+
+        def term(j: Expr) -> list[Stmt]:
+            total = Load(a, (i, j)) * Ref(factors[0])
+            for k, f in enumerate(factors[1:], 1):
+                total = total + Load(a, (i + k, j)) * Ref(f)
+            return [Store(y, (j,), total, add=True)]
+
+        return [*load, *_loops((n,), term, independent=1)]
+
+    i = Scalar("i", I64)
+    most = Scalar("most", I64)
+    made.append(Assign(most, m - m % 4))
+    made.append(For(i, ZERO, Ref(most), rows(Ref(i), 4), step=4))
+    rest = Scalar("i", I64)
+    return [*made, For(rest, Ref(most), m, rows(Ref(rest), 1))]
+
+
+@_expansion
+def _copy(x: Expander, s: Intrinsic) -> list[Stmt]:
+    (made,), (source,) = s.outs, s.ins
+    assert isinstance(made, Array) and isinstance(source, Array)
+    shape = [x.dim(made, k) for k in range(made.ndim)]
+    return _loops(shape, lambda *i: [Store(made, i, Load(source, i))], independent=made.ndim)
+
+
+# ---- linear algebra: the matrix is laid out as NumPy gives it to LAPACK, so that it rounds the same
+
+
+@_expansion
+def _solve(x: Expander, s: Intrinsic) -> list[Stmt]:
+    (made,), (a, b) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(b, Array) and isinstance(made, Array)
+    n = x.dim(a, 0)
+    lu, pivots = Array("lu", a.dtype, 2), Array("pivots", "int64", 1)
+    body = _transpose(lu, a, not s.attrs.get("ta"), (n, n))
+    body.append(Alloc(pivots, (n,)))
+    if b.ndim == 1:
+        body += _loops((n,), lambda i: [Store(made, (i,), Load(b, (i,)))], independent=1)
+        call = _fortran("gesv", a, (lu, pivots, made), n, ONE, lu, _ld(n), pivots, made, _ld(n))
+        return [*body, *_checked(s, call)]
+    right = Array("right", a.dtype, 2)
+    count = x.dim(b, 1)
+    body += _transpose(right, b, True, (count, n))
+    call = _fortran("gesv", a, (lu, pivots, right), n, count, lu, _ld(n), pivots, right, _ld(n))
+    back = _transpose(made, right, True, (n, count))[1:]
+    return [*body, *_checked(s, call), *back]
+
+
+@_expansion
+def _inv(x: Expander, s: Intrinsic) -> list[Stmt]:
+    (made,), (a,) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(made, Array)
+    n = x.dim(a, 0)
+    lu, right, pivots = Array("lu", a.dtype, 2), Array("right", a.dtype, 2), Array("pivots", "int64", 1)
+    one, zero = const(1.0, a.element), const(0.0, a.element)
+    body = _transpose(lu, a, True, (n, n))
+    body += [Alloc(pivots, (n,)), Alloc(right, (n, n))]
+    body += _loops(
+        (n, n),
+        lambda i, j: [Store(right, (i, j), apply("select", apply("eq", i, j), one, zero))],
+        independent=2,
+    )
+    call = _fortran("gesv", a, (lu, pivots, right), n, n, lu, _ld(n), pivots, right, _ld(n))
+    return [*body, *_checked(s, call), *_transpose(made, right, True, (n, n))[1:]]
+
+
+@_expansion
+def _det(x: Expander, s: Intrinsic) -> list[Stmt]:
+    """The product of the pivots; LAPACK's integers may be of 8 bytes or of 4, packed."""
+    (made,), (a,) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(made, Scalar)
+    n = x.dim(a, 0)
+    lu, pivots, info = Array("lu", a.dtype, 2), Array("pivots", "int64", 1), Scalar("info", I64)
+    body = _transpose(lu, a, True, (n, n))
+    body += [Alloc(pivots, (n,)), *_loops((n,), lambda i: [Store(pivots, (i,), ZERO)], independent=1)]
+    body.append(_fortran("getrf", a, (lu, pivots), n, n, lu, _ld(n), pivots, info))
+    packed = Scalar("packed", I64)
+    first = If(apply("gt", n, 1), [Assign(packed, Load(pivots, (ZERO,)) // 2**32)], [])
+    body += [Assign(made, const(1.0, made.type)), Assign(packed, ZERO), first]
+
+    def factor(i: Expr) -> list[Stmt]:
+        word = Load(pivots, (i // 2,))
+        half = apply("select", apply("eq", i % 2, 0), word % 2**32, word // 2**32)
+        row, at = Scalar("row", I64), Load(lu, (i, i))
+        wide, narrow = [Assign(row, Load(pivots, (i,)))], [Assign(row, half)]
+        turned = apply("select", apply("eq", Ref(row), i + 1), at, -at)
+        return [If(apply("eq", Ref(packed), 0), [*wide], [*narrow]), Assign(made, Ref(made) * turned)]
+
+    return [*body, *_loops((n,), factor)]
+
+
+@_expansion
+def _cholesky(x: Expander, s: Intrinsic) -> list[Stmt]:
+    """The lower triangle by rows is the upper one by columns."""
+    (made,), (a,) = s.outs, s.ins
+    assert isinstance(a, Array) and isinstance(made, Array)
+    n = x.dim(a, 0)
+    zero = const(0.0, a.element)
+    body = _loops(
+        (n, n),
+        lambda i, j: [Store(made, (i, j), apply("select", apply("le", j, i), Load(a, (i, j)), zero))],
+        independent=2,
+    )
+    return [*body, *_checked(s, _fortran("potrf", a, (made,), "U", n, made, _ld(n)))]
+
+
+def text(s: Intrinsic) -> str:
+    """What `callbacks` reads to call NumPy: the operation, its operands' types, its attributes."""
+
+    def operand(a: Array | Scalar | Expr) -> str:
+        return f"{a.dtype}:{a.ndim}" if isinstance(a, Array) else a.type
+
+    flags = ",".join(f"{k}={int(v)}" for k, v in s.attrs.items() if isinstance(v, bool))
+    outs, ins = (",".join(map(operand, group)) for group in (s.outs, s.ins))
+    return "|".join((s.attrs["name"], outs, ins, flags))

@@ -1,0 +1,59 @@
+"""Where the functions and objects are that machine code names, beyond what the process itself exports."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+
+#: How BLAS and LAPACK builds spell a Fortran name: NumPy's wheels, 64-bit integers, plain.
+SPELLINGS = ("scipy_{}_64_", "{}_64_", "{}64_", "scipy_{}_", "{}_")
+
+
+def address(name: str) -> int | None:
+    """The address of a symbol; None for those that the linker finds by itself."""
+    family, _, rest = name.partition(".")
+    if name == "numpy.PyArray_New":
+        return int(_numpy_table()[93])
+    if family == "numpy":
+        return id(np.bool_ if rest == "bool" else getattr(np, rest))
+    if family == "fortran":
+        return _fortran(rest)
+    if name == "tapeless.callback":
+        from tapeless.backends.native import callbacks
+
+        return callbacks.address()
+    return None
+
+
+@functools.cache
+def _numpy_table() -> Any:
+    """The table of NumPy's C functions."""
+    core = importlib.import_module("numpy._core" if hasattr(np, "_core") else "numpy.core")
+    return ctypes.cast(_pointer(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+
+
+def _pointer(capsule: Any, name: bytes | None) -> int:
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(get(capsule, name))
+
+
+@functools.cache
+def _fortran(name: str) -> int:
+    """A routine of the library that NumPy itself is linked to (already loaded); otherwise SciPy's."""
+    library = ctypes.CDLL(importlib.import_module("numpy.linalg._umath_linalg").__file__)
+    for spelling in SPELLINGS:
+        found = getattr(library, spelling.format(name), None)
+        if found is not None:
+            return ctypes.cast(found, ctypes.c_void_p).value or 0
+    both = [
+        importlib.import_module(f"scipy.linalg.cython_{part}").__pyx_capi__ for part in ("blas", "lapack")
+    ]
+    capsule = (both[0] | both[1])[name]
+    get = ctypes.pythonapi.PyCapsule_GetName
+    get.restype, get.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    return _pointer(capsule, get(capsule))
