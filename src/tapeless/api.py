@@ -13,11 +13,19 @@ from tapeless.errors import NotScalarError, StructureError
 from tapeless.rules.spaces import FLOAT, space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
-from tapeless.runtime.linearized import Linearized, argument_name, check_differentiable, definition, name_of
+from tapeless.runtime.linearized import (
+    Linearized,
+    argument_name,
+    check_differentiable,
+    definition,
+    name_of,
+    shared_memory,
+)
 from tapeless.runtime.modes import Forward
 from tapeless.runtime.nesting import long_run
 from tapeless.runtime.numbers import is_number_type
 from tapeless.runtime.structure import (
+    check_shared,
     check_tangent,
     fill_in,
     outputs_of,
@@ -384,15 +392,19 @@ def jvp(
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
     run = Forward()
     run.what = f"the jvp of {name_of(fun)}"
-    ts = []
-    for i, (x, dx) in enumerate(zip(primals, tangents, strict=True)):
-        plan = plan_of(x, {})
+    args, _ = shared_memory(tuple(primals), {})
+    run.guard_shared(primals, args)
+    memo: dict[int, Any] = {}
+    done: dict[int, Any] = {}
+    plans = [plan_of(x, memo) for x in args]
+    for i, (x, dx, plan) in enumerate(zip(args, tangents, plans, strict=True)):
         if dx is not None:
             check_differentiable(fun, i, x, plan, "jvp")
             check_tangent(plan, dx, f"the tangent of {argument_name(fun, i)!r}", set())
-        ts.append(fill_in(run, plan, dx, False, {}))
+    check_shared(plans, tangents)
+    ts = [fill_in(run, plan, dx, False, done) for plan, dx in zip(plans, tangents, strict=True)]
     with user_frames_only(), long_run():
-        value, t = run.call(fun, tuple(primals), tuple(ts))
+        value, t = run.call(fun, args, tuple(ts))
     run.finish()
     if has_aux:
         _check_aux(fun, value)

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.api import Argnums, Transformed, grad, jvp, linearize, transpose
+from tapeless.api import Argnums, Pullback, Transformed, _positions, grad, jvp
 from tapeless.errors import NotDifferentiableError, StructureError
 from tapeless.rules.spaces import space_of
+from tapeless.runtime.linearized import Linearized
+from tapeless.runtime.structure import outputs_of
+from tapeless.runtime.tracebacks import user_frames_only
 
 
 class Jacobian(Transformed):
@@ -18,10 +21,30 @@ class Jacobian(Transformed):
     mode = "auto"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        many = isinstance(self.argnums, (tuple, list))
-        wanted = list(self.argnums) if isinstance(self.argnums, (tuple, list)) else [self.argnums]
-        blocks = [_block(self.fun, args, kwargs, w, self.mode) for w in wanted]
-        return tuple(blocks) if many else blocks[0]
+        where = _positions(self.fun, self.argnums, args, kwargs)
+        wanted = [args[w] if isinstance(w, int) else kwargs[w] for w in where]
+        for x in wanted:
+            if space_of(x) is None:
+                raise NotDifferentiableError(
+                    "the jacobian is taken with respect to a number or an array of floats, "
+                    f"not a {type(x).__name__}"
+                )
+        with user_frames_only():
+            lin = Linearized(self.fun, args, kwargs, where, "jacobian")
+        outputs = outputs_of(lin.run, lin.value, lin.tangent, {})
+
+        def block(k: int) -> Any:
+            before, after = (None,) * k, (None,) * (len(wanted) - k - 1)
+            return _assemble(
+                lin.value,
+                wanted[k],
+                self.mode,
+                lambda t: lin.push((*before, t, *after), outputs),
+                lambda ct: Pullback(lin, outputs)(ct)[k],
+            )
+
+        blocks = tuple([block(k) for k in range(len(wanted))])
+        return blocks if isinstance(self.argnums, (tuple, list)) else blocks[0]
 
 
 class JacFwd(Jacobian):
@@ -32,24 +55,8 @@ class JacRev(Jacobian):
     mode = "reverse"
 
 
-def _block(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: Any, mode: str) -> Any:
-    if not isinstance(where, int):
-        raise TypeError("jacobian takes argnums as positions")
-    x = args[where]
-    space = space_of(x)
-    if space is None:
-        raise NotDifferentiableError(
-            f"the jacobian is taken with respect to a number or an array of floats, not a {type(x).__name__}"
-        )
-
-    def only(v: Any) -> Any:
-        return fun(*[v if i == where else a for i, a in enumerate(args)], **kwargs)
-
-    value, linear = linearize(only, x)
-    return _assemble(value, linear, x, mode)
-
-
-def _assemble(value: Any, linear: Any, x: Any, mode: str) -> Any:
+def _assemble(value: Any, x: Any, mode: str, linear: Any, back: Any) -> Any:
+    """The matrix of a linear map, given as itself and as its transpose."""
     out = space_of(value)
     if out is None:
         if isinstance(value, (tuple, list)):
@@ -69,10 +76,9 @@ def _assemble(value: Any, linear: Any, x: Any, mode: str) -> Any:
             columns[k] = linear(_unit(x, k))
         whole = np.moveaxis(columns, 0, -1).reshape(shape)
     else:
-        back = transpose(linear)
         rows = np.empty((m, *np.shape(x)), np.result_type(out.dtype, np.asarray(x).dtype))
         for k in range(m):
-            rows[k] = back(_unit(value, k))[0]
+            rows[k] = back(_unit(value, k))
         whole = rows.reshape(shape)
     return whole if shape else whole[()].item() if type(x) is float and type(value) is float else whole[()]
 

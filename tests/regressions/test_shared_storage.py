@@ -65,3 +65,79 @@ def test_an_argument_that_is_in_another_argument() -> None:
     got = gradient(W, [W])
     np.testing.assert_array_equal(got[0], want[0])
     np.testing.assert_array_equal(got[1][0], want[1][0])
+
+
+def product(a: Any, b: Any) -> Any:
+    return (a * b).sum()
+
+
+ONES, ZEROS = np.ones(2), np.zeros(2)
+FOUR = np.array([1.0, 2.0, 3.0, 4.0])
+
+
+def directional(f: Any, args: Any, tangents: Any) -> list[Any]:
+    return [tl.jvp(f, args, tangents)[1], tl.linearize(f, *args)[1](*tangents)]
+
+
+@pytest.mark.parametrize(
+    ("args", "tangents", "want"),
+    [
+        ((FOUR[:2], FOUR[2:]), (ONES, ONES), 10.0),
+        ((FOUR[:2], FOUR[2:]), (ONES, ZEROS), 7.0),
+        ((FOUR[:2], FOUR[1:3]), (ONES, ZEROS), 5.0),
+        ((W, W), (ONES, ZEROS), 3.0),
+        ((W, W), (ONES, None), 3.0),
+    ],
+)
+def test_directions_of_array_arguments_are_told_apart(args: Any, tangents: Any, want: float) -> None:
+    assert directional(product, args, tangents) == [want, want]
+    if not np.shares_memory(*args):
+        assert directional(lambda p: product(*p), (args,), (tangents,)) == [want, want]
+
+
+@pytest.mark.parametrize(
+    ("args", "same", "other"),
+    [
+        (((W, W),), ((ONES, ONES),), ((ONES, ZEROS),)),
+        ((W, [W]), (ONES, [ONES]), (ONES, [ZEROS])),
+        (([FOUR[:2]], [FOUR[1:3]]), ([ONES], [ONES]), ([ONES], [ZEROS])),
+    ],
+)
+def test_two_tangents_of_one_storage(args: Any, same: Any, other: Any) -> None:
+    def f(*args: Any) -> Any:
+        a, b = args[0] if len(args) == 1 else args
+        return product(a[0] if type(a) is list else a, b[0] if type(b) is list else b)
+
+    forward, linear = directional(f, args, same)
+    assert forward == linear
+    for way in (lambda: tl.jvp(f, args, other), lambda: tl.linearize(f, *args)[1](*other)):
+        with pytest.raises(tl.errors.StructureError, match="one storage"):
+            way()
+
+
+def test_one_list_given_twice() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return a[0] * b[1]
+
+    p = [2.0, 3.0]
+    assert tl.grad(f, (0, 1))([2.0, 3.0], [2.0, 3.0]) == ([3.0, 0.0], [0.0, 2.0])
+    whole = ([3.0, 2.0], [3.0, 2.0])
+    gradient = tl.grad(f, (0, 1))
+    assert gradient(p, p) == gradient.untyped((p, p), {}) == tl.vjp(f, p, p)[1](1.0) == whole
+    assert gradient(p, p)[0] is not gradient(p, p)[1]
+
+
+def test_matrices_by_one_of_two_arguments_that_are_one_array() -> None:
+    np.testing.assert_array_equal(tl.hessian(product)(W, W), np.zeros((2, 2)))
+    for jacobian in (tl.jacobian, tl.jacfwd, tl.jacrev):
+        np.testing.assert_array_equal(jacobian(product, 1)(W, W), W)
+
+
+def test_matrices_by_any_argument() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return a * a * b
+
+    for jacobian in (tl.jacobian, tl.jacfwd, tl.jacrev):
+        assert jacobian(f, -1)(2.0, 3.0) == jacobian(f, "b")(2.0, b=3.0) == 4.0
+        assert jacobian(f, (1, 0))(2.0, 3.0) == (4.0, 12.0)
+    assert tl.hessian(f, -1)(2.0, 3.0) == 0.0

@@ -25,7 +25,16 @@ from tapeless.runtime import (
 from tapeless.runtime.mirrors import dense_size, memory
 from tapeless.runtime.modes import Reverse
 from tapeless.runtime.nesting import long_run
-from tapeless.runtime.structure import Output, cast_leaf, field, fill_in, gradient, input_lins, plan_of
+from tapeless.runtime.structure import (
+    Output,
+    cast_leaf,
+    check_shared,
+    field,
+    fill_in,
+    gradient,
+    input_lins,
+    plan_of,
+)
 from tapeless.runtime.tangent import Tangent
 
 #: Imported for what they register.
@@ -114,11 +123,13 @@ class Linearized:
         args = apart
         ts: list[Any] = [None] * len(args)
         kts: dict[str, Any] = dict.fromkeys(kwargs)
+        memo: dict[int, Any] = {}  # one for all: what two arguments share has one derivative
+        done: dict[int, Any] = {}
         for w in where:
             x = args[w] if isinstance(w, int) else kwargs[w]
-            plan = plan_of(x, {})
+            plan = plan_of(x, memo)
             check_differentiable(fun, w, x, plan, what)
-            t = fill_in(run, plan, None, True, {})
+            t = fill_in(run, plan, None, True, done)
             self.plans.append(plan)
             if isinstance(w, int):
                 ts[w] = t
@@ -139,6 +150,7 @@ class Linearized:
     def push(self, tangents: tuple[Any, ...], outputs: Any) -> Any:
         """The tangent of the result, for tangents of the arguments."""
         seeds: dict[int, Any] = {}
+        check_shared(self.plans, tangents)
         for plan, t in zip(self.plans, tangents, strict=True):
             seed_plan(plan, t, seeds, set())
         lins: list[Any] = []
@@ -159,10 +171,12 @@ def seed_plan(plan: Any, t: Any, seeds: dict[int, Any], seen: set[int]) -> None:
         seeds[plan.lin.index] = cast_leaf(plan.value, t)
     elif plan.kind == "array":
         base, lin, whole = plan.lin
-        if plan.value is base:
+        if plan.value is base and whole:
             seeds[lin.index] = np.asarray(t)
             return
-        flat = np.zeros(dense_size(base), base.dtype)
+        flat, old = np.zeros(dense_size(base), base.dtype), seeds.get(lin.index)
+        if old is not None:  # from another view of this memory
+            memory(flat, base, base)[...] = memory(old, base, base) if not whole else old
         memory(flat, plan.value, base)[...] = t
         seeds[lin.index] = np.array(memory(flat, base, base)) if whole else flat
     elif plan.kind in ("tuple", "list"):

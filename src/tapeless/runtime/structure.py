@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -443,6 +444,45 @@ def check_tangent(plan: Plan, t: Any, path: str, seen: set[int]) -> None:
         for k, child in plan.children.items():
             where = f"{path}.{k}" if plan.kind == "object" else f"{path}[{k!r}]"
             check_tangent(child, field(t, k, False), where, seen)
+
+
+def check_shared(plans: Sequence[Plan], tangents: Sequence[Any]) -> None:
+    """Refuse different tangents for parts of the arguments that are one storage; None goes with any."""
+    numbers: dict[int, Any] = {}
+    arrays: dict[int, list[tuple[Any, Any]]] = {}
+    seen: dict[tuple[int, int], Any] = {}
+
+    def walk(plan: Plan, t: Any) -> None:
+        if plan.kind == "none" or t is None or (id(plan), id(t)) in seen:
+            return
+        seen[id(plan), id(t)] = t
+        if plan.kind in ("leaf", "number"):
+            known = numbers.setdefault(id(plan), t)
+            agree(known is t or known == t or (known != known and t != t))
+        elif plan.kind == "array":
+            arrays.setdefault(id(owner(plan.value)), []).append((plan.value, t))
+        elif isinstance(plan.children, dict):
+            for k, child in plan.children.items():
+                walk(child, field(t, k, False))
+        else:
+            for child, one in zip(plan.children, t, strict=True):
+                walk(child, one)
+
+    def agree(same: bool) -> None:
+        if not same:
+            raise StructureError("parts of the arguments are one storage, and their tangents differ")
+
+    for plan, t in zip(plans, tangents, strict=True):
+        walk(plan, t)
+    for found in arrays.values():
+        if len(found) > 1:
+            base = owner(found[0][0])
+            flat = np.zeros(dense_size(base), base.dtype)
+            windows = [(memory(flat, a, base), np.asarray(t, a.dtype)) for a, t in found]
+            for window, t in windows:
+                window[...] = t
+            for window, t in windows:
+                agree(np.array_equal(window, t, equal_nan=True))
 
 
 def describe(x: Any) -> str:

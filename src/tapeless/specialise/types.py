@@ -243,20 +243,16 @@ def _arrays(value: Any, depth: int) -> Iterator[Any]:
             yield from _arrays(v, depth + 1)
 
 
-def may_share(kind: Any) -> bool:
-    """Whether two parts of a value of this type may be one storage."""
-
-    def count(k: Any) -> int:
-        match k:
-            case Array():
-                return 1
-            case List(elem=elem) | Dict(elem=elem):
-                return 1 + 2 * count(elem)
-            case Tuple(elems=elems) | Struct(elems=elems):
-                return sum(map(count, elems)) + isinstance(k, Struct)
-        return 0
-
-    return count(kind) > 1
+def storages(kind: Any) -> int:
+    """How many parts of a value of this type are storage that can be shared; two stand for any number."""
+    match kind:
+        case Array():
+            return 1
+        case List(elem=elem) | Dict(elem=elem):
+            return 1 + 2 * storages(elem)
+        case Tuple(elems=elems) | Struct(elems=elems):
+            return sum(map(storages, elems)) + isinstance(kind, Struct)
+    return 0
 
 
 def join(a: Any, b: Any) -> Any:

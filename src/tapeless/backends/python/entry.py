@@ -37,6 +37,7 @@ from tapeless.specialise.types import (
     differentiable,
     is_complex,
     shared,
+    storages,
     type_of,
 )
 from tapeless.specialise.unit import Session, Unit
@@ -124,29 +125,30 @@ class Target:
         )
         self.live = live_arrays(self.session)
         for i in set(nums):
-            for other in [value for *_, value in self.live] + [args[j] for j in self.nested(i)]:
-                if not apart(args[i], other):
-                    raise NotTyped("an argument shares memory with what is reached in another way")
+            if any(not apart(args[i], value) for *_, value in self.live) or any(
+                shared((args[i], args[j])) for j in self.beside(i)
+            ):
+                raise NotTyped("an argument shares memory with what is reached in another way")
 
-    def nested(self, i: int) -> list[int]:
-        """The arguments with whose arrays those of the differentiated argument `i` are one storage, if they
-        share memory: arrays that are arguments themselves are taken apart."""
+    def beside(self, i: int) -> list[int]:
+        """The arguments with which the differentiated argument `i` may be one storage: those that change in
+        place, but for arrays, which are taken apart if both are arguments themselves."""
         alone = isinstance(self.kinds[i], Array)
         return [
             j
-            for j, kind in enumerate(self.kinds)
-            if j != i and has_array(kind) and not (alone and isinstance(kind, Array))
+            for j, kind in enumerate(self.kinds if storages(self.kinds[i]) else ())
+            if j != i and storages(kind) and not (alone and isinstance(kind, Array))
         ]
 
     def sharing(self, guards: Guards, names: list[str]) -> list[str]:
         """Tests that the parts of the differentiated arguments are reached in one way only."""
         kinds, tests = self.kinds, []
         for i in dict.fromkeys(self.nums):
-            tests += guards.sharing(names[i], kinds[i])
-            if not has_array(kinds[i]):
-                continue
-            tests += [guards.apart(names[i], kinds[i], names[j], kinds[j]) for j in self.nested(i)]
-            tests += [guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live]
+            if storages(kinds[i]) > 1:
+                tests.append(guards.unshared(names[i]))
+            tests += [guards.unshared(f"({names[i]}, {names[j]})") for j in self.beside(i)]
+            if has_array(kinds[i]):
+                tests += [guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live]
         return tests
 
     def varying(self) -> set[str]:

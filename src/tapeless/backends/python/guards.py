@@ -22,7 +22,6 @@ from tapeless.specialise.types import (
     Tuple,
     apart,
     key_of,
-    may_share,
     shared,
     type_of,
 )
@@ -96,9 +95,9 @@ class Guards:
                 return [f"{self.object(checker(kind), 'same')}({text})"]
         raise NotTyped(f"a guard for {kind!r}")
 
-    def sharing(self, text: str, kind: Any) -> list[str]:
-        """Tests that no two parts of a differentiated argument are one storage."""
-        return [f"not {self.object(shared, 'shared')}({text})"] if may_share(kind) else []
+    def unshared(self, text: str) -> str:
+        """A test that no two parts of a value are one storage."""
+        return f"not {self.object(shared, 'shared')}({text})"
 
     def apart(self, a: str, kind: Any, b: str, other: Any) -> str:
         """A test that no array in `a` shares memory with one in `b`."""

@@ -53,8 +53,8 @@ class LinearEntry(Entry):
         emitter.taken |= set(target.params)
         guards = Guards(emitter, target.session, self)
         tests = [t for p, k in zip(target.params, target.kinds, strict=True) for t in guards.of_value(p, k)]
-        tests += [t for n in target.nums for t in guards.sharing(target.params[n], target.kinds[n])]
         tests += guards.assumptions()
+        tests += target.sharing(guards, list(target.params))
         params = ", ".join(target.params)
         emitter.indent = 0
         emitter.write(f"def {shell.program.name}({params}):")
