@@ -67,8 +67,8 @@ def _run(text: bytes, words: int) -> int:
             at += 8 * (1 + ndim)
             size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
             if size:
-                memory = (ctypes.c_char * size).from_address(place)
-                arrays.append(np.frombuffer(memory, dtype).reshape(shape))
+                bytes_at: Any = (ctypes.c_char * size).from_address(place)
+                arrays.append(np.frombuffer(bytes_at, dtype).reshape(shape))
             else:
                 arrays.append(np.empty(shape, dtype))
         operation(arrays[:count], arrays[count:], flags)

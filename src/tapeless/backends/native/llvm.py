@@ -8,28 +8,25 @@ lengths.  The status is 0, the number of a failure plus 1, `NO_MEMORY`, or anoth
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from tapeless.backends.native import intrinsics, llvm_math
 from tapeless.backends.native.intrinsics import expand
-from tapeless.backends.native.llvm_build import LL, MEMORY, literal
-from tapeless.backends.native.llvm_expr import Expressions
+from tapeless.backends.native.llvm_build import LL
+from tapeless.backends.native.llvm_calls import Calls
+from tapeless.backends.native.llvm_loose import loose
+from tapeless.backends.native.llvm_memory import NO_MEMORY
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
     ZERO,
     Alias,
     Alloc,
-    Apply,
     Array,
     Assign,
     Check,
     Comment,
-    Const,
     Dim,
-    Expr,
     For,
     Function,
     Grow,
@@ -43,14 +40,10 @@ from tapeless.backends.native.nest import (
     Store,
     Swap,
     While,
-    expressions,
-    leaves,
     walk,
 )
 
-NO_MEMORY = -1
-#: Arrays of known size up to so many bytes live on the stack, all of them together in so many.
-STACK_EACH, STACK_ALL = 4096, 65536
+__all__ = ["NO_MEMORY", "body", "slots"]
 
 
 def slots(x: Scalar | Array, *, result: bool = False) -> int:
@@ -65,16 +58,9 @@ def body(fn: Function, *, may_overlap: bool = False) -> str:
     return Emitter(fn, may_overlap).text()
 
 
-class Emitter(Expressions):
+class Emitter(Calls):
     def __init__(self, fn: Function, may_overlap: bool) -> None:
-        super().__init__()
-        self.fn = fn = expand(_owning(fn))
-        self.may_overlap = may_overlap
-        self.owned: dict[Array, tuple[str, str]] = {}  # what to free, and its bytes
-        self.groups: list[int] = []
-        self.notes: dict[Array, str] = {}
-        self.arrays = _arrays(fn)
-        self.status = self.slot("i64", "0", "status")
+        super().__init__(expand(_owning(fn)), may_overlap)
 
     def text(self) -> str:
         self.scopes()
@@ -86,77 +72,6 @@ class Emitter(Expressions):
         lines += ["  br label %start", "start:", *self.lines, "}"]
         nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
         return "\n".join([*self.declarations.values(), *lines, *nodes]) + "\n"
-
-    # ---- memory
-
-    def scopes(self) -> None:
-        """Say of every two arrays with storage of their own that they share no memory."""
-        classes: dict[Array, Array] = {}
-
-        def find(a: Array) -> Array:
-            while classes.get(a, a) is not a:
-                a = classes[a]
-            return a
-
-        params = [p for p in self.fn.params if isinstance(p, Array)]
-        pairs = [(s.a.root, s.b.root) for s in walk(self.fn.body) if isinstance(s, Swap)]
-        if self.may_overlap:
-            pairs += [(params[0], p) for p in params[1:]]
-        for a, b in pairs:
-            classes[find(a)] = find(b)
-        roots = list(dict.fromkeys(find(a.root) for a in self.arrays))
-        if len(roots) < 2:
-            return
-        domain = self.distinct()
-        scope = {a: self.distinct(f"!{domain}") for a in roots}
-        for a in roots:
-            own = self.meta(f"!{{!{scope[a]}}}")
-            rest = self.meta(f"!{{{', '.join(f'!{scope[o]}' for o in roots if o is not a)}}}")
-            self.notes[a] = f", !alias.scope !{own}, !noalias !{rest}"
-        for a in self.arrays:
-            self.notes[a] = self.notes[find(a.root)]
-
-    def access(self, array: Array) -> str:
-        note = self.notes.get(array, "")
-        if self.groups:
-            groups = self.groups
-            one = groups[0] if len(groups) == 1 else self.meta(f"!{{{', '.join(f'!{g}' for g in groups)}}}")
-            note += f", !llvm.access.group !{one}"
-        return note
-
-    def storage(self) -> None:
-        """Make the slots of arrays; small ones of known size live on the stack."""
-        moved = {a for s in walk(self.fn.body) if isinstance(s, Swap) for a in (s.a.root, s.b.root)}
-        moved |= {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
-        moved |= {a for a in self.fn.results if isinstance(a, Array)}
-        shapes: dict[Array, set[tuple[Expr, ...]]] = {}
-        for s in walk(self.fn.body):
-            if isinstance(s, Alloc):
-                shapes.setdefault(s.array, set()).add(s.shape)
-        self.stack: set[Array] = set()
-        room = STACK_ALL
-        for a in self.arrays:
-            self.dims[a] = [self.slot("i64", "0", "d") for _ in range(a.ndim)]
-            self.data[a] = self.slot("ptr", "null", "p")
-            if a.alias is not None or a in self.fn.params:
-                continue
-            size = _size(a, shapes.get(a, set())) if a not in moved else None
-            if size is not None and size <= min(STACK_EACH, room):
-                room -= size
-                self.stack.add(a)
-                memory = f"%{self.fresh('stack')}"
-                kind, width = MEMORY[a.dtype]
-                self.entry.append(f"  {memory} = alloca [{max(size // width, 1)} x {kind}], align 64")
-                self.entry.append(f"  store ptr {memory}, ptr {self.data[a]}")
-            else:
-                self.owned[a] = self.slot("ptr", "null", "own"), self.slot("i64", "0", "cap")
-        for s in walk(self.fn.body):
-            if isinstance(s, Swap):  # a parameter may come to own memory, and to lose it again
-                for a in (s.a, s.b):
-                    if not a.contiguous or a.alias is not None:
-                        raise TypeError(f"{a} cannot be swapped: it is strided or an alias")
-                    if a not in self.owned:
-                        self.owned[a] = self.slot("ptr", "null", "own"), self.slot("i64", "0", "cap")
 
     def parameters(self) -> None:
         at = 0
@@ -176,9 +91,6 @@ class Emitter(Expressions):
                 kind = "i64" if k else "ptr"
                 self.store(kind, self.op(f"load {kind}, ptr {self.frame(at + k)}"), target)
             at += len(targets)
-
-    def word(self, base: str, at: int) -> str:
-        return self.op(f"getelementptr inbounds i64, ptr {base}, i64 {at}")
 
     def frame(self, at: int) -> str:
         return self.word("%frame", at)
@@ -203,70 +115,6 @@ class Emitter(Expressions):
         for own, _ in self.owned.values():
             self.call("free", "void", ("ptr", self.load("ptr", own)))
         self.do(f"ret i64 {self.load('i64', self.status)}")
-
-    def exit(self, status: int | str) -> None:
-        """Leave with a status; what follows is never reached."""
-        self.store("i64", str(status), self.status)
-        self.jump("leave")
-
-    def bytes_of(self, array: Array, counts: Sequence[str]) -> str:
-        total = str(MEMORY[array.dtype][1])
-        for n in counts:
-            total = llvm_math.helper(self, "tl_times", "i64", ("i64", total), ("i64", n))
-        return total
-
-    def alloc(self, s: Alloc) -> None:
-        a, counts = s.array, [self.value(n) for n in s.shape]
-        for slot, n in zip(self.dims[a], counts, strict=True):
-            self.store("i64", n, slot)
-        if a in self.stack:
-            return
-        own, capacity = self.owned[a]
-        need = self.bytes_of(a, counts)
-        more = self.op(f"icmp ugt i64 {need}, {self.load('i64', capacity)}")
-        new, done, fail = self.fresh("new"), self.fresh("kept"), self.fresh("fail")
-        self.branch(more, new, done)
-        self.label(new)
-        self.call("free", "void", ("ptr", self.load("ptr", own)))
-        made = llvm_math.helper(self, "tl_malloc", "ptr", ("i64", need))
-        self.store("ptr", made, own)
-        self.store("ptr", made, self.data[a])
-        self.store("i64", need, capacity)
-        good = self.fresh("good")
-        self.branch(self.op(f"icmp ne ptr {made}, null"), good, fail, likely=True)
-        self.label(fail)
-        self.exit(NO_MEMORY)
-        self.label(good)
-        self.jump(done)
-        self.label(done)
-
-    def grow(self, s: Grow) -> None:
-        """Room for more, twice as much each time; what is new is 0."""
-        a, size = s.array, self.value(s.size)
-        width = MEMORY[a.dtype][1]
-        own, capacity = self.owned[a]
-        had = self.dim(a, 0)
-        new, done, fail, good = (self.fresh(x) for x in ("grow", "grown", "fail", "good"))
-        self.branch(self.op(f"icmp sgt i64 {size}, {had}"), new, done, likely=False)
-        self.label(new)
-        twice = self.op(f"mul nuw nsw i64 {had}, 2")
-        count = self.intrinsic("smax", "i64", self.intrinsic("smax", "i64", size, twice), "16")
-        need = self.op(f"mul nuw nsw i64 {count}, {width}")
-        room = self.intrinsic("umax", "i64", need, self.load("i64", capacity))
-        made = self.call("realloc", "ptr", ("ptr", self.load("ptr", own)), ("i64", room))
-        self.branch(self.op(f"icmp ne ptr {made}, null"), good, fail, likely=True)
-        self.label(fail)
-        self.exit(NO_MEMORY)
-        self.label(good)
-        self.store("ptr", made, own)
-        self.store("ptr", made, self.data[a])
-        self.store("i64", room, capacity)
-        self.store("i64", count, self.dims[a][0])
-        at = self.op(f"getelementptr inbounds {MEMORY[a.dtype][0]}, ptr {made}, i64 {had}")
-        fresh = self.op(f"mul nuw nsw i64 {self.op(f'sub nsw i64 {count}, {had}')}, {width}")
-        self.call("memset", "ptr", ("ptr", at), ("i32", "0"), ("i64", fresh))
-        self.jump(done)
-        self.label(done)
 
     # ---- statements
 
@@ -317,72 +165,12 @@ class Emitter(Expressions):
         elif not isinstance(s, Comment):
             raise TypeError(f"no LLVM for {s!r}")
 
-    def whole(self, s: Intrinsic) -> None:
-        """A call of what `intrinsics.expand` leaves: a Fortran routine, or NumPy through Python."""
-        if s.name == "fortran":
-            args: list[tuple[str, str]] = []
-            wanted: list[tuple[str, Scalar]] = []
-            for a in s.attrs["args"]:
-                if isinstance(a, Array):
-                    args.append(("ptr", self.load("ptr", self.data[a])))
-                    continue
-                kind = LL[a.type] if isinstance(a, (Expr, Scalar)) else "i64"
-                where = self.slot(kind, literal(0, a.type) if kind != "i64" else "0", "arg")
-                args.append(("ptr", where))
-                if isinstance(a, Scalar):
-                    self.store(kind, "0", where)
-                    wanted.append((where, a))
-                else:  # an integer of 8 bytes is one of 4 too, the lowest byte coming first
-                    self.store(kind, self.value(a) if isinstance(a, Expr) else str(ord(a)), where)
-            self.call(f"fortran.{s.attrs['name']}", "void", *args)
-            for where, var in wanted:
-                low = self.op(f"trunc i64 {self.load('i64', where)} to i32")
-                self.store("i64", self.op(f"sext i32 {low} to i64"), self.slot_of(var))
-            return
-        operands = (*s.outs, *s.ins)
-        count = sum(1 + (a.ndim if isinstance(a, Array) else 0) for a in operands)
-        words = f"%{self.fresh('words')}"
-        self.entry.append(f"  {words} = alloca [{count} x i64]")
-        at = 0
-        scalars: list[tuple[str, Scalar]] = []
-        for a in operands:
-            if isinstance(a, Array):
-                self.store("ptr", self.load("ptr", self.data[a]), self.word(words, at))
-                for k in range(a.ndim):
-                    self.store("i64", self.dim(a, k), self.word(words, at + 1 + k))
-                at += 1 + a.ndim
-                continue
-            where = self.slot(LL[a.type], literal(0, a.type), "arg")
-            if isinstance(a, Scalar):
-                scalars.append((where, a))
-            else:
-                self.store(LL[a.type], self.value(a), where)
-            self.store("ptr", where, self.word(words, at))
-            at += 1
-        text = intrinsics.text(s)
-        name = f"@text.{len(self.declarations)}"
-        self.declarations[name] = f'{name} = private constant [{len(text) + 1} x i8] c"{text}\\00"'
-        status = self.call("tapeless.callback", "i64", ("ptr", name), ("ptr", words))
-        for where, var in scalars:
-            self.store(LL[var.type], self.load(LL[var.type], where), self.slot_of(var))
-        good, bad = self.fresh("ok"), self.fresh("bad")
-        self.branch(self.op(f"icmp sge i64 {status}, 0"), good, bad, likely=True)
-        self.label(bad)
-        self.exit(status)
-        self.label(good)
-        self.store("i64", status, self.slot_of(s.attrs["info"]))
-
     def assign_element(self, s: Store) -> None:
         value = self.value(s.value)
         address = self.address(s.array, s.index)
         if s.add:
             kind = LL[s.array.element]
-            flags = ""
-            if s.array.element in FLOATS:
-                flags = (
-                    " reassoc contract" if id(s) in self.loose else " contract" if self.affine_vars else ""
-                )
-            op = f"fadd{flags}" if s.array.element in FLOATS else "add"
+            op = f"fadd {self.loose.get(id(s), '')}" if s.array.element in FLOATS else "add"
             value = self.op(f"{op} {kind} {self.read(s.array, address)}, {value}")
         self.write(s.array, address, value)
 
@@ -440,7 +228,7 @@ class Emitter(Expressions):
             self.groups.append(group)
             parallel = self.meta(f'!{{!"llvm.loop.parallel_accesses", !{group}}}')
             loop_notes = f", !llvm.loop !{self.distinct(f'!{parallel}')}"
-        self.loose.update(_loose(s))
+        self.loose.update(loose(s))
         self.body(s.body)
         if s.independent:
             self.groups.pop()
@@ -453,39 +241,6 @@ class Emitter(Expressions):
         more = self.op(f"icmp {'sgt' if s.step == -1 else 'slt'} i64 {nxt}, {last}")
         self.do(f"br i1 {more}, label %{inner}, label %{done}{loop_notes}")
         self.label(done)
-
-
-def _arrays(fn: Function) -> list[Array]:
-    """Every array of a nest, in order of appearance, the roots of aliases included."""
-    found: dict[Array, None] = {}
-
-    def add(x: object) -> None:
-        while isinstance(x, Array):
-            found[x] = None
-            x = x.alias
-
-    for x in (*fn.params, *fn.results):
-        add(x)
-    for s in walk(fn.body):
-        for name in ("array", "a", "b"):
-            add(getattr(s, name, None))
-        if isinstance(s, Intrinsic):
-            for item in (*s.outs, *s.ins):
-                add(item)
-        for e in expressions(s):
-            for leaf in leaves(e):
-                add(getattr(leaf, "array", None))
-    return list(found)
-
-
-def _size(a: Array, shapes: set[tuple[Expr, ...]]) -> int | None:
-    """The bytes of an array that is made in one known shape; None for any other."""
-    if len(shapes) != 1:
-        return None
-    (shape,) = shapes
-    if not all(isinstance(n, Const) for n in shape):
-        return None
-    return math.prod(int(n.value) for n in shape if isinstance(n, Const)) * MEMORY[a.dtype][1]
 
 
 def _owning(fn: Function) -> Function:
@@ -512,55 +267,3 @@ def _copy(made: Array, source: Array) -> list[Stmt]:
     for k in reversed(range(source.ndim)):
         inner = [For(vars[k], ZERO, Dim(source, k), inner, independent=True)]
     return [Alloc(made, tuple(Dim(source, k) for k in range(source.ndim))), *inner]
-
-
-def _loose(loop: For) -> Iterator[int]:
-    """The ids of what may be added in any order: sums that a loop only accumulates, and their products."""
-    if any(isinstance(s, (For, While)) for s in walk(loop.body)):
-        return
-    uses: dict[Scalar, int] = {}
-    sums: dict[Scalar, list[Assign]] = {}
-    for s in walk(loop.body):
-        for e in expressions(s):
-            for leaf in leaves(e):
-                if isinstance(leaf, Ref):
-                    uses[leaf.var] = uses.get(leaf.var, 0) + 1
-        if isinstance(s, Assign):
-            sums.setdefault(s.var, []).append(s)
-        if isinstance(s, Store) and s.add and not any(_varies(i, loop) for i in s.index):
-            yield id(s)
-            value = s.value.args[0] if isinstance(s.value, Apply) and s.value.op == "neg" else s.value
-            if isinstance(value, Apply) and value.op == "mul":
-                yield id(value)
-    for var, assigns in sums.items():
-        spines = [_spine(a) for a in assigns]
-        if uses.get(var, 0) == len(assigns) and all(spines):
-            for spine in spines:
-                yield from spine
-
-
-def _spine(a: Assign) -> list[int]:
-    """The additions (or the one minimum, maximum) that take a variable to its new value; [] for others."""
-    found: list[int] = []
-    e = a.value
-    while isinstance(e, Apply) and e.type in FLOATS:
-        if e.op in ("minimum", "maximum"):
-            return [id(e)] if not found and Ref(a.var) in e.args else []
-        if e.op not in ("add", "sub"):
-            return []
-        found.append(id(e))
-        first, second = e.args
-        if e.op == "add" and second == Ref(a.var):
-            first, second = second, first
-        if isinstance(second, Apply) and second.op == "mul":
-            found.append(id(second))
-        if first == Ref(a.var):
-            return found
-        e = first
-    return []
-
-
-def _varies(i: Expr, loop: For) -> bool:
-    """May an index change from one iteration to the next?"""
-    assigned = {s.var for s in walk(loop.body) if isinstance(s, Assign)} | {loop.var}
-    return any(isinstance(x, Load) or (isinstance(x, Ref) and x.var in assigned) for x in leaves(i))

@@ -45,7 +45,7 @@ class Expressions(Builder):
         self.strides: dict[Array, list[str]] = {}
         self.affine_vars: set[Scalar] = set()
         self.known: dict[tuple[int, bool], str] = {}
-        self.loose: set[int] = set()  # ids of sums whose order is free, and of the products in them
+        self.loose: dict[int, str] = {}  # what LLVM may do to the additions and products of these ids
 
     # ---- tables
 
@@ -218,9 +218,7 @@ class Expressions(Builder):
 
     def floating(self, op: str, v: list[str], x: Apply, kind: str) -> str:
         if op in FLOAT_OPS:
-            flags = ""
-            if id(x) in self.loose:
-                flags = " reassoc contract" if op in ("add", "sub") else " contract"
+            flags = " " + self.loose[id(x)] if id(x) in self.loose else ""
             return self.op(f"{FLOAT_OPS[op]}{flags} {kind} {v[0]}, {v[1]}")
         if op == "neg":
             return self.op(f"fneg {kind} {v[0]}")
