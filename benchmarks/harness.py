@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-PLAIN, TAPELESS, BY_HAND = "plain", "tapeless", "by hand"
+PLAIN, TAPELESS, NATIVE, BY_HAND = "plain", "tapeless", "native", "by hand"
 TORCH, AUTOGRAD, JAX, JAX_JIT = "PyTorch", "autograd", "JAX", "JAX jit"
 PEERS = (TORCH, AUTOGRAD, JAX, JAX_JIT)
-CONTENDERS = (PLAIN, TAPELESS, BY_HAND, *PEERS)
+CONTENDERS = (PLAIN, TAPELESS, NATIVE, BY_HAND, *PEERS)
 MODULES = {TORCH: "torch", AUTOGRAD: "autograd", JAX: "jax", JAX_JIT: "jax"}
 
 
@@ -146,7 +146,7 @@ def contenders(
     """The calls to time, and for each contender that cannot take part the reason."""
     calls: dict[str, Callable[[], Any]] = {PLAIN: lambda: program.plain(*program.args)}
     out: dict[str, str] = dict(program.cannot)
-    builders: dict[str, Callable[[Program], Callable[[], Any]]] = {TAPELESS: _tapeless}
+    builders: dict[str, Callable[[Program], Callable[[], Any]]] = {TAPELESS: _tapeless, NATIVE: _native}
     if program.by_hand is not None:
         builders[BY_HAND] = _by_hand
     if settings.peers:
@@ -214,6 +214,15 @@ def _tapeless(program: Program) -> Callable[[], Any]:
     import tapeless as tl
 
     both = tl.value_and_grad(program.plain, argnums=tuple(range(len(program.args))))
+    return lambda: both(*program.args)
+
+
+def _native(program: Program) -> Callable[[], Any]:
+    import tapeless as tl
+
+    if not hasattr(tl, "jit"):
+        raise Absent("tl.jit")
+    both = tl.jit(tl.value_and_grad(program.plain, argnums=tuple(range(len(program.args)))))
     return lambda: both(*program.args)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from benchmarks.harness import (
     BY_HAND,
     CONTENDERS,
+    JAX_JIT,
+    NATIVE,
     PLAIN,
     TAPELESS,
     Program,
@@ -135,6 +137,13 @@ def run(settings: Settings) -> list[Table]:
         cells = [f"{(at_zero[name] - at_zero[PLAIN]) / operations * 1e6:.2f}" for name in CONTENDERS[1:]]
         plain = f"{at_zero[PLAIN] / operations * 1e6:.2f} in all"
         overhead.rows.append([str(layers), str(operations), plain, *cells])
+        native, compiled = at_zero[NATIVE], at_zero[JAX_JIT]
+        if np.isfinite(native):
+            what = f"compiled, {layers} layers, an operation in all"
+            overhead.targets.append(Target(what, native / operations * 1e6, 0.1, " µs"))
+        if np.isfinite(native) and np.isfinite(compiled):
+            what = f"compiled, {layers} layers, batch {batches[-1]}, by JAX jit"
+            overhead.targets.append(Target(what, measured[NATIVE][-1] / measured[JAX_JIT][-1], 1.0))
     if factors:
         times.targets.append(Target("LSTM, geometric mean", geometric_mean(factors), 3.5))
     overhead.notes.append("Overhead: value and gradient, less the plain program.")
