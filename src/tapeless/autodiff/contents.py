@@ -34,6 +34,8 @@ class Contents:
         def expr(self, operand: Operand) -> Expr: ...
         def tree(self, var: Var) -> Tree: ...
         def define(self, var: Var, expr: Expr | None = None, sure: bool = True) -> Version: ...
+        def fresh(self, name: str) -> str: ...
+        def cells_for(self, name: str, kind: Any, var: Var, path: tuple[Any, ...]) -> Tree: ...
 
     def store(
         self, kind: str, base: Tree, version: Version, index: Expr | None, x: Tree, like: Expr | None = None
@@ -63,7 +65,7 @@ class Contents:
         x = self.linear(base)
         out = op.outs[0]
         at = self.expr(index)
-        before = self.cur.get(base) if isinstance(base, Var) else None
+        before = self.named(base) if isinstance(base, Var) and base in self.cur else None
         self.value(op)
         if out not in self.active:
             return
@@ -77,8 +79,13 @@ class Contents:
             i = index.value if isinstance(kind, Tuple) else kind.names.index(index.value)
             self.move(self.tree(out), x[i], out)
             return
-        assert isinstance(base, Var)
-        self.store("get", x, self.named(base), at, self.tree(out))
+        if out is not base:
+            self.store("get", x, before, at, self.tree(out))
+            return
+        name = self.fresh(f"{out.name}_part")  # `a = a[1:]`: one name, two arrays
+        part = self.cells_for(name, out.type, Var(name, out.type), ())
+        self.store("get", x, before, at, part)
+        self.move(self.tree(out), part, out)
 
     def op_setitem(self, op: Op) -> None:
         base, index, value = op.args
