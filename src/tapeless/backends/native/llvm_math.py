@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tapeless.backends.native.llvm_build import Builder
+from tapeless.backends.native.llvm_build import Builder, literal
+from tapeless.backends.native.nest import F64
 
 #: Functions written here, by name: the text of the definition (and the names of what it calls).
 HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -55,9 +53,17 @@ def constant_power(b: Builder, x: str, n: float) -> str:
         root = b.intrinsic("sqrt", "double", b.op(f"fadd double {x}, 0.0"))
         lowest = b.op(f"fcmp oeq double {x}, 0xFFF0000000000000")
         return b.op(f"select i1 {lowest}, double 0x7FF0000000000000, double {root}")
-    from tapeless.backends.native.llvm_build import literal
-
     return function(b, "pow", [x, literal(n, "f64")])
+
+
+def _horner(made: str, x: str, coefficients: list[float]) -> str:
+    """The text of `x * (c0 + x * (c1 + …))`, its steps named after the result."""
+    lines, last = [], literal(coefficients[-1], F64)
+    for k, c in reversed(list(enumerate(coefficients[:-1]))):
+        lines.append(f"  %{made}.m{k} = fmul double {last}, %{x}")
+        lines.append(f"  %{made}.a{k} = fadd double %{made}.m{k}, {literal(c, F64)}")
+        last = f"%{made}.a{k}"
+    return "\n".join([*lines, f"  %{made} = fmul double {last}, %{x}"])
 
 
 HELPERS["llvm.copysign.f64"] = "declare double @llvm.copysign.f64(double, double)", ()
@@ -166,4 +172,51 @@ define internal double @tl_floordiv(double %a, double %b) alwaysinline nounwind 
 }
 """,
     ("llvm.floor.f64", "llvm.copysign.f64"),
+)
+
+STIRLING = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12]
+# The derivative of lgamma: up to 10 by recurrence, then by Stirling's series; below 0 by reflection.
+HELPERS["tl_digamma"] = (
+    """
+define internal double @tl_digamma(double %given) nounwind {
+start:
+  %low = fcmp ole double %given, 0.0
+  br i1 %low, label %reflect, label %shift
+reflect:
+  %other = fsub double 1.0, %given
+  %floor = call double @llvm.floor.f64(double %given)
+  %part = fsub double %given, %floor
+  %angle = fmul double %part, 0x400921FB54442D18
+  %tan = call double @tan(double %angle)
+  %term = fdiv double 0xC00921FB54442D18, %tan
+  %whole = fcmp oeq double %part, 0.0
+  %sign = call double @llvm.copysign.f64(double 0xFFF0000000000000, double %given)
+  %turned = fneg double %sign
+  %zero = fcmp oeq double %given, 0.0
+  %pole = select i1 %zero, double %turned, double 0x7FF8000000000000
+  %first = select i1 %whole, double %pole, double %term
+  br label %shift
+shift:
+  %x = phi double [%given, %start], [%other, %reflect], [%x2, %more]
+  %sum = phi double [0.0, %start], [%first, %reflect], [%sum2, %more]
+  %far = fcmp olt double %x, 10.0
+  br i1 %far, label %more, label %series
+more:
+  %inverse = fdiv double 1.0, %x
+  %sum2 = fsub double %sum, %inverse
+  %x2 = fadd double %x, 1.0
+  br label %shift
+series:
+  %y = fdiv double 1.0, %x
+  %z = fmul double %y, %y
+SERIES
+  %log = call double @log(double %x)
+  %half = fmul double %y, 0.5
+  %a = fsub double %log, %half
+  %b = fsub double %a, %tail
+  %made = fadd double %sum, %b
+  ret double %made
+}
+""".replace("SERIES", _horner("tail", "z", STIRLING)),
+    ("llvm.floor.f64", "llvm.copysign.f64", "tan", "log"),
 )
