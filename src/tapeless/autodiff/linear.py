@@ -23,6 +23,7 @@ from tapeless.rules.spaces import (
     FLOAT,
     Space,
     Symbolic,
+    adjoint,
     fit,
     fold,
     has_nan,
@@ -111,14 +112,21 @@ class Record:
                         term = 0.0
                     old = values[parent]
                     values[parent] = term if old is None else old + term
+            elif type(op) is Scale and not careful:
+                for p, parent in zip(op.partials, parents):  # noqa: B905
+                    if type(p) is int and p == 1:
+                        slots.add(parent, ct)
+                    elif type(p) is np.ndarray and entries[parent][2] is FLOAT and p.shape == np.shape(ct):
+                        slots.add(parent, float(np.vdot(p, ct).real))
+                    else:
+                        slots.add(parent, adjoint(p) * ct)
             elif op is None:
                 continue
             elif op.scatters:
                 op.accumulate(slots, index, parents)
             else:
                 terms = op.transpose(ct, careful)
-                for k in range(len(parents)):
-                    parent, term = parents[k], terms[k]
+                for parent, term in zip(parents, terms):  # noqa: B905
                     if parent is not None and term is not None:
                         slots.add(parent, term)
             if index not in kept:
@@ -189,7 +197,7 @@ class Slots:
         space = self.entries[index][2]
         if space is FLOAT:
             if type(ct) is not float:
-                ct = fold(ct, space)
+                ct = fold(ct if np.ndim(ct) == 0 else np.add.reduce(ct, None), space)
             old = self.values[index]
             self.values[index] = ct if old is None else old + ct
             return

@@ -197,6 +197,8 @@ def _fancy(index: Any) -> bool:
 
 def overlaps_itself(view: Any) -> bool:
     """Whether two elements of a view may share memory, as in a broadcast or a sliding window."""
+    if view.flags.forc:
+        return False
     strides, shape = view.strides, view.shape
     for k in range(len(shape)):
         if shape[k] > 1:

@@ -29,7 +29,7 @@ _NUMBERS = (float, complex, np.generic, np.ndarray)
 #: types of attributes of a class that are not descriptors
 _CONSTANTS = frozenset({type(None), int, float, bool, str, tuple, np.ndarray})
 #: attributes of an array that carry no derivative, or are the same memory
-_LAYOUT = frozenset({"T", "shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides"})
+_LAYOUT = frozenset({"T", "shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags"})
 _ABSENT = object()
 _WINDOWS = ("flat", "base", "data", "ctypes", "__array_interface__")
 _SETATTR: Any = object.__setattr__

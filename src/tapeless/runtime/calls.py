@@ -63,7 +63,14 @@ class Calls(Construct):
             known = self.opened.get(f)
             if known is not None:
                 if kw or known.binds or len(args) != known.count:
-                    args, ts = self.bind(f, args, ts, kw or {}, kts or {})
+                    missing = known.count - len(args)
+                    defaults = f.__defaults__
+                    if not kw and not known.binds and missing > 0 and defaults and missing <= len(defaults):
+                        more = self.look(f, "__defaults__")
+                        args = (*args, *defaults[-missing:])
+                        ts = (*ts, *(nones(missing) if more is None else more[-missing:]))
+                    else:
+                        args, ts = self.bind(f, args, ts, kw or {}, kts or {})
                 return known.call(self, args, ts, f, known.constants)  # type: ignore[no-any-return]
             handler = HANDLERS.get(f)
             if handler is not None:

@@ -39,14 +39,16 @@ class Mirror:
 class ArrayMirror(weakref.ref):  # type: ignore[type-arg]
     """The tangent storage of an array that owns its memory, and a weak reference to that array.
 
-    `key` is what it is entered under; `value` belongs to the mode of the run.  `flat` tells, in reverse
-    mode, that `value` lives in memory order (one axis) rather than in the owner's shape.
+    `key` is what it is entered under, `low` its lowest address once that was asked for; `value` belongs to
+    the mode of the run.  `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather
+    than in the owner's shape.
     """
 
-    __slots__ = ("flat", "key", "value")
+    __slots__ = ("flat", "key", "low", "value")
 
     flat: bool
     key: int
+    low: int | None
     value: Any
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.rules.spaces import FLOAT, Space
+from tapeless.rules.operations import overlaps_itself
+from tapeless.rules.spaces import Space
+from tapeless.runtime.entries import Entries
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.runtime.run import Run
-from tapeless.runtime.scalars import ScalarRecording
 
 
 class Forward(Run):
@@ -23,7 +23,7 @@ class Forward(Run):
         return memory(m.value, a, base)
 
     def create(self, base: Any, t: Any, a: Any) -> None:
-        m = self.new_array(base, np.zeros(dense_size(base), base.dtype))
+        m = self.new_array(base, np.zeros(dense_size(base), base.dtype), True)
         memory(m.value, a, base)[...] = t
 
     def overwrite(self, a: Any, index: Any, t: Any) -> None:
@@ -31,7 +31,7 @@ class Forward(Run):
         if m is None:
             if t is None:
                 return
-            m = self.new_array(base, np.zeros(dense_size(base), base.dtype))
+            m = self.new_array(base, np.zeros(dense_size(base), base.dtype), True)
         window = memory(m.value, a, base)
         if t is not None and not np.iscomplexobj(window):
             t = np.real(t)
@@ -43,12 +43,12 @@ class Forward(Run):
 
 
 class Window:
-    """A callable window on a buffer in the memory order of `base`: a view's place."""
+    """A callable window on a buffer in the memory order of an owner: the place of a view in it."""
 
     __slots__ = ("dtype", "offset", "shape", "strides")
 
-    def __init__(self, base: Any, a: Any) -> None:
-        self.offset = 0 if a is base else address(a) - low_address(base)
+    def __init__(self, a: Any, offset: int) -> None:
+        self.offset = offset
         self.shape, self.strides, self.dtype = a.shape, a.strides, a.dtype
 
     def __call__(self, buffer: Any) -> Any:
@@ -69,11 +69,7 @@ def is_basic(index: Any) -> bool:
     )
 
 
-#: arrays of no more elements are copied again rather than looked up
-_SMALL = 16
-
-
-class Reverse(ScalarRecording):
+class Reverse(Entries):
     """Tangents are entries of a record, which is applied or transposed after the run."""
 
     reverse = True
@@ -87,7 +83,7 @@ class Reverse(ScalarRecording):
         if not m.flat:
             m.flat = True
             if m.value is not None:
-                whole = Window(base, base)
+                whole = Window(base, address(base) - low_address(base))
                 m.value = self.record.overwrite(whole, None, m.value, self.space(m, base))
 
     def window(self, m: ArrayMirror, base: Any, a: Any) -> Any:
@@ -96,9 +92,11 @@ class Reverse(ScalarRecording):
         if overlaps_itself(a):
             self.flatten(m, base)
             return places_of(base, a)
-        if not base.flags.c_contiguous:
+        if not m.flat and not base.flags.c_contiguous:
             self.flatten(m, base)
-        return Window(base, a)
+        if m.low is None:
+            m.low = low_address(base)
+        return Window(a, address(a) - m.low)
 
     def space(self, m: ArrayMirror, base: Any) -> Space:
         """The space of the mirror's value."""
@@ -115,12 +113,15 @@ class Reverse(ScalarRecording):
         return self.record.gather(window, m.value, a)
 
     def create(self, base: Any, t: Any, a: Any) -> None:
+        if a is base:
+            self.new_array(base, t)
+            return
         m = self.new_array(base, None)
-        if a is not base and overlaps_itself(a):  # a broadcast: the element that is repeated, once
+        if overlaps_itself(a):  # a broadcast: the element that is repeated, once
             first = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in a.strides])
             a = a[first]
             t = self.record.gather(first, t, a)
-        if a is base or (a.shape == base.shape and a.strides == base.strides):
+        if a.shape == base.shape and a.strides == base.strides:
             m.value = t
         else:
             window = self.window(m, base, a)
@@ -165,67 +166,6 @@ class Reverse(ScalarRecording):
         if type(window) is Window and is_basic(index):
             return self.record.gather(_Then(window, index), m.value, value)
         return self.record.gather(index, self.record.gather(window, m.value, a), value)
-
-    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
-        y = f(*args)
-        if type(y) is not float and type(y) is not np.float64:
-            return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
-        result: Any
-        if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
-            result, y = y, y.item()
-            args = [a.item() if type(a) is np.float64 else a for a in args]
-        else:
-            result = y
-        parents: list[int] = []
-        factors: list[float] = []
-        try:
-            if rule.separate:
-                for p, t in zip(rule.partials, ts):  # noqa: B905
-                    if t is not None and p is not None:
-                        factors.append(float(p(y, *args)))
-                        parents.append(t.index)
-            else:
-                ps = rule.partials(y, *args)
-                for p, t in zip(ps if type(ps) is tuple else (ps,), ts):  # noqa: B905
-                    if t is not None and p is not None:
-                        factors.append(float(p))
-                        parents.append(t.index)
-        except (ArithmeticError, ValueError, TypeError, NotImplementedError):
-            with np.errstate(all="ignore"):
-                return result, self.derive(rule, result, args, {}, ts, {})
-        if not parents:
-            return result, None
-        return result, self.record.append(tuple(factors), tuple(parents), FLOAT)
-
-    def add_tangents(self, ts: Any, value: Any) -> Any:
-        return self.record.add([t for t in ts if t is not None], value)
-
-    def frozen(self, x: Any) -> Any:
-        """A copy of an array that the record may keep: one copy for each state of the array."""
-        if type(x) is np.ndarray:
-            if x.size <= _SMALL:  # to remember the copy would cost more than another one
-                return x.copy()
-            found = self.snapshots.get(id(x))
-            if found is not None and found[0]() is x:
-                return found[1]
-            copy = x.copy()
-            self.snapshots[id(x)] = (weakref.ref(x), copy)
-            return copy
-        if isinstance(x, np.ndarray):
-            return np.array(x)
-        if type(x) is list or (type(x) is tuple and any(isinstance(e, (np.ndarray, list, tuple)) for e in x)):
-            return type(x)([self.frozen(e) for e in x])
-        return x
-
-
-def overlaps_itself(a: Any) -> bool:
-    """Whether a view may hold one element of memory twice (a broadcast, a sliding window)."""
-    extent = a.itemsize
-    for stride, n in sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n > 1):
-        if stride < extent:
-            return True
-        extent += stride * (n - 1)
-    return False
 
 
 def places_of(base: Any, a: Any) -> Any:

@@ -74,11 +74,11 @@ class Primitives(Items):
         if isinstance(x, np.ndarray):
             if not self.arrays or x.dtype.kind not in "fc":
                 return None
-            base = owner(x)
+            base = x if x.base is None else owner(x)
             m = self.arrays.get(id(base))
             if m is None or m() is not base:
                 return None
-            return self.read(m, base, x)
+            return m.value if base is x and not m.flat else self.read(m, base, x)
         if isinstance(x, (list, tuple)):
             if type(x) is tuple or isinstance(x, tuple):
                 inner = t if t is not None else nones(len(x))
@@ -89,7 +89,9 @@ class Primitives(Items):
                     if not x or (not self.arrays and not self.mirrors) or all(type(e) in ATOMS for e in x):
                         return None
                     inner = nones(len(x))
-            found = [self.tangent_of(e, et) for e, et in zip(x, inner, strict=True)]
+            found = [
+                et if type(e) in ATOMS else self.tangent_of(e, et) for e, et in zip(x, inner, strict=True)
+            ]
             return found if any(e is not None for e in found) else None
         return t
 
@@ -119,7 +121,7 @@ class Primitives(Items):
             else:
                 return self.scalar(rule, f, args, ts)
         kw = kw or {}
-        outs = _outputs(f, args, kw)
+        outs = _outputs(f, args, kw) if "out" in kw or (type(f) is np.ufunc and len(args) > f.nin) else ()
         if type(rule) is Nondifferentiable:
             value = f(*args, **kw)
             for out in outs:
@@ -137,9 +139,11 @@ class Primitives(Items):
                 args, ts = self.known_arguments(f, args, ts)
                 subclasses = True
                 break
-        targs = tuple([self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)])
+        targs = tuple(
+            [t if type(a) in ATOMS else self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)]
+        )
         tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
-        for t in (*targs, *tkw.values()):
+        for t in (*targs, *tkw.values()) if tkw else targs:
             if t is not None:
                 break
         else:
@@ -152,27 +156,19 @@ class Primitives(Items):
         value = y = f(*args, **kw)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
-        if (
-            self.reverse
-            and not (type(rule) is Linear and rule.form == "one")
-            and not (type(rule) is Elementwise and rule.constant)
-        ):
-            t = self.derive(
-                rule,
-                self.frozen(y) if needs_result(rule) else y,
-                tuple([self.frozen(a) for a in args]),
-                kw,
-                targs,
-                tkw,
-            )
-        elif (
-            self.reverse and type(rule) is Linear and len(args) + len(kw) > 1
-        ):  # the first argument lends its shape only
-            kept = (args[0], *[self.frozen(a) for a in args[1:]])
-            t = self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
-        else:
-            t = self.derive(rule, y, args, kw, targs, tkw)
-        return self.give(value, t, args)
+        if type(value) is np.ndarray:
+            base, m = self.find_array(value)
+            if m is None and value.dtype.kind in "fc":
+                t = self.derived(rule, y, args, kw, targs, tkw)
+                if t is not None:
+                    self.create(base, t, value)
+            if m is not None or value.dtype.kind in "fciub":  # of objects it is not known: see below
+                return value, None
+        return self.give(value, self.derived(rule, y, args, kw, targs, tkw), args)
+
+    def derived(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any) -> Any:
+        """The tangent of a primitive's result."""
+        return self.derive(rule, y, args, kw, targs, tkw)
 
     def override(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
         """A NumPy function of an object that overrides it (`__array_ufunc__`, `__array_function__`)."""

@@ -73,36 +73,37 @@ class ScalarRecording(Run):
 
     def combine(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         """An operation on plain arrays, or on one and a real number."""
+        tx, ty = dx, dy
         if type(x) is np.ndarray:
             if not x.ndim or x.dtype.kind not in _NUMBERS:
                 return self.binary(name, x, dx, y, dy)
-            dx = self.tangent_of(x, None)
-        elif type(x) not in _REAL:
+            tx = self.tangent_of(x, None)
+        elif type(x) not in _REAL or type(y) is not np.ndarray:
             return self.binary(name, x, dx, y, dy)
         if type(y) is np.ndarray:
             if not y.ndim or y.dtype.kind not in _NUMBERS:
                 return self.binary(name, x, dx, y, dy)
-            dy = self.tangent_of(y, None)
-        elif type(y) not in _REAL or type(x) is not np.ndarray:
+            ty = self.tangent_of(y, None)
+        elif type(y) not in _REAL:
             return self.binary(name, x, dx, y, dy)
         z = ARITHMETIC[name](x, y)
-        if dx is None and dy is None:
+        if tx is None and ty is None:
             return z, None
         p: Any = 1
         q: Any = 1 if name == "Add" else -1
         if name == "Mult":
-            p = None if dx is None else self.frozen(y)
-            q = None if dy is None else self.frozen(x)
+            p = None if tx is None else self.frozen(y)
+            q = None if ty is None else self.frozen(x)
         elif name == "Div":
             with np.errstate(all="ignore"):
-                p = None if dx is None else np.true_divide(1.0, y)
-                q = None if dy is None else -z / y
+                p = None if tx is None else np.true_divide(1.0, y)
+                q = None if ty is None else -z / y
         parents: tuple[Any, ...]
-        if dy is None:
-            op, parents = Scale((p,)), (dx.index,)
-        elif dx is None:
-            op, parents = Scale((q,)), (dy.index,)
+        if ty is None:
+            op, parents = Scale((p,)), (tx.index,)
+        elif tx is None:
+            op, parents = Scale((q,)), (ty.index,)
         else:
-            op, parents = Scale((p, q)), (dx.index, dy.index)
+            op, parents = Scale((p, q)), (tx.index, ty.index)
         self.new_array(z, self.record.append(op, parents, Space("array", z.dtype, z.shape)))
         return z, None

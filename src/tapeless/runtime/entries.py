@@ -1,0 +1,159 @@
+"""Entries of the record for primitives: written down at once where the rule book's own road is longer."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules.operations import Scale
+from tapeless.rules.registry import Elementwise, Linear
+from tapeless.rules.spaces import FLOAT, Space, Symbolic, space_of
+from tapeless.runtime.operations import STACKS, Stack, linear_operation
+from tapeless.runtime.primitives import REALS, may_warn, needs_result
+from tapeless.runtime.scalars import ScalarRecording
+
+#: arrays of no more elements are copied again rather than looked up
+_SMALL = 16
+
+
+class Entries(ScalarRecording):
+    """What a result depends on, as an entry; and the copies of values that entries keep."""
+
+    def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
+        y = f(*args)
+        if type(y) is not float and type(y) is not np.float64:
+            return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
+        result: Any
+        if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
+            result, y = y, y.item()
+            args = [a.item() if type(a) is np.float64 else a for a in args]
+        else:
+            result = y
+        parents: list[int] = []
+        factors: list[float] = []
+        try:
+            if rule.separate:
+                for p, t in zip(rule.partials, ts):  # noqa: B905
+                    if t is not None and p is not None:
+                        factors.append(float(p(y, *args)))
+                        parents.append(t.index)
+            else:
+                ps = rule.partials(y, *args)
+                for p, t in zip(ps if type(ps) is tuple else (ps,), ts):  # noqa: B905
+                    if t is not None and p is not None:
+                        factors.append(float(p))
+                        parents.append(t.index)
+        except (ArithmeticError, ValueError, TypeError, NotImplementedError):
+            with np.errstate(all="ignore"):
+                return result, self.derive(rule, result, args, {}, ts, {})
+        if not parents:
+            return result, None
+        return result, self.record.append(tuple(factors), tuple(parents), FLOAT)
+
+    def derived(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any) -> Any:
+        if type(rule) is Elementwise:
+            if rule.constant and type(targs[0]) is list and rule in STACKS and alone(targs) == 0:
+                return self.stacked(rule, y, args, kw, targs)
+            if not kw and type(y) is np.ndarray and y.dtype.kind in "fc":
+                return self.slopes(rule, y, args, targs)
+            if rule.constant:
+                return self.derive(rule, y, args, kw, targs, tkw)
+        if type(rule) is not Linear:
+            kept = tuple([self.frozen(a) for a in args])
+            return self.derive(rule, self.frozen(y) if needs_result(rule) else y, kept, kw, targs, tkw)
+        if rule.sequence and rule in STACKS and type(targs[0]) is list and alone(targs) == 0:
+            return self.stacked(rule, y, args, kw, targs)
+        moving = rule.positions[0] if rule.form == "one" else alone(targs)  # it lends its shape only
+        kept = tuple([args[k] if k == moving else self.frozen(args[k]) for k in range(len(args))])
+        if not kw and moving in rule.positions and moving < len(args) and rule.operation is None:
+            t, space = targs[moving], space_of(y)
+            if space is not None and isinstance(t, Symbolic):
+                return self.record.append(linear_operation(rule, kept, moving), (t.index,), space)
+        return self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
+
+    def stacked(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any) -> Any:
+        """An array made of a list: where the items are numbers, they are its parents."""
+        if (
+            type(y) is not np.ndarray
+            or y.dtype.kind not in "fc"
+            or y.ndim != 1
+            or not REALS.issuperset(map(type, args[0]))
+        ):
+            kept = (self.frozen(args[0]), *args[1:])
+            return self.derive(rule, y, kept, kw, targs, {})
+        parents = tuple([None if t is None else t.index for t in targs[0]])
+        return self.record.append(Stack(y.dtype), parents, Space("array", y.dtype, y.shape))
+
+    def slopes(self, rule: Any, y: Any, args: Any, targs: Any) -> Any:
+        """The entry of an elementwise function that gave an array.  Its partials are evaluated at once: only
+        what they share with the operands must be copied."""
+        for t in targs:
+            if t is not None and not isinstance(t, Symbolic):
+                return self.derive(rule, y, tuple([self.frozen(a) for a in args]), {}, targs, {})
+        if len(args) > rule.limit:
+            args, targs = args[: rule.limit], targs[: rule.limit]
+        try:
+            if may_warn(rule):
+                with np.errstate(all="ignore"):
+                    ps = partials(rule, y, args, targs)
+            else:
+                ps = partials(rule, y, args, targs)
+        except (ArithmeticError, ValueError, NotImplementedError):
+            return self.derive(rule, self.frozen(y), tuple([self.frozen(a) for a in args]), {}, targs, {})
+        factors: list[Any] = []
+        parents: list[int] = []
+        for k in range(min(len(ps), len(targs))):
+            p, t = ps[k], targs[k]
+            if p is not None and t is not None:
+                if isinstance(p, np.ndarray) and (
+                    p is y or p.base is not None or any([p is a for a in args])
+                ):
+                    p = self.frozen(p)
+                factors.append(p)
+                parents.append(t.index)
+        if not parents:
+            return None
+        return self.record.append(Scale(tuple(factors)), tuple(parents), Space("array", y.dtype, y.shape))
+
+    def add_tangents(self, ts: Any, value: Any) -> Any:
+        return self.record.add([t for t in ts if t is not None], value)
+
+    def frozen(self, x: Any) -> Any:
+        """A copy of an array that the record may keep: one copy for each state of the array."""
+        if type(x) is np.ndarray:
+            if x.size <= _SMALL:  # to remember the copy would cost more than another one
+                return x.copy()
+            found = self.snapshots.get(id(x))
+            if found is not None and found[0]() is x:
+                return found[1]
+            copy = x.copy()
+            self.snapshots[id(x)] = (weakref.ref(x), copy)
+            return copy
+        if isinstance(x, np.ndarray):
+            return np.array(x)
+        if type(x) is list or (type(x) is tuple and any(isinstance(e, (np.ndarray, list, tuple)) for e in x)):
+            return type(x)([self.frozen(e) for e in x])
+        return x
+
+
+def partials(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
+    """The partials by the operands that have companions."""
+    if not rule.separate:
+        ps = rule.partials(y, *args)
+        return ps if type(ps) is tuple else (ps,)
+    return [
+        None if t is None or p is None else p(y, *args) for p, t in zip(rule.partials, targs, strict=False)
+    ]
+
+
+def alone(ts: Any) -> int:
+    """The place of the only companion that is there; -1 if there are several."""
+    found = -1
+    for k in range(len(ts)):
+        if ts[k] is not None:
+            if found >= 0:
+                return -1
+            found = k
+    return found

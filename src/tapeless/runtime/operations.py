@@ -1,0 +1,63 @@
+"""Linear operations that runs enter into their records beside those of the rule book: quicker forms of the
+same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeless.rules import lookup
+from tapeless.rules.operations import Apply, Operation
+from tapeless.rules.registry import Linear
+
+
+class Stack(Operation):
+    """A vector whose items are the parents; a parent that is None is zero."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+
+    def apply(self, *tangents: Any, careful: bool = False) -> Any:
+        return np.array([0.0 if t is None else t for t in tangents], self.dtype)
+
+    def transpose(self, ct: Any, careful: bool = False) -> tuple[Any, ...]:
+        return tuple(ct.tolist())
+
+
+class Product(Apply):
+    """A product of vectors and matrices one of which is active: the cotangent is written down at once."""
+
+    __slots__ = ()
+
+    def transpose(self, ct: Any, careful: bool = False) -> tuple[Any, ...]:
+        if careful:
+            return Apply.transpose(self, ct, True)
+        a, b = self.args
+        if self.paths[0][0] == 0:
+            if b.dtype.kind == "c":
+                b = b.conj()
+            if b.ndim == 1:
+                return (np.multiply.outer(ct, b),) if a.ndim == 2 else (ct * b,)
+            return (np.dot(ct, b.T),)
+        if a.dtype.kind == "c":
+            a = a.conj()
+        if a.ndim == 1:
+            return (np.multiply.outer(a, ct),) if b.ndim == 2 else (a * ct,)
+        return (np.dot(a.T, ct),)
+
+
+_PRODUCTS = frozenset({lookup(np.dot), lookup(np.matmul)})
+#: rules of functions that make an array of a list of numbers
+STACKS = frozenset({lookup(np.array), lookup(np.asarray)})
+
+
+def linear_operation(rule: Linear, args: tuple[Any, ...], moving: int) -> Operation:
+    """The linear function that a rule describes, of the argument at `moving`."""
+    if rule in _PRODUCTS:
+        a, b = args
+        if type(a) is np.ndarray and type(b) is np.ndarray and 0 < a.ndim < 3 and 0 < b.ndim < 3:
+            return Product(rule, args, {}, ((moving,),))
+    return Apply(rule, args, {}, ((moving,),))
