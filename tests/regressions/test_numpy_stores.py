@@ -83,3 +83,28 @@ def test_what_numpy_refuses_is_refused():
     assert tl.grad(f)(A)[0, 0] == 2.0
     with pytest.raises(IndexError):
         tl.grad(lambda a: np.put(a, [99], a[0, 0]))(A.copy())
+
+
+def test_a_store_that_reads_what_it_has_written():
+    """NumPy copies one-dimensional arrays in order, also where they overlap at different steps."""
+
+    def overlapping(a):
+        b = a * 1.0
+        b[::2] = b[:3]
+        return b @ a
+
+    def shifted(a):
+        b = a * 1.0
+        b[1:] = b[:-1]
+        b[:] = b[::-1]
+        b[[0, 0]] = b[1:3]
+        return b @ a
+
+    x = np.arange(6.0) + 1.0
+    check(shifted, x)
+    for derivative in (
+        lambda: tl.grad(overlapping)(x),
+        lambda: tl.jvp(overlapping, (x,), (x,)),
+    ):
+        with pytest.raises(tl.errors.UntrackedMutationError, match=r"store a copy, value.copy\(\)"):
+            derivative()

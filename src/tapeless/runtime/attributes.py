@@ -288,6 +288,9 @@ class Attributes(Operators):
     def untracked(self, what: str) -> Any:
         raise NotImplementedError
 
+    def refuse(self, kind: Any, message: str) -> Any:
+        raise NotImplementedError
+
 
 def is_ordinary(kind: type) -> bool:
     """Whether instances keep plain attributes in a `__dict__` and nothing intercepts their look-up."""

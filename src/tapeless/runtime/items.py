@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.errors import UntrackedMutationError
 from tapeless.rules import lookup
 from tapeless.runtime.attributes import Attributes, behind
 from tapeless.runtime.mirrors import Slot, owner
@@ -202,8 +203,23 @@ class Items(Attributes):
             tangent = None
         if type(index) is list:
             index = np.array(index)
-        x[index] = value
-        if (tangent is not None or self.arrays) and x.dtype.kind in "fc":
+        active = (tangent is not None or self.arrays) and x.dtype.kind in "fc"
+        if active and isinstance(value, np.ndarray) and np.may_share_memory(x, value):
+            meant = value.copy()
+            x[index] = value
+            # NumPy copies `a[::2] = a[:3]` element by element: it may read what it has just written
+            window = x[index]
+            view = isinstance(window, np.ndarray) and np.may_share_memory(window, x)
+            got, want = np.broadcast_arrays(window, meant)
+            if view and not np.array_equal(got, want, equal_nan=True):
+                self.refuse(
+                    UntrackedMutationError,
+                    "cannot differentiate a store from a part of the same array that the store itself "
+                    "changes; store a copy, value.copy()",
+                )
+        else:
+            x[index] = value
+        if active:
             self.overwrite(x, index, tangent)
 
     def delitem(self, x: Any, index: Any) -> None:
