@@ -29,7 +29,7 @@ Name = Scalar | Array
 #: Operations whose result does not change, or jumps, as their operands change.
 CONSTANT = {"floor", "ceil", "trunc", "rint", "floordiv", "signbit", "isnan", "isinf", "isfinite", "not"}
 CONSTANT |= {"all", "any", "and", "or", "xor", "invert", "shl", "shr", *COMPARISONS}
-#: Floats that an intrinsic reads to steer it, or writes as a mere choice: position in `outs` that carry nothing.
+#: Results of operations, by position, that carry no derivative.
 _CHOICES = {"slogdet": (0,)}
 
 

@@ -1,14 +1,15 @@
 """The adjoint of a statement that is no control: what it does to the cotangents.
 
-Values of the program that adjoint code reads are written under the program's own names; `reverse` sees to it that
-they are there.
+Values of the program that adjoint code reads stand there under the program's own names; `reverse` sees to it
+that they have come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tapeless.backends.native.activity import Activity, Name
+from tapeless.backends.native.activity import Activity
+from tapeless.backends.native.intrinsic_rules import adjoint as intrinsic_adjoint
 from tapeless.backends.native.nest import (
     Apply,
     Array,
@@ -23,40 +24,20 @@ from tapeless.backends.native.nest import (
     Stmt,
     Store,
     Swap,
-    apply,
     const,
     leaves,
 )
 from tapeless.backends.native.partials import Arithmetic, maps
+from tapeless.backends.native.renaming import Companions
 
 #: Where a cotangent goes: a scalar, or an element of an array.
 Target = tuple[Scalar | Array, tuple[Expr, ...]]
 
 
-class Bars:
-    """The variables that hold cotangents: a scalar for a scalar, an array of its shape for an array."""
-
-    def __init__(self) -> None:
-        self.made: dict[Name, Name] = {}
-
-    def scalar(self, x: Scalar) -> Scalar:
-        made = self.made.get(x)
-        if not isinstance(made, Scalar):
-            made = self.made[x] = Scalar(f"{x.name}_bar", x.type)
-        return made
-
-    def array(self, a: Array) -> Array:
-        made = self.made.get(a)
-        if not isinstance(made, Array):
-            alias = None if a.alias is None else self.array(a.alias)
-            made = self.made[a] = Array(f"{a.name}_bar", a.dtype, a.ndim, alias=alias)
-        return made
-
-
 class Adjoint:
     """Makes the adjoint code of assignments and stores."""
 
-    def __init__(self, activity: Activity, arithmetic: Arithmetic, bars: Bars) -> None:
+    def __init__(self, activity: Activity, arithmetic: Arithmetic, bars: Companions) -> None:
         self.activity, self.arithmetic, self.bars = activity, arithmetic, bars
 
     def of(self, s: Stmt) -> list[Stmt]:
@@ -68,9 +49,7 @@ class Adjoint:
         if isinstance(s, Swap) and s.a in self.activity:
             return [Swap(self.bars.array(s.a), self.bars.array(s.b))]
         if isinstance(s, Intrinsic) and any(x in self.activity for x in s.outs):
-            from tapeless.backends.native.intrinsic_rules import adjoint
-
-            return adjoint(s, self)
+            return intrinsic_adjoint(s, self.activity, self.arithmetic, self.bars)
         return []
 
     def assign(self, s: Assign) -> list[Stmt]:
@@ -130,7 +109,7 @@ class Adjoint:
         return Ref(var)
 
     def shares(self, e: Expr, ct: Expr, value: Expr | None, out: list[Stmt]) -> dict[Target, Expr]:
-        """What each active variable in `e` gets of the cotangent `ct` of `e`; `value` holds `e` afterwards."""
+        """What each active variable in `e` gets of its cotangent `ct`; `value` holds `e` afterwards."""
         found: dict[Target, Expr] = {}
         self._distribute(e, ct, value, found, out)
         return found
@@ -172,7 +151,3 @@ def fill(array: Array, shape: tuple[Expr, ...], value: object, add: bool = False
     for i, n in zip(reversed(loops), reversed(shape), strict=True):
         body = [For(i, const(0), n, body, independent=True)]
     return body
-
-
-def minus(e: Expr) -> Expr:
-    return apply("neg", e)

@@ -1,8 +1,9 @@
 """Which values of the program the reverse sweep needs, and how it gets them back.
 
-A scalar that is at home in the body of a loop is *recomputed* there if what it came from is unchanged, or its last
-value is *kept*, once an iteration; an array that is at home in one is kept likewise.  Besides, whatever is about to
-be overwritten while it may still be needed is *saved* first ("to be recorded" analysis).  An update `n = n + k` of an integer is undone.
+A scalar that is at home in the body of a loop is *recomputed* there if what it came from is unchanged, or
+its last value is *kept*, once an iteration; an array that is at home in one is kept likewise.  Besides,
+whatever is about to be overwritten while it may still be needed is *saved* first (the "to be recorded"
+analysis).  An update `n = n + k` of an integer is undone.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Needed:
 
     def _size(self) -> tuple[int, ...]:
         sets = (self.saved, self.kept, self.undone, self.swapped, self.used)
-        return (*map(len, sets), sum(map(len, self.extra.values())))
+        return (*[len(found) for found in sets], *[len(xs) for xs in self.extra.values()])
 
     # ---- recomputation
 
@@ -121,7 +122,8 @@ class Needed:
 
     def _measured(self, e: Expr) -> set[Name]:
         """Arrays made here whose length `e` reads."""
-        return {x.array.root for x in leaves(e) if isinstance(x, Dim)} - self.given
+        found: set[Name] = {x.array.root for x in leaves(e) if isinstance(x, Dim)}
+        return found - self.given
 
     # ---- the flow of what may be needed
 

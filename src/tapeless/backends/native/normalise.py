@@ -1,10 +1,12 @@
 """A nest made ready for reverse mode.
 
-Conditions, bounds and shapes become variables or constants that keep their value while the statement runs, loops
-with a test count their trips, and values that derivatives use again get variables of their own.
+Conditions, bounds and shapes become variables or constants that keep their value while the statement runs,
+loops with a test count their trips, and values that derivatives use again get variables of their own.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.nest import (
@@ -30,6 +32,7 @@ from tapeless.backends.native.nest import (
     Stmt,
     Store,
     While,
+    leaves,
     walk,
 )
 from tapeless.backends.native.partials import USES_VALUE
@@ -52,7 +55,10 @@ class Normaliser:
         self.changed = written(fn.body)
         self.shapes: dict[Array, tuple[Expr, ...]] = {}
         self.trips: dict[int, Scalar] = {}
-        self.body = self.block(clone(fn.body))
+        self.head: list[Stmt] = []
+        self.hoisted: dict[Expr, Ref] = {}
+        body = self.block(clone(fn.body))
+        self.body = [*self.head, *body]
 
     def block(self, body: list[Stmt]) -> list[Stmt]:
         out: list[Stmt] = []
@@ -65,12 +71,22 @@ class Normaliser:
         out.append(Assign(var, value))
         return Ref(var)
 
-    def steady(self, e: Expr, changed: set[object], name: str, out: list[Stmt]) -> Expr:
-        """`e` if it is plain and keeps its value where `changed` is written, else a variable that holds it."""
+    def steady(self, e: Expr, changed: Collection[object], name: str, out: list[Stmt]) -> Expr:
+        """`e` if it is plain and no part of `changed`, else a variable that holds it."""
         fixed = isinstance(e, Const) or (isinstance(e, Dim) and e.array in self.params)
         if fixed or (isinstance(e, Ref) and e.var not in changed):
             return e
+        if harmless(e) and all(self.fixed(leaf) for leaf in leaves(e)):
+            if e not in self.hoisted:
+                self.hoisted[e] = self.fresh(e, name, self.head)
+            return self.hoisted[e]
         return self.fresh(e, name, out)
+
+    def fixed(self, leaf: Expr) -> bool:
+        """Whether a leaf has one value from the beginning to the end."""
+        if isinstance(leaf, Ref):
+            return leaf.var in self.params and leaf.var not in self.changed
+        return isinstance(leaf, Const) or (isinstance(leaf, Dim) and leaf.array in self.params)
 
     def lengths(self, e: Expr, out: list[Stmt] | None) -> Expr:
         """`e` with the lengths of arrays made here replaced by what they were made with.
@@ -154,6 +170,15 @@ class Normaliser:
             n = e.args[1]
             uses = n.value == 0.5 if isinstance(n, Const) else self.activity.of(n)
         return self.fresh(e, e.op, out) if uses else e
+
+
+def harmless(e: Expr) -> bool:
+    """Integer arithmetic that cannot fail."""
+    if not isinstance(e, Apply):
+        return e.type == I64
+    if e.op in ("floordiv", "mod"):
+        return harmless(e.args[0]) and isinstance(e.args[1], Const) and e.args[1].value != 0
+    return e.op in ("add", "sub", "mul", "neg", "minimum", "maximum", "abs") and all(map(harmless, e.args))
 
 
 def size(e: Expr) -> int:

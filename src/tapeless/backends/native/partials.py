@@ -1,4 +1,4 @@
-"""The derivative of every operation, as linear maps: one for each operand, used by forward and by reverse mode.
+"""The derivative of every operation: a linear map for each operand, used by forward and by reverse mode.
 
 A map takes a tangent or cotangent and gives its multiple.  For `y = sin(a)` it is `t -> t·cos(a)`.
 """

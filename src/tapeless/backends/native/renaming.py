@@ -109,6 +109,26 @@ class Renaming:
         return s
 
 
+class Companions:
+    """Variables that go with others: a scalar for a scalar, an array of its shape for an array."""
+
+    def __init__(self, suffix: str) -> None:
+        self.suffix = suffix
+        self.scalars: dict[Scalar, Scalar] = {}
+        self.arrays: dict[Array, Array] = {}
+
+    def scalar(self, x: Scalar) -> Scalar:
+        if x not in self.scalars:
+            self.scalars[x] = Scalar(x.name + self.suffix, x.type)
+        return self.scalars[x]
+
+    def array(self, a: Array) -> Array:
+        if a not in self.arrays:
+            alias = None if a.alias is None else self.array(a.alias)
+            self.arrays[a] = Array(a.name + self.suffix, a.dtype, a.ndim, alias=alias)
+        return self.arrays[a]
+
+
 def clone(body: list[Stmt]) -> list[Stmt]:
     """A copy of a body that shares only names and expressions with it."""
     return Renaming({}).body(body)

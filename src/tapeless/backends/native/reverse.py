@@ -1,17 +1,18 @@
 """Reverse mode: a nest to the nest that also computes gradients.
 
-The new nest runs the program once, saving what will be overwritten and is needed again, and then runs backwards:
-every loop turned round, every statement replaced by what it does to the cotangents.  Activity (`activity`), what is
-needed and how it comes back (`needed`) and where it waits meanwhile (`saving`) are found out first; `adjoint` has
-the adjoint of a single statement.
+The new nest runs the program once, saving what will be overwritten and is needed again, and then runs
+backwards: every loop turned round, every statement replaced by what it does to the cotangents.  What is
+active (`activity`), what is needed and how it comes back (`needed`), and where it waits meanwhile (`saving`)
+are found out first; `adjoint` has the adjoint of a single statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tapeless.backends.native.activity import Activity, Name, root
-from tapeless.backends.native.adjoint import Adjoint, Bars, fill, zero
+from tapeless.backends.native.adjoint import Adjoint, fill, zero
 from tapeless.backends.native.needed import Needed, names
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -41,9 +42,9 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.normalise import Normaliser
 from tapeless.backends.native.partials import Arithmetic
-from tapeless.backends.native.renaming import Renaming, clone
+from tapeless.backends.native.renaming import Companions, Renaming, clone
 from tapeless.backends.native.saving import Frame, Layout, Site, Sites, Steady, Tape, trip_count
-from tapeless.backends.native.scopes import Block, Scopes, touched
+from tapeless.backends.native.scopes import Block, Scopes, writes
 from tapeless.errors import BackendError
 
 
@@ -57,9 +58,16 @@ def reverse(
 ) -> Function:
     """The nest that runs `fn` and returns its results, then the gradient for each parameter in `wrt`.
 
-    The results numbered in `seeds` are differentiated: the one scalar result with cotangent 1, or with `seeded`
-    all of them with cotangents that are further parameters.  Gradients are for the values that parameters had on
-    entry, in scalars and arrays of their own.
+    The results numbered in `seeds` are differentiated: the one scalar result with cotangent 1, or with
+    `seeded` all of them with cotangents that are further parameters.  Gradients are for the values that
+    parameters had on entry, in scalars and arrays of their own.
+
+    >>> from tapeless.backends.native.nest import F64, Assign, Function, Ref, Scalar
+    >>> from tapeless.backends.native.show import python
+    >>> x, y = Scalar("x", F64), Scalar("y", F64)
+    >>> gradient = python(reverse(Function("square", [x], [Assign(y, Ref(x) * Ref(x))], [y]), [0]))
+    >>> [float(v) for v in gradient(3.0)]
+    [9.0, 6.0]
     """
     return _Reverse(fn, wrt, seeds, seeded, Arithmetic(strong_zeros)).function()
 
@@ -81,7 +89,7 @@ class _Reverse:
         self.body, self.trips = ready.body, ready.trips
         self.activity = Activity(self.body, self.inputs, self.outputs)
         self.scopes = Scopes(self.body, [*fn.params, *fn.results])
-        self.bars = Bars()
+        self.bars = Companions("_bar")
         adjoint = Adjoint(self.activity, arithmetic, self.bars)
         self.adjoints = {id(s): code for s in walk(self.body) if (code := adjoint.of(s))}
         self.needed = Needed(self.scopes, self.adjoints, self.trips, fn.params, self.activity.names)
@@ -98,7 +106,7 @@ class _Reverse:
         """The sites and the loops whose frames have known sizes, to a fixed point with what these need."""
         while True:
             self.sites = self._sites()
-            self.layout = Layout(self.sites, Steady(self.scopes.definitions, set(self.needed.recomputable)))
+            self.layout = Layout(self.sites, Steady(self.scopes.definitions))
             before = self.needed._size()
             for s in walk(self.body):
                 if isinstance(s, For) and self.sites.inside([s]):
@@ -116,7 +124,7 @@ class _Reverse:
     def _sites(self) -> Sites:
         sites = Sites()
         for s in walk(self.body):
-            for x in dict.fromkeys(root(y) for y in touched(s)):
+            for x in dict.fromkeys(writes(s)):
                 if (id(s), x) not in self.needed.saved:
                     continue
                 whole = isinstance(s, Intrinsic) and isinstance(x, Array)
@@ -134,7 +142,7 @@ class _Reverse:
         """The lengths of an array, as expressions that hold as long as it lives."""
         made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
         grows = any(isinstance(s, Grow) and s.array is a for s in walk(self.body))
-        if len(made) == 1 and not grows and a not in self.fn.params:
+        if made and not grows and a not in self.fn.params and all(s.shape == made[0].shape for s in made):
             return made[0].shape
         if len(made) > 1 or (grows and self.scopes.home[root(a)].loops):
             raise BackendError(f"{a.name} is given storage in several places")
@@ -167,16 +175,16 @@ class _Reverse:
     def seed(self, x: Name, out: list[Stmt]) -> Name:
         """The parameter with the cotangent of a result."""
         if isinstance(x, Scalar):
-            given: Name = Scalar(f"{x.name}_ct", x.type)
+            number = Scalar(f"{x.name}_ct", x.type)
             if x in self.activity:
                 bar = self.bars.scalar(x)
-                out.append(Assign(bar, Ref(bar) + Ref(given)))
-        else:
-            given = ct = Array(f"{x.name}_ct", x.dtype, x.ndim, contiguous=x.contiguous)
-            if x in self.activity:
-                shape = tuple(Dim(ct, k) for k in range(ct.ndim))
-                out += fill(self.bars.array(x), shape, lambda index: Load(ct, index), add=True)
-        return given
+                out.append(Assign(bar, Ref(bar) + Ref(number)))
+            return number
+        ct = Array(f"{x.name}_ct", x.dtype, x.ndim, contiguous=x.contiguous)
+        if x in self.activity:
+            shape = tuple(Dim(ct, k) for k in range(ct.ndim))
+            out += fill(self.bars.array(x), shape, lambda index: Load(ct, index), add=True)
+        return ct
 
     def gradients(self) -> tuple[list[Name], list[Stmt]]:
         """Where the gradients are at the end, and code for those that are zero."""
@@ -204,9 +212,7 @@ class _Reverse:
             for site in self.sites.at.get(id(s), ()):
                 value: Expr | None = None
                 if site.shape is None:
-                    value = Ref(site.what) if isinstance(site.what, Scalar) else None
-                    if isinstance(s, Store):
-                        value = Load(s.array, s.index)
+                    value = Load(s.array, s.index) if isinstance(s, Store) else self.present(site)
                 out += self.tape.put(site, frame, value)
             if isinstance(s, For):
                 out += self.forward_loop(s, frame)
@@ -222,9 +228,12 @@ class _Reverse:
             else:
                 out += clone([s])
         for site in self.sites.end.get(id(block.body), ()):
-            value = Ref(site.what) if isinstance(site.what, Scalar) else None
-            out += self.tape.put(site, frame, value)
+            out += self.tape.put(site, frame, self.present(site))
         return out
+
+    @staticmethod
+    def present(site: Site) -> Expr | None:
+        return Ref(site.what) if isinstance(site.what, Scalar) else None
 
     def inner(self, body: list[Stmt]) -> Block:
         return self.scopes.blocks[id(body)]
@@ -272,7 +281,7 @@ class _Reverse:
             return [*test, For(turn, ZERO, Ref(self.trips[id(s)]), [*body, *again], line=s.line)]
         restore = self.restore(s, frame)
         if isinstance(s, Swap):
-            return [*([Swap(s.a, s.b)] if id(s) in self.needed.swapped else []), *adjoint]
+            return self.swap_back(s)
         if isinstance(s, Alloc):
             return []
         # what the statement gave is read by the adjoint, unless that is in the place of what it took
@@ -282,6 +291,21 @@ class _Reverse:
             x.line = s.line
         return made
 
+    def swap_back(self, s: Swap) -> list[Stmt]:
+        """Contents go back to where they were, and aliases follow."""
+        out: list[Stmt] = []
+        pairs = [(s.a, s.b)] if id(s) in self.needed.swapped else []
+        if s.a in self.activity:
+            pairs.append((self.bars.array(s.a), self.bars.array(s.b)))
+        for a, b in pairs:
+            out.append(Swap(a, b))
+            for alias, made in self.scopes.aliases.items():
+                here = self.scopes.block_of[id(s)]
+                if alias.root in (s.a, s.b) and any(here.inside(self.scopes.block_of[id(x)]) for x in made):
+                    named = alias if a is s.a else self.bars.array(alias)
+                    out.append(Alias(named, self.shape(alias)))
+        return out
+
     def restore(self, s: Stmt, frame: Frame | None) -> list[Stmt]:
         """Puts back what `s` has overwritten."""
         if id(s) in self.needed.undone:
@@ -290,7 +314,7 @@ class _Reverse:
             return [Assign(s.var, Ref(s.var) - by if op == "add" else Ref(s.var) + by)]
         out: list[Stmt] = []
         for site in reversed(self.sites.at.get(id(s), [])):
-            out += self.tape.take(site, frame, lambda value, site=site: self.put_back(s, site, value))
+            out += self.tape.take(site, frame, partial(self.put_back, s, site))
         return out
 
     @staticmethod
@@ -322,7 +346,7 @@ class _Reverse:
         return out
 
     def revive(self, block: Block, frame: Frame | None) -> list[Stmt]:
-        """What a block needs before it is reversed: the values kept at its end, storage, cotangents of zero."""
+        """What a block needs before it is reversed: values kept at its end, storage, cotangents of 0."""
         needed, residents = self.needed, self.scopes.residents[id(block.body)]
         used = [x for x in residents if x in needed.used]
         ends = self.sites.end.get(id(block.body), [])
@@ -333,8 +357,7 @@ class _Reverse:
         out: list[Stmt] = []
         for site in reversed(ends):
             if isinstance(site.what, Scalar):
-                var = site.what
-                out += self.tape.take(site, frame, lambda value, var=var: Assign(var, value))
+                out += self.tape.take(site, frame, partial(Assign, site.what))
         again = [s for s in block.body if isinstance(s, Assign) and needed.recomputable.get(s.var) is s]
         again = [s for s in again if s.var in needed.used]
         out += clone([s for s in again if s.var not in needed.late])
@@ -346,7 +369,7 @@ class _Reverse:
                 out.append(Alloc(x, self.shape(x)))
         for site in reversed(ends):
             if isinstance(site.what, Array):
-                out += self.tape.take(site, frame, lambda value: Assign(Scalar("never", I64), value))
+                out += self.tape.take(site, frame, partial(Assign, Scalar("never", I64)))
         for x in residents:
             if x in self.activity:
                 out += self.fresh_cotangent(x, block)
@@ -368,11 +391,19 @@ class _Reverse:
         if where != [block]:
             raise BackendError(f"{x.name} is given storage in several places")
 
+    def check_alias(self, a: Array) -> None:
+        """Refuses an alias that is used where it may not have been declared."""
+        declared = [self.scopes.block_of[id(s)] for s in self.scopes.aliases[a]]
+        reach = self.scopes.reach.get(a)
+        if reach is not None and not any(reach.inside(block) for block in declared):
+            raise BackendError(f"{a.name} is declared in several places")
+
     def aliases(self, block: Block) -> list[Stmt]:
         """Aliases declared in a block name the same memory in its reversal, and that of the cotangents."""
         out: list[Stmt] = []
         for s in block.body:
             if isinstance(s, Alias):
+                self.check_alias(s.array)
                 if s.array.root in self.needed.used:
                     out.append(Alias(s.array, s.shape))
                 if s.array in self.activity:

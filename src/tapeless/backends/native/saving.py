@@ -1,8 +1,9 @@
 """Stacks: where the forward sweep puts values for the reverse sweep.
 
-There is one stack, a growing array, for each type.  A nest of loops whose trip counts are known where it begins
-takes its whole share at once, and every value has its place in it, computed from the loops' variables: such loops
-neither check nor count, and a place is contiguous along the innermost loop.  Elsewhere values are pushed and popped.
+There is one stack, a growing array, for each type.  A nest of loops whose trip counts are known where it
+begins takes its whole share at once, and every value has its place in it, computed from the loops' variables:
+such loops neither check nor count, and what one statement saves is contiguous along the innermost loop.
+Elsewhere values are pushed and popped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from tapeless.backends.native.nest import (
     ONE,
     ZERO,
     Alloc,
-    Apply,
     Array,
     Assign,
     Const,
@@ -36,8 +36,10 @@ from tapeless.backends.native.nest import (
     While,
     apply,
     children,
+    leaves,
     walk,
 )
+from tapeless.backends.native.normalise import harmless
 from tapeless.backends.native.renaming import map_leaves
 from tapeless.backends.native.scopes import written
 
@@ -150,8 +152,8 @@ def volume(shape: Sequence[Expr]) -> Expr:
 class Steady:
     """Integers that are known before a loop begins, from what the loop does not change."""
 
-    def __init__(self, definitions: dict[Scalar, list[Stmt]], recomputable: set[Scalar]) -> None:
-        self.definitions, self.recomputable = definitions, recomputable
+    def __init__(self, definitions: dict[Scalar, list[Stmt]]) -> None:
+        self.definitions = definitions
 
     def of(self, e: Expr, changed: set[Name]) -> Expr | None:
         """`e` in terms of what `changed` leaves out; None if there is no such expression."""
@@ -163,32 +165,15 @@ class Steady:
                 made = self.definitions.get(leaf.var, [])
                 if len(made) == 1 and isinstance(made[0], Assign) and leaf.var.type == I64:
                     value = made[0].value
-                    if leaf.var not in {x.var for x in _refs(value)}:
+                    if Ref(leaf.var) not in leaves(value):
                         return map_leaves(value, change)
                 known = False
             elif isinstance(leaf, Load):
                 known = False
-            elif isinstance(leaf, Apply):
-                raise AssertionError
             return leaf
 
         made = map_leaves(e, change)
-        return made if known and _harmless(made) else None
-
-
-def _refs(e: Expr) -> list[Ref]:
-    from tapeless.backends.native.nest import leaves
-
-    return [x for x in leaves(e) if isinstance(x, Ref)]
-
-
-def _harmless(e: Expr) -> bool:
-    """Integer arithmetic that cannot fail."""
-    if not isinstance(e, Apply):
-        return e.type == I64
-    if e.op in ("floordiv", "mod"):
-        return _harmless(e.args[0]) and isinstance(e.args[1], Const) and e.args[1].value != 0
-    return e.op in ("add", "sub", "mul", "neg", "minimum", "maximum", "abs") and all(map(_harmless, e.args))
+        return made if known and harmless(made) else None
 
 
 class Layout:

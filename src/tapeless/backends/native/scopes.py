@@ -77,6 +77,16 @@ def touched(s: Stmt) -> Iterator[Name]:
         yield s.array.root
 
 
+def aliases(s: Stmt) -> Iterator[Array]:
+    """The aliases through which the statement itself reads or writes."""
+    found = [x.array for e in expressions(s) for x in leaves(e) if isinstance(x, (Load, Dim))]
+    if isinstance(s, Store):
+        found.append(s.array)
+    elif isinstance(s, Intrinsic):
+        found += [x for x in (*s.ins, *s.outs) if isinstance(x, Array)]
+    yield from (a for a in found if a.alias is not None)
+
+
 def written(body: Iterable[Stmt]) -> set[Name]:
     """Everything that a body changes."""
     return {x for s in walk(list(body)) for x in writes(s)}
@@ -111,6 +121,8 @@ class Scopes:
         self.allocs: dict[Array, list[Alloc]] = {}
         self.aliases: dict[Array, list[Alias]] = {}
         self.home: dict[Name, Block] = {}
+        #: the block around all uses of an alias
+        self.reach: dict[Array, Block] = {}
         self._exposed: dict[int, set[Name]] = {}
         self._place(self.top)
         self.exposed(body)
@@ -146,6 +158,8 @@ class Scopes:
             for x in touched(s):
                 if x not in self.counters:
                     self.home[x] = self._common(self.home.get(x, where), where)
+            for a in aliases(s):
+                self.reach[a] = self._common(self.reach.get(a, where), where)
 
     @staticmethod
     def _common(a: Block, b: Block) -> Block:
