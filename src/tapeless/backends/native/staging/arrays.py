@@ -1,0 +1,190 @@
+"""Array values for the rest of staging: everything that NumPy does with arrays, behind one door.
+
+An operation that raises whenever it is reached leaves by `Raised`: it has no value, and what follows it in
+its block is never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeless.backends.native.nest import Array, Expr
+from tapeless.backends.native.staging import (
+    conversions,
+    elementwise,
+    indexing,
+    reductions,
+    storage,
+)
+from tapeless.backends.native.staging.broadcasting import to_array
+from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given
+from tapeless.backends.native.staging.modules import MODULES
+from tapeless.backends.native.staging.storage import (
+    Raised,
+    argument,
+    before_write,
+    flush,
+    materialise,
+    settle,
+    store_copy,
+)
+from tapeless.backends.native.staging.ufuncs import REAL
+from tapeless.backends.native.staging.values import ArrayValue, Sequence, Static, Value, View
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+
+getitem, setitem, augitem = indexing.getitem, indexing.setitem, indexing.augitem
+binary, unary, compare = elementwise.binary, elementwise.unary, elementwise.compare
+attribute, truth, to_number = conversions.attribute, conversions.truth, conversions.to_number
+iterate = conversions.iterate
+
+#: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {
+    "reduce": reductions.ufunc_reduce,
+    "accumulate": reductions.ufunc_accumulate,
+}
+
+
+def inplace(stager: Stager, value: ArrayValue, op: str, operand: Value) -> Value:
+    """`value op= operand`."""
+    return elementwise.inplace(stager, value, op, operand)
+
+
+def handles(function: Any) -> bool:
+    """Whether a function has a lowering here."""
+    try:
+        if function in FUNCTIONS or function in REAL:
+            return True
+    except TypeError:
+        return False
+    return _ufunc_method(function) is not None
+
+
+def _ufunc_method(function: Any) -> tuple[np.ufunc, str] | None:
+    """The ufunc and the name of `np.add.reduce` and the like."""
+    owner = getattr(function, "__self__", None)
+    name = getattr(function, "__name__", "")
+    if isinstance(owner, np.ufunc) and name in ("reduce", "accumulate", "outer", "at") and owner in REAL:
+        return owner, name
+    return None
+
+
+def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
+    """A function of NumPy or SciPy, applied; None if it has no lowering."""
+    if not handles(function):
+        return None
+    kwargs = {k: v for k, v in kwargs.items() if not _left_out(v)}
+    found = _ufunc_method(function)
+    if found is not None:
+        return _call_method(stager, *found, args, kwargs)
+    if function in FUNCTIONS:
+        made: Value = _applied(stager, FUNCTIONS[function], args, kwargs, _name(function))
+        return made
+    return _call_ufunc(stager, function, args, kwargs)
+
+
+def _left_out(value: Value) -> bool:
+    return isinstance(value, Static) and value.obj is np._NoValue
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function))
+
+
+def _applied(
+    stager: Stager, lowering: Callable[..., Any], args: list[Value], kwargs: dict[str, Value], name: str
+) -> Any:
+    import inspect
+
+    try:
+        inspect.signature(lowering).bind(stager, *args, **kwargs)
+    except TypeError as error:
+        stager.refuse(f"this call of {name} ({error})", "use the arguments that NumPy documents")
+    return lowering(stager, *args, **kwargs)
+
+
+def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    out, where = kwargs.pop("out", None), kwargs.pop("where", None)
+    if len(args) > function.nin:
+        out = args[function.nin]
+        args = args[: function.nin]
+    if isinstance(out, Sequence):
+        out = out.items[0]
+    dtype = kwargs.pop("dtype", None)
+    kwargs.pop("casting", None)
+    if kwargs:
+        stager.refuse(f"numpy.{function.__name__} with {', '.join(kwargs)}=", "leave it out")
+    if len(args) != function.nin:
+        message = f"{function.__name__}() takes from {function.nin} to {function.nargs} positional arguments but {len(args)} were given"
+        storage.fail(stager, TypeError, message)
+    if dtype is not None and given(dtype):
+        kind = np.dtype(stager.known(dtype)).name
+        args = [elementwise.astype(stager, to_array(stager, a), kind) for a in args]
+    if where is not None and isinstance(where, Static) and where.obj is True:
+        where = None
+    if out is None or not given(out):
+        if where is None:
+            return elementwise.ufunc(stager, function, args)
+        made = elementwise.ufunc(stager, function, args)
+        target = storage.fresh(stager, to_array(stager, made).shape, to_array(stager, made).dtype)
+        elementwise.ufunc_into(stager, function, args, target, where)
+        return target
+    assert isinstance(out, ArrayValue)
+    elementwise.ufunc_into(stager, function, args, out, where)
+    return out
+
+
+def _call_method(
+    stager: Stager, function: np.ufunc, name: str, args: list[Value], kwargs: dict[str, Value]
+) -> Value:
+    if name == "outer":
+        from tapeless.backends.native.staging.products import ufunc_outer
+
+        return ufunc_outer(stager, function, *args)
+    if name == "at":
+        return _add_at(stager, function, *args)
+    lowering = UFUNC_METHODS[name]
+    made: Value = lowering(stager, function, *args, **kwargs)
+    return made
+
+
+def _add_at(stager: Stager, function: np.ufunc, a: Value, index: Value, b: Value | None = None) -> Value:
+    """`function.at(a, index, b)`."""
+    from tapeless.backends.native.staging import fancy
+
+    names = {f: op for op, f in elementwise.OPERATORS.items() if f.nin == 2}
+    names |= {np.maximum: "Maximum", np.minimum: "Minimum"}
+    if function not in names or b is None or not isinstance(a, ArrayValue):
+        stager.refuse(f"numpy.{function.__name__}.at", "write the loop")
+    items = indexing.parse(stager, a, index)
+    fancy.add_at(stager, elementwise.writable(stager, a), items, b, names[function])
+    return Static(None)
+
+
+def method(
+    stager: Stager, value: ArrayValue, name: str, args: list[Value], kwargs: dict[str, Value]
+) -> Value:
+    """`value.name(*args, **kwargs)`."""
+    if name in METHODS:
+        made: Value = _applied(stager, METHODS[name], [value, *args], kwargs, name)
+        return made
+    function = getattr(np, {"conj": "conjugate"}.get(name, name), None)
+    if function is not None and hasattr(np.ndarray, name) and handles(function):
+        result = call(stager, function, [value, *args], kwargs)
+        assert result is not None
+        return result
+    if not hasattr(np.ndarray, name):
+        message = f"'numpy.ndarray' object has no attribute '{name}'"
+        storage.fail(stager, AttributeError, message)
+    stager.refuse(f"the method {name} of an array", "use a function of NumPy")
+
+
+__all__ = [
+    "MODULES", "Array", "Expr", "Raised", "View", "argument", "attribute", "augitem", "before_write",
+    "binary", "call", "compare", "flush", "getitem", "handles", "inplace", "iterate", "materialise", "method",
+    "setitem", "settle", "store_copy", "to_number", "truth", "unary",
+]  # fmt: skip
