@@ -89,7 +89,8 @@ class Emitter(Calls):
                 targets += self.strides[p]
             for k, target in enumerate(targets):
                 kind = "i64" if k else "ptr"
-                self.store(kind, self.op(f"load {kind}, ptr {self.frame(at + k)}"), target)
+                got = self.op(f"load {kind}, ptr {self.frame(at + k)}")
+                self.store(kind, self.length(got) if p.contiguous and k > 1 else got, target)
             at += len(targets)
 
     def frame(self, at: int) -> str:

@@ -122,10 +122,14 @@ class Memory(Expressions):
             total = llvm_math.helper(self, "tl_times", "i64", ("i64", total), ("i64", n))
         return total
 
+    def length(self, n: str) -> str:
+        """The length of an inner axis, written so that LLVM does not bet on its being 1."""
+        return self.intrinsic("umin", "i64", n, str(2**60))
+
     def alloc(self, s: Alloc) -> None:
         a, counts = s.array, [self.value(n) for n in s.shape]
-        for slot, n in zip(self.dims[a], counts, strict=True):
-            self.store("i64", n, slot)
+        for k, (slot, n) in enumerate(zip(self.dims[a], counts, strict=True)):
+            self.store("i64", self.length(n) if k and n[0] == "%" else n, slot)
         if a in self.stack:
             return
         own, capacity = self.owned[a]
