@@ -15,7 +15,6 @@ from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
 from tapeless.backends.native.llvm_loose import loose
-from tapeless.backends.native.llvm_memory import NO_MEMORY
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
@@ -42,8 +41,6 @@ from tapeless.backends.native.nest import (
     While,
     walk,
 )
-
-__all__ = ["NO_MEMORY", "body", "slots"]
 
 
 def slots(x: Scalar | Array, *, result: bool = False) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tapeless.backends.native import llvm_math
+from tapeless.backends.native.kernel import NO_MEMORY
 from tapeless.backends.native.llvm_build import MEMORY
 from tapeless.backends.native.llvm_expr import Expressions
 from tapeless.backends.native.nest import (
@@ -22,7 +23,6 @@ from tapeless.backends.native.nest import (
     walk,
 )
 
-NO_MEMORY = -1
 #: Arrays of known size up to so many bytes live on the stack, all of them together in so many.
 STACK_EACH, STACK_ALL = 4096, 65536
 
