@@ -190,7 +190,7 @@ class Printer:
         if isinstance(s, Assign):
             yield f"{self.name(s.var)} = {e(s.value)}"
         elif isinstance(s, Store):
-            yield f"{e(Load(s.array, s.index))} {'+' if s.add else ''}= {e(s.value)}"
+            yield f"{self.place(s)} {'+' if s.add else ''}= {e(s.value)}"
         elif isinstance(s, (Alloc, Alias)):
             shape = f"({', '.join(map(e, s.shape))}{',' if len(s.shape) == 1 else ''})"
             name = self.name(s.array)
@@ -258,7 +258,8 @@ class Printer:
         if isinstance(x, Ref):
             return self.name(x.var)
         if isinstance(x, Load):
-            return f"{self.name(x.array)}[{', '.join(map(self.expr, x.index)) or '()'}]"
+            narrow = self.running and x.type == I64 and x.array.dtype != "int64"
+            return f"np.int64({self.place(x)})" if narrow else self.place(x)
         if isinstance(x, Dim):
             return f"{self.name(x.array)}.shape[{x.axis}]"
         assert isinstance(x, Apply)
@@ -287,6 +288,9 @@ class Printer:
         else:
             return f"{CALLS[x.op]}({', '.join(map(self.expr, x.args))})"
         return f"({text})" if binds < outer else text
+
+    def place(self, x: Load | Store) -> str:
+        return f"{self.name(x.array)}[{', '.join(map(self.expr, x.index)) or '()'}]"
 
     def literal(self, x: Const, outer: int) -> str:
         if x.type in (F64, F32):

@@ -167,13 +167,10 @@ def ufunc_into(
     operands = [operand(stager, v) for v in values]
     _, (result,) = types_of(stager, function, operands)
     if not np.can_cast(result, out.dtype, "same_kind"):
-        from numpy._core._exceptions import UFuncTypeError
-
-        message = (
-            f"Cannot cast ufunc '{function.__name__}' output from dtype('{result}') to dtype('{out.dtype}') "
-            "with casting rule 'same_kind'"
+        stager.refuse(
+            f"{function.__name__} of {result} stored in an array of {out.dtype}",
+            "convert the result with astype",
         )
-        fail(stager, UFuncTypeError, message)
     target = writable(stager, out)
     message = "non-broadcastable output operand with shape {1} doesn't match the broadcast shape {0}"
     adds = function in (np.add, np.subtract) and is_float(stored(out.dtype)) and result == out.dtype

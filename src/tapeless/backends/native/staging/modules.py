@@ -1,5 +1,13 @@
 """The modules of lowerings, imported so that they enter the table."""
 
-from tapeless.backends.native.staging import conversions, creation, joining, products, reductions, shapes
+from tapeless.backends.native.staging import (
+    conversions,
+    creation,
+    joining,
+    products,
+    reductions,
+    searching,
+    shapes,
+)
 
-MODULES = (conversions, creation, joining, products, reductions, shapes)
+MODULES = (conversions, creation, joining, products, reductions, searching, shapes)
