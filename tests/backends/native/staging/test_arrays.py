@@ -1,11 +1,13 @@
 """Array operations, staged: what NumPy does, element by element, shape by shape, error by error."""
 
-import numpy as np
+import numpy
 import pytest
 
-from tests.backends.native.staging.traced import augment, compare, named
+from tests.backends.native.staging.traced import augment, compare, named, xp
 
-RNG = np.random.default_rng(1)
+np = xp
+
+RNG = numpy.random.default_rng(1)
 V = RNG.standard_normal(7)
 W = RNG.random(7) + 0.5
 M = RNG.standard_normal((4, 5))
@@ -188,7 +190,9 @@ FANCY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("group, name", [(g, n) for g in ("ELEMENTWISE", "FUNCTIONS", "INDEXING", "FANCY") for n in globals()[g]])
+@pytest.mark.parametrize(
+    "group, name", [(g, n) for g in ("ELEMENTWISE", "FUNCTIONS", "INDEXING", "FANCY") for n in globals()[g]]
+)
 def test_staged_is_plain(group, name):
     program, *arguments = globals()[group][name]
     compare(program, *arguments)

@@ -78,6 +78,9 @@ def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Val
     if not handles(function):
         return None
     kwargs = {k: v for k, v in kwargs.items() if not _left_out(v)}
+    out = kwargs.get("out")
+    if isinstance(out, Sequence) and len(out.items) == 1:
+        kwargs["out"] = out.items[0]
     found = _ufunc_method(function)
     if found is not None:
         return _call_method(stager, *found, args, kwargs)
@@ -112,14 +115,15 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
     if len(args) > function.nin:
         out = args[function.nin]
         args = args[: function.nin]
-    if isinstance(out, Sequence):
-        out = out.items[0]
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     if kwargs:
         stager.refuse(f"numpy.{function.__name__} with {', '.join(kwargs)}=", "leave it out")
     if len(args) != function.nin:
-        message = f"{function.__name__}() takes from {function.nin} to {function.nargs} positional arguments but {len(args)} were given"
+        message = (
+            f"{function.__name__}() takes from {function.nin} to {function.nargs} positional arguments but "
+            f"{len(args)} were given"
+        )
         storage.fail(stager, TypeError, message)
     if dtype is not None and given(dtype):
         kind = np.dtype(stager.known(dtype)).name

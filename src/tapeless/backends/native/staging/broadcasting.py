@@ -18,12 +18,17 @@ from tapeless.backends.native.staging.values import (
     Index,
     Lazy,
     Sequence,
+    Static,
     Value,
     View,
 )
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
+
+
+#: The size up to which a known array is written out, element by element.
+SMALL = 64
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +89,8 @@ def to_array(stager: Stager, value: Value) -> ArrayValue:
 
         return from_sequence(stager, value)
     obj = stager.known(value)
+    if isinstance(obj, (np.ndarray, list, tuple)) and np.size(obj) <= SMALL:
+        return to_array(stager, Sequence([Static(x) for x in obj], list))
     stager.refuse(f"a value of type {type(obj).__name__} as an array", "use numbers and arrays")
 
 

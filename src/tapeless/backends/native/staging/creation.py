@@ -359,7 +359,7 @@ def meshgrid(
     if option(stager, sparse, False):
         stager.refuse("numpy.meshgrid with sparse=True", "index with None instead")
     vectors = [array(stager, x) for x in xi]
-    vectors = [v if v.cost <= storage.CHEAP else storage.make(stager, v) for v in map(_costed, vectors)]
+    vectors = [storage.make(stager, v) if storage.cost(v) > storage.CHEAP else v for v in vectors]
     order = list(range(len(vectors)))
     if how == "xy" and len(vectors) > 1:
         order[0], order[1] = 1, 0
@@ -373,10 +373,6 @@ def meshgrid(
 
         made.append(storage.lazy(stager, shape, vector.dtype, element, [vector], storage.cost(vector)))
     return Sequence(made, tuple)
-
-
-def _costed(value: ArrayValue) -> Any:
-    return value
 
 
 @lowers(np.indices)

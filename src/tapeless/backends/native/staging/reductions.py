@@ -347,9 +347,7 @@ def count_nonzero(
     stager: Stager, a: Value, axis: Value | None = None, *, keepdims: Value | None = None
 ) -> Value:
     value = to_array(stager, ufunc(stager, np.not_equal, [array(stager, a), Static(0)]))
-    made = sum_(stager, value, axis, keepdims=keepdims)
-    if isinstance(made, Number) and not given(axis):
-        return Number(made.expr, int)
+    made: Value = sum_(stager, value, axis, keepdims=keepdims)
     return made
 
 
