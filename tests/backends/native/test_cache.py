@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tapeless.backends.native import cache
+from tapeless.backends.native import cache, symbols
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import (
     F64,
@@ -128,7 +128,10 @@ def test_other_surroundings_are_another_entry(monkeypatch):
 
 
 def test_another_process_finds_it():
-    cache.store("key", compile(shifted()), "kept")
+    kernel = compile(shifted())
+    assert cache.store("key", kernel, "kept")
+    symbols._vectors.cache_clear()  # so that the functions in lanes go to this test's directory
+    cache.load("key")
     code = (
         "import numpy as np\n"
         "from tapeless.backends.native import cache\n"

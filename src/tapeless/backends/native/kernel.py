@@ -11,7 +11,7 @@ import itertools
 import pickle
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,15 +81,16 @@ def linker() -> llvm.LLJIT:
 _names = itertools.count()
 
 
-def link(code: Code) -> llvm.ResourceTracker:
+def link(code: bytes, imports: Sequence[str], exports: Sequence[str]) -> llvm.ResourceTracker:
     """Object code made part of this process, for as long as what is returned lives."""
     with LOCK:
-        library = llvm.JITLibraryBuilder().add_object_img(code.object).add_current_process()
-        for name in code.imports:
+        library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        for name in imports:
             at = symbols.address(name)
             if at is not None:
                 library.import_symbol(name, at)
-        library.export_symbol("tl_entry").export_symbol("tl_body")
+        for name in exports:
+            library.export_symbol(name)
         return library.link(linker(), f"tapeless.{next(_names)}")
 
 
@@ -127,7 +128,7 @@ class Kernel:
 
     def __init__(self, code: Code, metadata: Any = None) -> None:
         self.code, self.metadata = code, metadata
-        self.library = link(code)
+        self.library = link(code.object, code.imports, ("tl_entry",))
         self.miss: Callable[..., Any] = self._mismatch
         self._overlapping: Kernel | None = None
         owner = (self._miss, self._fail, [self.library])

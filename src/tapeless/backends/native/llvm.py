@@ -68,6 +68,11 @@ class Emitter(Calls):
         lines = ["define i64 @tl_body(ptr noalias %frame) nounwind {", *self.entry]
         lines += ["  br label %start", "start:", *self.lines, "}"]
         nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
+        used = [f"ptr @{name}" for name in self.declarations if name.startswith("vector.")]
+        if used:  # nothing names them until loops are vectorised
+            kind = f"[{len(used)} x ptr]"
+            text = f'appending global {kind} [{", ".join(used)}], section "llvm.metadata"'
+            nodes.append(f"@llvm.compiler.used = {text}")
         return "\n".join([*self.declarations.values(), *lines, *nodes]) + "\n"
 
     def parameters(self) -> None:

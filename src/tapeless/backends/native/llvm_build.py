@@ -65,6 +65,9 @@ class Builder:
             weights = f", !prof !{node}"
         self.do(f"br i1 {condition}, label %{then}, label %{orelse}{weights}")
 
+    def branch_plain(self, condition: str, then: str, orelse: str) -> None:
+        self.do(f"br i1 {condition}, label %{then}, label %{orelse}")
+
     def slot(self, type: str, initial: str = "0", hint: str = "v") -> str:
         """A local variable; LLVM makes registers of them."""
         name = f"%{self.fresh(hint)}"
@@ -78,12 +81,12 @@ class Builder:
     def store(self, type: str, value: str, slot: str) -> None:
         self.do(f"store {type} {value}, ptr {slot}")
 
-    def call(self, name: str, result: str, *args: tuple[str, str], pure: bool = False) -> str:
+    def call(self, name: str, result: str, *args: tuple[str, str], pure: bool = False, note: str = "") -> str:
         """Call a function of the process, declared on first use; of no result if `result` is `void`."""
         kinds = ", ".join(kind for kind, _ in args)
         attributes = "nounwind willreturn memory(none)" if pure else "nounwind"
         self.declarations.setdefault(name, f"declare {result} @{name}({kinds}) {attributes}")
-        text = f"call {result} @{name}({', '.join(f'{kind} {value}' for kind, value in args)})"
+        text = f"call {result} @{name}({', '.join(f'{kind} {value}' for kind, value in args)}){note}"
         if result == "void":
             self.do(text)
             return ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tapeless.backends.native import vector_math
 from tapeless.backends.native.llvm_build import Builder, literal
 from tapeless.backends.native.nest import F64
+from tapeless.backends.native.symbols import LANES
 
 #: Functions written here, by name: the text of the definition (and the names of what it calls).
 HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -26,10 +28,20 @@ def need(b: Builder, name: str) -> None:
 
 
 def function(b: Builder, op: str, v: list[str]) -> str:
-    """An elementary function of doubles."""
+    """An elementary function of doubles; the call says what does several at once, if anything does."""
+    args = [("double", a) for a in v]
     if f"tl_{op}" in HELPERS:
-        return helper(b, f"tl_{op}", "double", *(("double", a) for a in v))
-    return b.call(op, "double", *(("double", a) for a in v), pure=True)
+        return helper(b, f"tl_{op}", "double", *args)
+    if op not in vector_math.FUNCTIONS or not vector_math.available():
+        return b.call(f"math.{op}", "double", *args, pure=True)
+    variants = []
+    for n in LANES:
+        kind, name = f"<{n} x double>", f"vector.{op}.{n}"
+        kinds = ", ".join(kind for _ in v)
+        b.declarations.setdefault(name, f"declare {kind} @{name}({kinds}) nounwind willreturn memory(none)")
+        variants.append(f"_ZGV_LLVM_N{n}{'v' * len(v)}_math.{op}({name})")
+    note = f' "vector-function-abi-variant"="{",".join(variants)}"'
+    return b.call(f"math.{op}", "double", *args, pure=True, note=note)
 
 
 def constant_power(b: Builder, x: str, n: float) -> str:

@@ -20,6 +20,7 @@ __all__ = ["Kernel", "Mismatch", "compile"]
 def parse(text: str) -> llvm.ModuleRef:
     target()
     made = llvm.parse_assembly(text)
+    made.verify()
     made.triple = target().triple
     made.data_layout = str(target().target_data)
     return made
@@ -63,7 +64,7 @@ def compile(
         names = tuple(
             f.name for f in itertools.chain(module.functions, module.global_variables) if f.is_declaration
         )
-    imports = tuple(n for n in names if not n.startswith("llvm."))
+    imports = tuple(n for n in names if not n.startswith("llvm.") and n.encode() in made)
     return Kernel(Code(fn.name, made, imports, classes, may_overlap, fn))
 
 

@@ -12,6 +12,9 @@ import numpy as np
 #: How BLAS and LAPACK builds spell a Fortran name: NumPy's wheels, 64-bit integers, plain.
 SPELLINGS = ("scipy_{}_64_", "{}_64_", "{}64_", "scipy_{}_", "{}_")
 
+#: How many doubles at once the functions of `vector_math` take.
+LANES = (2, 4, 8)
+
 
 def address(name: str) -> int | None:
     """The address of a symbol; None for those that the linker finds by itself."""
@@ -20,6 +23,10 @@ def address(name: str) -> int | None:
         return int(_numpy_table()[93])
     if family == "numpy":
         return id(np.bool_ if rest == "bool" else getattr(np, rest))
+    if family == "math":
+        return _function(rest)
+    if family == "vector":
+        return int(_vectors(rest.partition(".")[0])[name])
     if family == "fortran":
         return _fortran(rest)
     if name == "tapeless.callback":
@@ -27,6 +34,29 @@ def address(name: str) -> int | None:
 
         return callbacks.address()
     return None
+
+
+@functools.cache
+def _function(name: str) -> int:
+    """A function of C's mathematical library."""
+    library = ctypes.CDLL(None)  # Python itself is linked to it
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+
+
+@functools.cache
+def _vectors(name: str) -> Any:
+    """The linked library of a function on several doubles; compiled unless it is on disk."""
+    from tapeless.backends.native import cache, kernel
+
+    key = f"vector.{name}"
+    code = cache.read(key)
+    if not isinstance(code, bytes):
+        from tapeless.backends.native import machine, vector_math
+
+        with kernel.LOCK:
+            code = kernel.target().emit_object(machine.optimised(vector_math.text(name)))
+        cache.write(key, code)
+    return kernel.link(code, (f"math.{name}",), [f"{key}.{lanes}" for lanes in LANES])
 
 
 @functools.cache
