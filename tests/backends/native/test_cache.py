@@ -34,15 +34,15 @@ def directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def shifted(failure: type[BaseException] = ValueError) -> Function:
-    """`made[i] = exp(a[i]) + x`, x being positive."""
+def shifted(failure: type[BaseException] = ValueError, op: str = "sqrt") -> Function:
+    """`made[i] = sqrt(a[i]) + x`, x being positive."""
     a, made, i, x = (
         Array("a", "float64", 1),
         Array("made", "float64", 1),
         Scalar("i", "i64"),
         Scalar("x", F64),
     )
-    value = apply("exp", Load(a, (Ref(i),))) + Ref(x)
+    value = apply(op, Load(a, (Ref(i),))) + Ref(x)
     body = [Check(apply("gt", Ref(x), 0.0), 0), Alloc(made, (Dim(a, 0),))]
     body.append(For(i, ZERO, Dim(a, 0), [Store(made, (Ref(i),), value)], independent=True))
     return Function("shifted", [a, x], body, [made], [Failure(failure, ("not positive",), "file.py", 3)])
@@ -58,7 +58,7 @@ def test_a_kernel_is_found_again_with_its_metadata(directory):
     found = cache.load("key")
     assert found.metadata == {"names": ("a", "x")}
     given = np.linspace(0, 1, 50)
-    np.testing.assert_allclose(found.call(given, 2.0)[0], np.exp(given) + 2)
+    np.testing.assert_allclose(found.call(given, 2.0)[0], np.sqrt(given) + 2)
     with pytest.raises(ValueError, match="not positive"):
         found.call(given, -1.0)
     assert cache.load("another key") is None
@@ -128,7 +128,7 @@ def test_other_surroundings_are_another_entry(monkeypatch):
 
 
 def test_another_process_finds_it():
-    kernel = compile(shifted())
+    kernel = compile(shifted(op="exp"))
     assert cache.store("key", kernel, "kept")
     symbols._vectors.cache_clear()  # so that the functions in lanes go to this test's directory
     cache.load("key")
