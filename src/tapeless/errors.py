@@ -93,5 +93,11 @@ class BackendError(TapelessError, TypeError):
     code = "TL501"
 
 
+class NotCompilable(BackendError):
+    """The native backend cannot compile a part of the program; the message says why and what would do."""
+
+    code = "TL502"
+
+
 class DerivativeMismatch(AssertionError):
     """A derivative differs from finite differences, or two modes of differentiation from each other."""

@@ -1,1 +1,5 @@
 """Staging: a Program and the types of its arguments become a nest, by abstract interpretation."""
+
+from tapeless.backends.native.staging.stager import Staged, stage
+
+__all__ = ["Staged", "stage"]

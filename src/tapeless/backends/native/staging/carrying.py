@@ -1,0 +1,358 @@
+"""What a loop of run time carries from one iteration to the next, and the variables that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tapeless.backends.native.nest import BOOL, TRUE, Array, Assign, Dim, Expr, Load, Ref, Scalar, Stmt, Swap, const, leaves
+from tapeless.backends.native.staging.base import COMPLEX, TYPES
+from tapeless.backends.native.staging.heap import content, is_object
+from tapeless.backends.native.staging.joins import (
+    Conflict,
+    Maybe,
+    join_complex,
+    join_kinds,
+    same_static,
+    same_view,
+)
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    ComplexNumber,
+    Instance,
+    Lazy,
+    Mapping,
+    Number,
+    Range,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+    View,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.loops import Loops
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How a place is carried.
+
+    `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound only
+    sometimes; `parts` has one), "conflict" (never read), "range", "slice".
+    """
+
+    how: str
+    kind: Any = None
+    parts: tuple[Spec, ...] = ()
+    names: tuple[Any, ...] = ()
+
+
+KEPT, CONFLICT = Spec("kept"), Spec("conflict")
+
+
+def first_guess(s: Loops, value: Value | None, assigned: bool = True) -> Spec:
+    """How a place is probably carried, from what it holds at first."""
+    if s.is_number(value):
+        assert value is not None
+        return Spec("number", s.kind_of(value))
+    if s.is_complex(value):
+        assert value is not None
+        return Spec("complex", s.kind_of(value))
+    if isinstance(value, Sequence) and value.kind is not list:
+        return Spec("sequence", value.kind, tuple(first_guess(s, v) for v in value.items))
+    return KEPT
+
+
+def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
+    """The spec that also covers what an iteration leaves."""
+    if spec.how == "conflict":
+        return spec
+    if spec.how == "maybe":
+        inner = end.value if isinstance(end, Maybe) else end
+        held = entry.value if isinstance(entry, Maybe) else entry
+        part = spec.parts[0]
+        if inner is None:
+            return spec
+        return Spec("maybe", parts=(generalise(s, held, inner, part),))
+    if end is None or isinstance(end, Maybe) or entry is None or isinstance(entry, Maybe):
+        if end is None and entry is None:
+            return spec
+        if isinstance(end, Maybe) and end is entry:
+            return spec
+        values = [v.value if isinstance(v, Maybe) else v for v in (entry, end)]
+        there = [v for v in values if v is not None]
+        part = spec if spec.how != "kept" else first_guess(s, there[0])
+        if part.how == "kept" and is_array(there[0]):
+            part = array_spec(there[0])
+        elif part.how == "kept":
+            part = shape_of(s, there[0])
+        if len(there) == 2:
+            part = widen(s, part, there[0], there[1])
+        return Spec("maybe", parts=(part,))
+    return generalise(s, entry, end, spec)
+
+
+def is_array(value: Value | None) -> bool:
+    return isinstance(value, ArrayValue)
+
+
+def array_spec(value: Any) -> Spec:
+    return Spec("array", value.dtype, names=(value.ndim, False))
+
+
+def shape_of(s: Loops, value: Value) -> Spec:
+    """A spec that carries every part of a value."""
+    if s.is_number(value) or s.is_complex(value):
+        return first_guess(s, value)
+    if isinstance(value, ArrayValue):
+        return array_spec(value)
+    if isinstance(value, Sequence):
+        return Spec("sequence", value.kind, tuple(shape_of(s, v) for v in items_of(s, value)))
+    if isinstance(value, (Instance, Mapping)):
+        how, kind = ("object", value.cls) if isinstance(value, Instance) else ("table", value.kind)
+        table = s.held_by(value)
+        return Spec(how, kind, tuple(shape_of(s, v) for v in table.values()), tuple(table))
+    if isinstance(value, Static):
+        return KEPT
+    return CONFLICT
+
+
+def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
+    """The spec of a place that holds `entry` at first and `end` after an iteration."""
+    if entry is None and spec.how == "kept":
+        return shape_of(s, end)
+    if spec.how == "kept":
+        if end is entry or same_static([entry, end]) or same_view(entry, end):
+            return spec
+        if s.is_number(entry) or s.is_complex(entry):
+            spec = first_guess(s, entry)
+        elif isinstance(entry, ArrayValue) and isinstance(end, ArrayValue):
+            spec = array_spec(entry)
+        else:
+            spec = shape_of(s, entry)
+            if spec.how in ("kept", "conflict"):
+                return CONFLICT
+    if spec.how in ("number", "complex"):
+        if s.is_number(end) or s.is_complex(end):
+            kinds = [spec.kind, s.kind_of(end)]
+            if spec.how == "number" and s.is_number(end):
+                kind = join_kinds(kinds)
+                return CONFLICT if kind is None else Spec("number", kind)
+            return Spec("complex", join_complex(kinds))
+        return CONFLICT
+    if spec.how == "array":
+        if not isinstance(end, ArrayValue) or (end.dtype, end.ndim) != (spec.kind, spec.names[0]):
+            return CONFLICT
+        varies = not isinstance(entry, ArrayValue) or not s.same_shape(entry.shape, end.shape)
+        return Spec("array", spec.kind, names=(end.ndim, varies or spec.names[1]))
+    if spec.how == "sequence":
+        if not isinstance(end, Sequence) or end.kind is not spec.kind:
+            return CONFLICT
+        last = items_of(s, end)
+        if len(last) != len(spec.parts):
+            return CONFLICT
+        first = list(entry.items) if isinstance(entry, Sequence) else [None] * len(last)
+        parts = zip(spec.parts, first, last, strict=True)
+        return Spec("sequence", spec.kind, tuple(widen(s, p, a, b) for p, a, b in parts))
+    if spec.how in ("object", "table"):
+        fits = (isinstance(end, Instance) and end.cls is spec.kind) or (
+            isinstance(end, Mapping) and end.kind is spec.kind
+        )
+        if not fits or tuple(s.held_by(end)) != spec.names:
+            return CONFLICT
+        table, rows = s.held_by(end), content(entry) if isinstance(entry, (Instance, Mapping)) else {}
+        made = tuple(widen(s, p, rows.get(n), table[n]) for p, n in zip(spec.parts, spec.names, strict=True))
+        return Spec(spec.how, spec.kind, made, spec.names)
+    return CONFLICT
+
+
+def items_of(s: Loops, value: Sequence) -> list[Value]:
+    """The items of a tuple or list."""
+    items: list[Value] = s.held_by(value) if is_object(value) else value.items
+    return items
+
+
+@dataclass(eq=False, slots=True)
+class Moves:
+    """Assignments at the end of an iteration; they happen at once."""
+
+    scalars: list[tuple[Scalar, Expr]] = field(default_factory=list)
+    arrays: list[tuple[View, Value]] = field(default_factory=list)
+
+
+class Carried:
+    """One carried place: the value it has at the head of an iteration."""
+
+    def __init__(self, s: Loops, spec: Spec, entry: Value | None, hint: str) -> None:
+        """Give the place its variables, and assign what it holds at first."""
+        self.s, self.spec, self.hint = s, spec, hint
+        self.parts: list[Carried] = []
+        self.head: Value | None = entry
+        if spec.how == "kept":
+            return
+        if spec.how == "conflict":
+            self.head = Conflict(() if entry is None else (entry,))
+        elif spec.how == "maybe":
+            inner = entry.value if isinstance(entry, Maybe) else entry
+            self.flag = s.scalar(BOOL, f"{hint}_bound")
+            bound = entry.bound if isinstance(entry, Maybe) else const(entry is not None)
+            s.emit(Assign(self.flag, bound))
+            part = Carried(s, spec.parts[0], inner, hint)
+            self.parts = [part]
+            self.head = Conflict(()) if part.head is None or isinstance(part.head, Conflict) else Maybe(part.head, Ref(self.flag))
+        elif spec.how == "number":
+            self.scalar = s.scalar(TYPES[spec.kind], hint)
+            if entry is not None:
+                s.emit(Assign(self.scalar, s.as_expr(entry, self.scalar.type)))
+            self.head = Number(Ref(self.scalar), spec.kind)
+        elif spec.how == "complex":
+            type = COMPLEX[spec.kind]
+            self.real, self.imag = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
+            if entry is not None:
+                for var, e in zip((self.real, self.imag), s.complex_parts(entry, type), strict=True):
+                    s.emit(Assign(var, e))
+            self.head = ComplexNumber(Ref(self.real), Ref(self.imag), spec.kind)
+        elif spec.how == "array":
+            self.begin_array(entry)
+        else:
+            self.begin_structure(entry)
+
+    def begin_array(self, entry: Value | None) -> None:
+        s, spec = self.s, self.spec
+        ndim, varies = spec.names
+        if isinstance(entry, ArrayValue):
+            view = s.fresh(spec.kind, entry.shape, self.hint)
+            s.alloc(view, entry.shape)
+            s.copy_into(view, entry)
+            s.share(view, [entry])
+        else:
+            view = s.fresh(spec.kind, (const(0),) * ndim, self.hint)
+        if varies:
+            view.shape = tuple(Dim(view.array, k) for k in range(ndim))
+        self.view = self.head = view
+
+    def begin_structure(self, entry: Value | None) -> None:
+        s, spec = self.s, self.spec
+        held: list[Value | None]
+        if isinstance(entry, Sequence):
+            held = list(entry.items)
+        elif isinstance(entry, Instance):
+            held = [entry.fields.get(n) for n in spec.names]
+        elif isinstance(entry, Mapping):
+            held = [entry.items.get(n) for n in spec.names]
+        else:
+            held = [None] * len(spec.parts)
+        names = spec.names or tuple(range(len(spec.parts)))
+        self.parts = [
+            Carried(s, p, v, f"{self.hint}_{n}") for p, v, n in zip(spec.parts, held, names, strict=True)
+        ]
+        heads = [p.head if p.head is not None else Conflict(()) for p in self.parts]
+        made: Value
+        if spec.how == "sequence":
+            made = Sequence(heads, spec.kind)
+        elif spec.how == "object":
+            made = Instance(spec.kind, dict(zip(spec.names, heads, strict=True)))
+        else:
+            made = Mapping(dict(zip(spec.names, heads, strict=True)), spec.kind)
+        self.head = s.heap.born(made) if is_object(made) else made
+
+    def variables(self) -> list[Scalar]:
+        how = self.spec.how
+        own = [self.scalar] if how == "number" else [self.real, self.imag] if how == "complex" else []
+        own += [self.flag] if how == "maybe" else []
+        return own + [v for p in self.parts for v in p.variables()]
+
+    def move(self, end: Value | None, moves: Moves) -> None:
+        """What has to be assigned for the next iteration to find `end` here."""
+        s, how = self.s, self.spec.how
+        if how in ("kept", "conflict"):
+            return
+        if how == "maybe":
+            if isinstance(end, Maybe):
+                moves.scalars.append((self.flag, end.bound))
+                end = end.value
+            else:
+                moves.scalars.append((self.flag, const(end is not None)))
+            if end is not None:
+                self.parts[0].move(end, moves)
+            return
+        assert end is not None
+        if how == "number":
+            moves.scalars.append((self.scalar, s.as_expr(end, self.scalar.type)))
+        elif how == "complex":
+            for var, e in zip((self.real, self.imag), s.complex_parts(end, self.real.type), strict=True):
+                moves.scalars.append((var, e))
+        elif how == "array":
+            if not same_view(end, self.view):
+                moves.arrays.append((self.view, end))
+        else:
+            if isinstance(end, Sequence):
+                held = items_of(s, end)
+            else:
+                table = s.held_by(end)
+                held = [table[n] for n in self.spec.names]
+            for part, v in zip(self.parts, held, strict=True):
+                part.move(v, moves)
+
+
+def carry_out(s: Loops, moves: Moves) -> None:
+    """Emit assignments that happen at once."""
+    targets = {var for var, _ in moves.scalars}
+    late: list[Stmt] = []
+    todo = [(var, e) for var, e in moves.scalars if e != Ref(var)]
+    for k, (var, e) in enumerate(todo):
+        earlier = {v for v, _ in todo[:k]}
+        if any(isinstance(x, Ref) and x.var in earlier for x in leaves(e)):
+            fresh = s.scalar(e.type, var.name)
+            s.emit(Assign(fresh, e))
+            e = Ref(fresh)
+        late.append(Assign(var, e))
+    del targets
+    move_arrays(s, moves.arrays)
+    for stmt in late:
+        s.emit(stmt)
+
+
+def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
+    """Give carried arrays their new contents: by exchanging storage where nothing else can tell."""
+    if len(moves) == 1 and isinstance(moves[0][1], Lazy) and moves[0][1].made is None:
+        view, value = moves[0]
+        if s.same_shape(value.shape, view.shape):
+            with s.thawed():
+                s.copy_into(view, value)
+            return
+    ready: list[tuple[View, View]] = []
+    buffers = {view.array for view, _ in moves}
+    for view, value in moves:
+        made: View = s.made(value)
+        whole = made.whole and s.same_shape(made.shape, view.shape) and made.array.alias is None
+        once = sum(v.array is made.array for _, v in ready) == 0
+        own = made.array in buffers or s.own(made.array)
+        if not (whole and once and own and made.array not in s.array_sources):
+            fresh = s.fresh(view.dtype, made.shape, view.array.name)
+            s.alloc(fresh, made.shape)
+            s.copy_into(fresh, made)
+            s.share(view, [made])
+            made = fresh
+        ready.append((view, made))
+    # where the content of each storage is now, while contents are exchanged
+    place = {a: a for view, made in ready for a in (view.array, made.array)}
+    with s.thawed():
+        for view, made in ready:
+            source = place[made.array]
+            if not s.same_shape(view.shape, made.shape):
+                s.alloc(view, made.shape)
+                s.copy_into(view, s.whole_view(source, made.shape, made.dtype))
+                continue
+            if source is not view.array:
+                s.emit(Swap(view.array, source))
+                for array, at in place.items():
+                    if at is view.array:
+                        place[array] = source
+                    elif at is source:
+                        place[array] = view.array
+
+
+__all__ = ["CONFLICT", "KEPT", "Array", "Carried", "Load", "Moves", "Range", "Slice", "Spec", "TRUE", "carry_out", "first_guess", "widen"]

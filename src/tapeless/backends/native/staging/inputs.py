@@ -1,0 +1,273 @@
+"""Objects that come from outside: arguments, live globals and closure cells, as values of staging."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.native.nest import BOOL, F64, I64, Array, Const, Dim, Ref, Scalar, const
+from tapeless.backends.native.staging.base import COMPLEX, TYPES
+from tapeless.backends.native.staging.heap import content
+from tapeless.backends.native.staging.operations import Operations
+from tapeless.backends.native.staging.paths import (
+    Content,
+    Field,
+    Fixed,
+    Global,
+    Guard,
+    Held,
+    Item,
+    Length,
+    Path,
+)
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Cell,
+    ComplexNumber,
+    Instance,
+    Mapping,
+    Number,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+    View,
+)
+from tapeless.program.ir import Op
+
+#: Packages whose numbers do not change and whose functions are not replaced.
+SETTLED = ("numpy", "math", "cmath", "builtins", "operator", "functools", "itertools", "scipy", "tapeless")
+#: Containers with more items than this are not taken apart.
+LONGEST = 1000
+PLAIN = (str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, frozenset)
+
+
+def settled(module: Any) -> bool:
+    name = getattr(module, "__name__", None) or ""
+    return str(name).split(".")[0] in SETTLED
+
+
+class Inputs(Operations):
+    """Makes parameters of the nest, and guards."""
+
+    def __init__(self, known: Any) -> None:
+        super().__init__(known)
+        self.params: list[Scalar | Array] = []
+        self.paths: list[Path] = []
+        self.objects: list[Any] = []
+        self.guards: dict[tuple[Path, str], Guard] = {}
+        self.lifted: dict[Path, Value] = {}
+        self.identities: dict[int, tuple[Any, Value, Path]] = {}
+        self.mutable: list[tuple[Value, Path, Any]] = []
+        self.cells: dict[int, tuple[Any, Cell]] = {}
+
+    def guard(self, path: Path, test: str, value: Any) -> None:
+        if not isinstance(path, Fixed):
+            self.guards.setdefault((path, test), Guard(path, test, value))
+
+    # ---- objects
+
+    def constant(self, obj: Any) -> Value:
+        """The value of an object that is known and that nobody else holds."""
+        if type(obj) is list:
+            made: Value = self.heap.born(Sequence([self.constant(v) for v in obj], list))
+            return made
+        if type(obj) is dict:
+            made = self.heap.born(Mapping({k: self.constant(v) for k, v in obj.items()}))
+            return made
+        if type(obj) is set:
+            return Static(frozenset(obj))
+        if isinstance(obj, np.ndarray):
+            return self.array_constant(obj)
+        if isinstance(obj, tuple) and any(isinstance(v, (list, dict, np.ndarray)) for v in obj):
+            return Sequence([self.constant(v) for v in obj], type(obj))
+        return Static(obj)
+
+    def array_constant(self, obj: Any) -> Value:
+        raise NotImplementedError
+
+    def lift(self, obj: Any, path: Path, hint: str = "") -> Value:
+        """The value of an object that is found at `path` in every call."""
+        if path not in self.lifted:
+            self.lifted[path] = self.lift_new(obj, path, hint or str(path).rsplit(" ", 1)[-1])
+        return self.lifted[path]
+
+    def lift_new(self, obj: Any, path: Path, hint: str) -> Value:
+        kind = type(obj)
+        if path in self.fixed:
+            self.guard(path, "equal", obj)
+            return Static(obj)
+        if kind in TYPES:
+            self.guard(path, "type", kind)
+            return Number(Ref(self.parameter(TYPES[kind], path, hint)), kind)
+        if kind in COMPLEX:
+            self.guard(path, "type", kind)
+            parts = [self.parameter(COMPLEX[kind], Field(path, n), f"{hint}_{n}") for n in ("real", "imag")]
+            return ComplexNumber(Ref(parts[0]), Ref(parts[1]), kind)
+        if isinstance(obj, PLAIN):
+            self.guard(path, "equal", obj)
+            return Static(obj)
+        if id(obj) in self.identities and not isinstance(obj, (type, types.ModuleType, types.FunctionType)):
+            _, value, first = self.identities[id(obj)]
+            if first != path:
+                self.guard(path, "same", first)
+            return value
+        value = self.lift_object(obj, path, hint)
+        self.identities[id(obj)] = (obj, value, path)
+        return value
+
+    def parameter(self, type: str, path: Path, hint: str) -> Scalar:
+        clean = "".join(c if c.isalnum() else "_" for c in hint).strip("_") or "arg"
+        var = self.scalar(type, clean)
+        self.params.append(var)
+        self.paths.append(path)
+        self.sources[var] = path
+        return var
+
+    def lift_object(self, obj: Any, path: Path, hint: str) -> Value:
+        kind = type(obj)
+        if kind is np.ndarray:
+            return self.lift_array(obj, path, hint)
+        if isinstance(obj, tuple) or kind is list:
+            if len(obj) > LONGEST:
+                self.refuse(f"{path} has {len(obj)} items", "pass an array")
+            self.guard(path, "type", kind)
+            self.guard(path, "length", len(obj))
+            if kind is list:
+                whole = Sequence([], kind)
+                self.identities[id(obj)] = (obj, whole, path)
+                whole.items = [self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)]
+                self.mutable.append((whole, path, content(whole)))
+                return whole
+            return Sequence([self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)], kind)
+        if kind is dict:
+            if len(obj) > LONGEST:
+                self.refuse(f"{path} has {len(obj)} items", "pass an array")
+            self.guard(path, "type", kind)
+            self.guard(path, "keys", tuple(obj))
+            table = Mapping({})
+            self.identities[id(obj)] = (obj, table, path)
+            table.items = {k: self.lift(v, Item(path, k), f"{hint}_{k}") for k, v in obj.items()}
+            self.mutable.append((table, path, content(table)))
+            return table
+        if isinstance(obj, (types.MethodType,)):
+            self.guard(path, "type", kind)
+            owner = self.lift(obj.__self__, Field(path, "__self__"), hint)
+            return Bound(self.lift(obj.__func__, Field(path, "__func__"), hint), owner)
+        if self.plain_object(obj):
+            return self.lift_instance(obj, path, hint)
+        self.guard(path, "is", obj)
+        return Static(obj)
+
+    def plain_object(self, obj: Any) -> bool:
+        """Whether an object is its class and its attributes, and nothing else."""
+        from tapeless.backends.native.staging import derivatives
+
+        kind = type(obj)
+        if isinstance(obj, (type, types.ModuleType, types.FunctionType, BaseException, np.generic)):
+            return False
+        if derivatives.handles(obj):
+            return False
+        module = kind.__module__.split(".")[0]
+        if not hasattr(obj, "__dict__") or kind.__new__ is not object.__new__ or module in ("numpy", "functools"):
+            return False
+        return all(base is object or isinstance(base.__dict__.get("__dict__"), types.GetSetDescriptorType)
+                   or "__slots__" in base.__dict__ or base.__module__ in ("typing", "abc") or base.__flags__ & (1 << 9)
+                   for base in kind.__mro__)  # fmt: skip
+
+    def lift_instance(self, obj: Any, path: Path, hint: str) -> Value:
+        self.guard(path, "type", type(obj))
+        self.guard(path, "fields", tuple(vars(obj)))
+        made = Instance(type(obj), {})
+        self.identities[id(obj)] = (obj, made, path)
+        made.fields = {k: self.lift(v, Field(path, k), f"{hint}_{k}") for k, v in vars(obj).items()}
+        self.mutable.append((made, path, content(made)))
+        return made
+
+    def lift_array(self, obj: Any, path: Path, hint: str) -> Value:
+        name = obj.dtype.name
+        if name not in ELEMENT_TYPES or not obj.dtype.isnative:
+            self.refuse(f"{path} is an array of dtype {obj.dtype}", "pass an array of numbers")
+        stored = {"complex128": "float64", "complex64": "float32"}.get(name, name)
+        pair = name.startswith("complex")
+        clean = "".join(c if c.isalnum() else "_" for c in hint).strip("_") or "arg"
+        array = Array(clean, stored, obj.ndim + pair, contiguous=bool(obj.flags.c_contiguous))
+        self.params.append(array)
+        self.paths.append(path)
+        self.array_sources[array] = path
+        shape = []
+        for k in range(obj.ndim):
+            at = Length(path, k)
+            if at in self.fixed or obj.shape[k] == 1:  # length 1 broadcasts
+                self.guard(at, "equal", obj.shape[k])
+                shape.append(const(obj.shape[k]))
+            else:
+                shape.append(Dim(array, k))  # type: ignore[arg-type]
+        view: View = self.argument(array, name)
+        view.shape = tuple(shape)
+        return view
+
+    def argument(self, array: Array, dtype: str) -> View:
+        raise NotImplementedError
+
+    # ---- names of modules and closures
+
+    def op_global(self, op: Op) -> None:
+        frame, name = self.frames[-1], op.attrs["name"]
+        path = Global(Held(frame.namespace), name)
+        try:
+            obj = path.read((), {})
+        except (KeyError, AttributeError):
+            self.throw(NameError, f"name '{name}' is not defined")
+            return
+        if name not in frame.namespace or settled_namespace(frame.namespace):
+            self.assign(op.outs[0], Static(obj) if name not in frame.namespace else self.settled_value(obj, path))
+            return
+        self.assign(op.outs[0], self.lift(obj, path, name))
+
+    def settled_value(self, obj: Any, path: Path) -> Value:
+        """A global of a package that does not change."""
+        if type(obj) in (list, dict, tuple, np.ndarray) or self.plain_object(obj):
+            return self.lift(obj, path)
+        return Static(obj)
+
+    def attribute_of(self, owner: Any, name: str) -> Value:
+        """An attribute of a module or class."""
+        try:
+            obj = getattr(owner, name)
+        except AttributeError as error:
+            self.throw(AttributeError, *error.args)
+            return Static(None)
+        module = owner if isinstance(owner, types.ModuleType) else None
+        if settled(module) or (module is None and getattr(owner, "__module__", "").split(".")[0] in SETTLED):
+            return Static(obj)
+        return self.lift(obj, Field(Fixed(Held(owner)), name), name)
+
+    def cell_of(self, cell: types.CellType, name: str) -> Cell:
+        """The value of a closure cell that exists outside."""
+        if id(cell) not in self.cells:
+            made = Cell()
+            self.cells[id(cell)] = (cell, made)
+            try:
+                held = cell.cell_contents
+            except ValueError:
+                return made
+            path = Content(Held(cell), name)
+            made.value = self.lift(held, path, name)
+            self.mutable.append((made, path, made.value))
+        return self.cells[id(cell)][1]
+
+
+def settled_namespace(namespace: dict[str, Any]) -> bool:
+    return str(namespace.get("__name__", "")).split(".")[0] in SETTLED
+
+
+ELEMENT_TYPES = {
+    "float64", "float32", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "bool", "complex128",
+    "complex64",
+}  # fmt: skip
+
+__all__ = ["BOOL", "F64", "I64", "ArrayValue", "Const", "Inputs", "Slice", "settled"]

@@ -1,0 +1,456 @@
+"""Where paths meet: the states they arrive with become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.native.nest import (
+    BOOL,
+    ONE,
+    TRUE,
+    ZERO,
+    Alloc,
+    Array,
+    Assign,
+    Dim,
+    Expr,
+    If,
+    Ref,
+    Stmt,
+    apply,
+    const,
+)
+from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target, describe
+from tapeless.backends.native.staging.heap import Changes, is_object
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Axis,
+    Bound,
+    Cell,
+    Closure,
+    ComplexNumber,
+    Instance,
+    Mapping,
+    Number,
+    Range,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+    View,
+)
+from tapeless.program.ir import Var
+
+
+@dataclass(eq=False, slots=True)
+class Maybe(Value):
+    """A variable that is bound only if `bound` holds."""
+
+    value: Value
+    bound: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Conflict(Value):
+    """A variable that is something else on each path: it must not be read."""
+
+    values: tuple[Value, ...]
+
+
+def join_kinds(kinds: list[type]) -> type | None:
+    """The class of a number that is of several classes on several paths; None if there is none."""
+    found = set(kinds)
+    if len(found) == 1:
+        return kinds[0]
+    if found <= {bool, int}:
+        return int
+    if found <= {bool, int, float}:
+        return float
+    wide = found - {bool, int, float}
+    if len(wide) == 1:
+        one = next(iter(wide))
+        if issubclass(one, np.floating) or (issubclass(one, np.integer) and float not in found):
+            return one
+    if all(issubclass(k, np.generic) or k in (bool, int, float) for k in found):
+        made: type = np.result_type(*(k if issubclass(k, np.generic) else np.dtype(k).type for k in found)).type
+        return made
+    return None
+
+
+def join_complex(kinds: list[type]) -> type | None:
+    """The class of a number that may be complex on some path."""
+    wide = {k for k in kinds if k in COMPLEX}
+    if len(wide) == 1:
+        return next(iter(wide))
+    return np.complex128 if wide else None
+
+
+def same_static(values: list[Value]) -> bool:
+    """Whether all values are one known object."""
+    if not all(isinstance(v, Static) for v in values):
+        return False
+    objects: list[Any] = [v.obj for v in values]  # type: ignore[attr-defined]
+    first = objects[0]
+    plain = isinstance(first, (bool, int, float, complex, str, bytes, type(None)))
+    return all(o is first or (plain and type(o) is type(first) and repr(o) == repr(first)) for o in objects)
+
+
+def same_view(a: Value, b: Value) -> bool:
+    """Whether two arrays are the same window on the same storage."""
+    return (
+        isinstance(a, View)
+        and isinstance(b, View)
+        and a.array is b.array
+        and (a.axes, a.shape, a.dtype) == (b.axes, b.shape, b.dtype)
+    )
+
+
+class Joins(Base):
+    """Merging of states."""
+
+    # ---- targets
+
+    def open_target(self, kind: str, keep_env: bool = True) -> Target:
+        flag = self.scalar(BOOL, {"return": "returned", "break": "left", "continue": "skipped"}.get(kind, kind))
+        self.flags.add(flag)
+        self.emit(Assign(flag, const(False)))
+        target = Target(kind, flag, self.frames[-1], self.heap.open(), len(self.open_loops), keep_env=keep_env)
+        self.targets.append(target)
+        return target
+
+    def here(self, target_level: int, env: dict[Var, Value], value: Value | None = None) -> Exit:
+        """The state at this point."""
+        return Exit(self.block, dict(env), self.heap.since(target_level), value, len(self.open_loops))
+
+    def marks(self) -> dict[Target, int]:
+        return {t: len(t.exits) for t in self.targets}
+
+    def grown(self, marks: dict[Target, int]) -> list[Target]:
+        """Targets, still open, that control may have left to since."""
+        return [t for t in self.targets if len(t.exits) > marks.get(t, 0)]
+
+    def forget_exits(self, marks: dict[Target, int]) -> None:
+        for t in self.targets:
+            del t.exits[marks.get(t, 0) :]
+
+    def unless(self, targets: list[Target]) -> Expr:
+        """The condition that control has left to none of the targets."""
+        condition: Expr = TRUE
+        for t in targets:
+            self.used_flags.add(t.flag)
+            condition = apply("all", condition, apply("not", Ref(t.flag)))
+        return condition
+
+    def close_target(
+        self,
+        target: Target,
+        base: list[Stmt],
+        marks: dict[Target, int],
+        born: int,
+        value: Value | None = None,
+        live: frozenset[Var] | None = None,
+    ) -> Value | None:
+        """Control arrives at a target, from here (with `value`) and from its exits; the value it brings."""
+        exits = list(target.exits)
+        if self.alive:
+            env = target.frame.env if target.keep_env else {}
+            exits.append(self.here(target.level, env, value))
+        self.targets.remove(target)
+        self.heap.undo(target.level)
+        self.heap.close(target.level)
+        return self.resume(exits, base, marks, born, target.keep_env, live=live)
+
+    def resume(
+        self,
+        exits: list[Exit],
+        base: list[Stmt],
+        marks: dict[Target, int],
+        born: int,
+        keep_env: bool = True,
+        stmt: Stmt | None = None,
+        live: frozenset[Var] | None = None,
+    ) -> Value | None:
+        """Go on with the states of `exits`; `stmt`, which holds them, is emitted into `base`.
+
+        Objects made after `born` were made on one path only.
+        """
+        frame = self.frames[-1]
+        self.alive = bool(exits)
+        if not exits or (len(exits) == 1 and exits[0].depth == len(self.open_loops)):
+            self.block = base
+            if stmt is not None:
+                self.emit(stmt)
+            if not exits:
+                self.die()
+                return None
+            only = exits[0]
+            self.heap.apply(only.changes)
+            if keep_env:
+                frame.env = dict(only.env)
+            if only.block is not base:
+                self.tips[id(base)] = (base, only.block)
+                self.block = only.block
+            return only.value
+        pending = self.grown(marks)
+        value = self.merge_exits(exits, base, born, keep_env, live)
+        if stmt is not None:
+            self.emit(stmt)
+        self.shield(pending)
+        return value
+
+    def merge_exits(
+        self,
+        exits: list[Exit],
+        base: list[Stmt],
+        born: int,
+        keep_env: bool = True,
+        live: frozenset[Var] | None = None,
+    ) -> Value | None:
+        """The states of exits become one, after `base`; what follows is not yet kept from those that left."""
+        frame = self.frames[-1]
+        self.alive = True
+        self.come_back(base)
+        merger = Merger(self, exits, born)
+        value = None
+        if any(e.value is not None for e in exits):
+            value = merger.merge([e.value for e in exits], "result")
+        if keep_env:
+            names = {v: None for e in exits for v in e.env if live is None or v in live}
+            env = {v: merger.merge([e.env.get(v) for e in exits], v.name) for v in names}
+            frame.env = {v: x for v, x in env.items() if x is not None}
+        merger.contents()
+        return value
+
+    def shield(self, pending: list[Target]) -> None:
+        """What follows runs only if control has not left."""
+        if pending:
+            inside: list[Stmt] = []
+            self.emit(If(self.unless(pending), inside))
+            self.go_on_in(inside)
+
+    # ---- arrays
+
+    def whole_view(self, array: Array, shape: tuple[Expr, ...], dtype: str) -> View:
+        axes = tuple(Axis(ZERO, ONE, k) for k in range(len(shape)))
+        return View(array, axes, shape, dtype)
+
+    def fresh(self, dtype: str, shape: tuple[Expr, ...], hint: str) -> View:
+        """New storage, not yet given memory, seen whole."""
+        pair = dtype.startswith("complex")
+        stored = {"complex128": "float64", "complex64": "float32"}.get(dtype, dtype)
+        array = self.array(stored, len(shape) + pair, hint)
+        return self.whole_view(array, shape, dtype)
+
+    def alloc(self, view: View, shape: tuple[Expr, ...]) -> None:
+        pair = (const(2),) if view.dtype.startswith("complex") else ()
+        self.emit(Alloc(view.array, (*shape, *pair)))
+
+    def copy_into(self, view: View, value: Value) -> None:
+        """Store an array into storage of its own."""
+        raise NotImplementedError
+
+
+class Merger:
+    """Merges the values that several exits arrive with."""
+
+    def __init__(self, stager: Joins, exits: list[Exit], born: int) -> None:
+        self.s, self.exits, self.born = stager, exits, born
+        self.memo: dict[tuple[int, ...], Value] = {}
+        self.pairs: list[tuple[Value, ...]] = []
+
+    def merge(self, values: list[Value | None], hint: str) -> Value | None:
+        return self.among(values, self.exits, hint)
+
+    def among(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
+        first = values[0]
+        if all(v is first for v in values):
+            return first
+        if any(v is None or isinstance(v, Maybe) for v in values):
+            return self.maybe(values, exits, hint)
+        present: list[Value] = [v for v in values if v is not None]
+        if same_static(present) or all(same_view(present[0], v) for v in present):
+            return first
+        return self.different(present, exits, hint)
+
+    def maybe(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
+        there = [
+            (v.value if isinstance(v, Maybe) else v, e)
+            for v, e in zip(values, exits, strict=True)
+            if v is not None
+        ]
+        merged = self.among([v for v, _ in there], [e for _, e in there], hint)
+        assert merged is not None
+        if isinstance(merged, Conflict):
+            return merged
+        flag = self.s.scalar(BOOL, f"{hint}_bound")
+        for v, e in zip(values, exits, strict=True):
+            bound = v.bound if isinstance(v, Maybe) else const(v is not None)
+            with self.s.at(e.block):
+                self.s.emit(Assign(flag, bound))
+        return Maybe(merged, Ref(flag))
+
+    def different(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
+        s, first = self.s, values[0]
+        if all(s.is_number(v) for v in values):
+            kind = join_kinds([s.kind_of(v) for v in values])
+            if kind is not None:
+                return self.scalar(values, exits, hint, kind)
+        if all(s.is_number(v) or s.is_complex(v) for v in values):
+            wide = join_complex([s.kind_of(v) for v in values])
+            if wide is not None:
+                return self.complex_scalar(values, exits, hint, wide)
+        if any(type(v) is not type(first) for v in values):
+            if all(isinstance(v, ArrayValue) for v in values):
+                return self.arrays(values, exits, hint)
+            return Conflict(tuple(values))
+        if isinstance(first, ArrayValue):
+            return self.arrays(values, exits, hint)
+        if isinstance(first, (Sequence, Mapping, Instance, Cell, Closure)):
+            return self.paired(values, exits, hint)
+        vs: Any = values
+        if isinstance(first, Bound):
+            function = self.part([v.function for v in vs], exits, hint)
+            return Bound(function, self.part([v.owner for v in vs], exits, hint))
+        if isinstance(first, Slice):
+            names = ("start", "stop", "step")
+            return Slice(*(self.part([getattr(v, n) for v in vs], exits, n) for n in names))
+        if isinstance(first, Range) and len({v.step for v in vs}) == 1:
+            ends = [self.scalar([Number(getattr(v, n), int) for v in vs], exits, n, int) for n in ("start", "stop")]
+            return Range(ends[0].expr, ends[1].expr, first.step)
+        return Conflict(tuple(values))
+
+    def part(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
+        made = self.among(list(values), exits, hint)
+        assert made is not None
+        return made
+
+    def scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> Number:
+        s = self.s
+        m = s.scalar(TYPES[kind], hint)
+        for v, e in zip(values, exits, strict=True):
+            with s.at(e.block):
+                s.emit(Assign(m, s.as_expr(v, m.type)))
+        return Number(Ref(m), kind)
+
+    def complex_scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> ComplexNumber:
+        s, type = self.s, COMPLEX[kind]
+        re, im = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
+        for v, e in zip(values, exits, strict=True):
+            with s.at(e.block):
+                a, b = s.complex_parts(v, type)
+                s.emit(Assign(re, a))
+                s.emit(Assign(im, b))
+        return ComplexNumber(Ref(re), Ref(im), kind)
+
+    def arrays(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
+        s, vs = self.s, list[Any](values)
+        first = vs[0]
+        if any((v.dtype, v.ndim) != (first.dtype, first.ndim) for v in vs):
+            return Conflict(tuple(values))
+        key = tuple(map(id, values))
+        if key not in self.memo:
+            same = all(v.shape == first.shape for v in vs)
+            view = s.fresh(first.dtype, first.shape, hint)
+            if not same:
+                view.shape = tuple(Dim(view.array, k) for k in range(first.ndim))
+            for v, e in zip(vs, exits, strict=True):
+                with s.at(e.block):
+                    s.alloc(view, v.shape)
+                    s.copy_into(view, v)
+            s.share(view, vs)
+            self.memo[key] = view
+            self.pairs.append(tuple(values))
+        return self.memo[key]
+
+    def paired(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
+        """Different objects of one shape: a new one, whose parts are merged."""
+        s, vs = self.s, list[Any](values)
+        first = vs[0]
+        key = tuple(map(id, values))
+        if key in self.memo:
+            return self.memo[key]
+        if is_object(first):
+            if any(s.heap.age(v) <= self.born for v in vs):
+                return Conflict(tuple(values))  # one of them is known by another name
+            held = [e.changes.of(v) for v, e in zip(vs, exits, strict=True)]
+        made: Any
+        if isinstance(first, Sequence):
+            if any(v.kind is not first.kind or len(v.items) != len(first.items) for v in vs):
+                return Conflict(tuple(values))
+            made = Sequence([], first.kind)
+            if first.kind is list:
+                self.memo[key] = s.heap.born(made)
+                made.items = [self.part(list(p), exits, hint) for p in zip(*held, strict=True)]
+            else:
+                made.items = [
+                    self.part(list(p), exits, hint) for p in zip(*(v.items for v in vs), strict=True)
+                ]
+        elif isinstance(first, (Mapping, Instance)):
+            label = "kind" if isinstance(first, Mapping) else "cls"
+            if any(getattr(v, label) is not getattr(first, label) for v in vs):
+                return Conflict(tuple(values))
+            if any(list(h) != list(held[0]) for h in held):
+                return Conflict(tuple(values))
+            made = Mapping({}, first.kind) if isinstance(first, Mapping) else Instance(first.cls, {})
+            self.memo[key] = s.heap.born(made)
+            table = {k: self.part([h[k] for h in held], exits, str(k)) for k in held[0]}
+            if isinstance(made, Mapping):
+                made.items = table
+            else:
+                made.fields = table
+        elif isinstance(first, Cell):
+            made = self.memo[key] = s.heap.born(Cell())
+            made.value = self.among(held, exits, hint)
+        else:
+            if any(v.function.__code__ is not first.function.__code__ for v in vs):
+                return Conflict(tuple(values))
+            cells = tuple(
+                self.part(list(p), exits, hint) for p in zip(*(v.cells for v in vs), strict=True)
+            )
+            if any(isinstance(c, Conflict) for c in cells):
+                return Conflict(tuple(values))
+            defaults = tuple(
+                self.part(list(p), exits, hint) for p in zip(*(v.defaults for v in vs), strict=True)
+            )
+            named = {k: self.part([v.kwdefaults[k] for v in vs], exits, k) for k in first.kwdefaults}
+            made = Closure(first.function, cells, defaults, named)  # type: ignore[arg-type]
+        self.memo[key] = made
+        return made
+
+    # ---- contents
+
+    def contents(self) -> None:
+        """Objects that some path has changed hold what the paths have made of them."""
+        s = self.s
+        changed: dict[int, Any] = {}
+        for e in self.exits:
+            for key, (obj, held) in e.changes.held.items():
+                changed[key] = obj
+                if s.heap.age(obj) > self.born:
+                    s.heap.write(obj, held)
+        for obj in changed.values():
+            if s.heap.age(obj) <= self.born:
+                s.heap.write(obj, self.content(obj, [e.changes for e in self.exits]))
+
+    def content(self, obj: Any, states: list[Changes]) -> Any:
+        held = [c.of(obj) for c in states]
+        if isinstance(obj, Sequence):
+            if len({len(h) for h in held}) > 1:
+                self.s.refuse(
+                    "a list has another length on each path of the program",
+                    "make it an array, or append on every path",
+                )
+            return [self.part(list(p), self.exits, "item") for p in zip(*held, strict=True)]
+        if isinstance(obj, Cell):
+            return self.merge(held, "cell")
+        if isinstance(obj, Mapping) and any(list(h) != list(held[0]) for h in held):
+            self.s.refuse("a dict has other keys on each path of the program", "give it all keys on every path")
+        keys = list({k: None for h in held for k in h})
+        table = {k: self.merge([h.get(k) for h in held], str(k)) for k in keys}
+        return {k: v for k, v in table.items() if v is not None}
+
+
+__all__ = ["Conflict", "Joins", "Maybe", "Merger", "describe", "join_complex", "join_kinds", "same_static", "same_view"]

@@ -1,0 +1,556 @@
+"""Loops of run time: what they carry is found by staging the body until nothing new is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapeless.backends.native.affine import affine, plus
+from tapeless.backends.native.nest import (
+    FALSE,
+    I64,
+    TRUE,
+    Apply,
+    Array,
+    Assign,
+    Const,
+    Expr,
+    For,
+    If,
+    Intrinsic,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    Swap,
+    While,
+    apply,
+    const,
+    leaves,
+)
+from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
+from tapeless.backends.native.staging.carrying import KEPT, Carried, Moves, Spec, carry_out, first_guess, widen
+from tapeless.backends.native.staging.heap import Changes, content
+from tapeless.backends.native.staging.joins import Joins, Maybe
+from tapeless.backends.native.staging.values import ArrayValue, Lazy, Number, Value, View
+from tapeless.program.ir import Block, Op, Var
+
+#: How often the body of a loop may be staged again before something is wrong.
+ATTEMPTS = 40
+
+
+class Again(Exception):
+    """The body of a loop is to be staged again."""
+
+
+@dataclass(eq=False, slots=True)
+class Plan:
+    """What is known of a loop from earlier attempts to stage it."""
+
+    variables: dict[Var, Spec] = field(default_factory=dict)
+    bounded: dict[Any, str] = field(default_factory=dict)
+    general: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """A loop to stage."""
+
+    op: Op
+    test: Block | None
+    body: Block
+    bounds: tuple[Expr, Expr, int] | None = None
+    item: Callable[[Expr], Value] | None = None
+
+
+class Loops(Joins):
+    """The staging of loops that run at run time."""
+
+    def __init__(self, known: Any) -> None:
+        super().__init__(known)
+        self.plans: dict[Any, Plan] = {}
+        self.loop_targets: list[tuple[Target, Target]] = []
+        """The `break` and `continue` of the loops around, innermost last."""
+        self.recent: set[Array] = set()
+        """Storage made by the iteration that is being staged."""
+        self.reading: Changes | None = None
+        self.raised: list[Value] = []
+        """The exceptions being handled, innermost last."""
+
+    # implemented by the parts of staging above this one
+
+    def run(self, block: Block) -> None:
+        raise NotImplementedError
+
+    def assign(self, var: Var, value: Value) -> None:
+        raise NotImplementedError
+
+    def read(self, operand: Any) -> Value:
+        raise NotImplementedError
+
+    def truth(self, value: Value) -> Expr:
+        raise NotImplementedError
+
+    def made(self, value: Value) -> View:
+        raise NotImplementedError
+
+    def held_by(self, obj: Any) -> Any:
+        """What an object holds, at the end of an iteration while that is being told."""
+        return content(obj) if self.reading is None else self.reading.of(obj)
+
+    # ---- storage that carries arrays
+
+    def same_shape(self, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> bool:
+        return len(a) == len(b) and all(
+            x == y or self.ranges.proves(apply("eq", x, y)) for x, y in zip(a, b, strict=True)
+        )
+
+    @contextmanager
+    def thawed(self) -> Iterator[None]:
+        """The core itself stores into what the program may not."""
+        frozen, self.frozen = self.frozen, {}
+        try:
+            yield
+        finally:
+            self.frozen = {**frozen, **self.frozen}
+
+    def emit(self, stmt: Stmt) -> None:
+        if self.frozen:
+            written: tuple[Any, ...] = ()
+            if isinstance(stmt, Store):
+                written = (stmt.array,)
+            elif isinstance(stmt, Swap):
+                written = (stmt.a, stmt.b)
+            elif isinstance(stmt, Intrinsic):
+                written = stmt.outs
+            for array in written:
+                if isinstance(array, Array) and array.root in self.frozen:
+                    self.refuse(
+                        f"an array is changed in place, but {self.frozen[array.root]}",
+                        "copy it first, with .copy()",
+                    )
+        super().emit(stmt)
+
+    def share(self, view: View, originals: list[Value]) -> None:
+        """`view` is a copy of what the program knows as one array of these: none may be changed any more."""
+        for v in originals:
+            root = v.array.root if isinstance(v, View) else v.made.array.root if isinstance(v, Lazy) and v.made else None
+            if root is not None and (root in self.array_sources or self.reached(root, v)):
+                why = "on another path of the program it is another array"
+                self.frozen[root] = self.frozen[view.array.root] = why
+
+    def own(self, array: Array) -> bool:
+        """Whether storage was made by the iteration that is being staged."""
+        return array in self.recent
+
+    def reached(self, root: Array, besides: Value) -> bool:
+        """Whether some other value of the program is in this storage."""
+        from tapeless.backends.native.staging.heap import is_object
+
+        seen: set[int] = {id(besides)}
+
+        def inside(value: Any) -> bool:
+            if value is None or id(value) in seen:
+                return False
+            seen.add(id(value))
+            if isinstance(value, View):
+                return value.array.root is root
+            if isinstance(value, Lazy):
+                return value.made is not None and value.made.array.root is root
+            if isinstance(value, Maybe):
+                return inside(value.value)
+            parts: list[Any] = []
+            held = content(value) if is_object(value) else getattr(value, "items", None)
+            if isinstance(held, list):
+                parts = held
+            elif isinstance(held, dict):
+                parts = list(held.values())
+            elif held is not None:
+                parts = [held]
+            for name in ("cells", "defaults", "function", "owner"):
+                more = getattr(value, name, None)
+                if isinstance(more, tuple):
+                    parts += more
+                elif isinstance(more, Value):
+                    parts.append(more)
+            return any(map(inside, parts))
+
+        return any(inside(v) for frame in self.frames for v in frame.env.values())
+
+    # ---- the loop
+
+    def loop(self, loop: Loop, key: Any) -> Target | None:
+        """Stage a loop of run time; gives the target of its `break` if that was used."""
+        plan = self.plans.setdefault(key, Plan())
+        objects: dict[int, tuple[Any, Spec]] = {}
+        for _ in range(ATTEMPTS):
+            point = Checkpoint(self)
+            attempt = Attempt(self, loop, plan, objects, self.block, self.marks(), key)
+            try:
+                attempt.stage()
+            except Again:
+                point.back()
+                continue
+            point.keep()
+            return attempt.finish()
+        self.refuse("what this loop changes does not settle", "keep the types of its variables the same")
+
+
+class Checkpoint:
+    """The state of staging at a point, to go back to."""
+
+    def __init__(self, s: Loops) -> None:
+        self.s, self.frame, self.base = s, s.frames[-1], s.block
+        self.env, self.marks, self.level = dict(self.frame.env), s.marks(), s.heap.open()
+        lists: list[list[Any]] = [
+            s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised
+        ]  # fmt: skip
+        self.lists = [(x, len(x)) for x in lists]
+        self.plain = (s.closed, s.recent, s.line, dict(s.frozen))
+        self.bounds = set(s.ranges.bounds)
+
+    def back(self) -> None:
+        """Undo what was staged since, but for statements hoisted to here."""
+        s = self.s
+        for x, n in self.lists:
+            del x[n:]
+        self.keep(undo=True)
+        s.forget_exits(self.marks)
+        for var in [v for v in s.ranges.bounds if v not in self.bounds]:
+            del s.ranges.bounds[var]
+        self.frame.env = self.env
+        s.closed, s.recent, s.line, s.frozen = self.plain
+        s.reading = None
+        s.alive = True
+        s.come_back(self.base)
+
+    def keep(self, undo: bool = False) -> None:
+        """Go on from here."""
+        if undo:
+            self.s.heap.undo(self.level)
+        self.s.heap.close(self.level)
+        del self.s.ranges.facts[self.lists[6][1] :]
+
+
+class Attempt:
+    """One attempt to stage a loop, with what is known so far of the places it carries."""
+
+    def __init__(
+        self,
+        s: Loops,
+        loop: Loop,
+        plan: Plan,
+        objects: dict[int, tuple[Any, Spec]],
+        base: list[Stmt],
+        marks: dict[Target, int],
+        key: Any,
+    ) -> None:
+        self.s, self.loop, self.plan, self.objects = s, loop, plan, objects
+        self.base, self.marks, self.key = base, marks, key
+        self.frame = s.frames[-1]
+        self.born = s.heap.clock
+        live = self.frame.live
+        op = loop.op
+        wanted = live.head[id(op)] | live.after[id(op)]
+        self.slots = [v for v in sorted(live.assigned[id(op)], key=lambda v: v.name) if v in wanted]
+        self.gone = [v for v in live.assigned[id(op)] if v not in wanted]
+
+    # ---- the head
+
+    def begin(self) -> None:
+        """Give every carried place its variables, and the program the values at the head."""
+        s, env = self.s, self.frame.env
+        self.entries = {v: env.get(v) for v in self.slots}
+        self.entry: list[Stmt] = []
+        self.carried: dict[Var, Carried] = {}
+        self.held: dict[int, tuple[Any, dict[Any, Carried]]] = {}
+        with s.at(self.entry):
+            for var in self.slots:
+                spec = self.plan.variables.get(var)
+                if spec is None:
+                    spec = self.plan.variables[var] = first_guess(s, self.entries[var])
+                self.carried[var] = Carried(s, spec, self.entries[var], var.name)
+            heads: list[tuple[Any, Any]] = []
+            for key, (obj, spec) in self.objects.items():
+                names, parts = parts_of(content(obj))
+                specs = dict(zip(spec.names, spec.parts, strict=True))
+                made = {
+                    n: Carried(s, specs.get(n, KEPT), p, str(n) if isinstance(n, str) else "item")
+                    for n, p in zip(names, parts, strict=True)
+                }
+                for n in spec.names:
+                    if n not in made:
+                        made[n] = Carried(s, specs[n], None, str(n))
+                self.held[key] = (obj, made)
+                heads.append((obj, rebuilt(obj, {n: c.head for n, c in made.items()})))
+        for var, c in self.carried.items():
+            if c.head is None:
+                env.pop(var, None)
+            else:
+                env[var] = c.head
+        for var in self.gone:
+            env.pop(var, None)
+        for obj, held in heads:
+            s.heap.write(obj, held)
+
+    def places(self) -> Iterator[tuple[Any, Carried]]:
+        yield from self.carried.items()
+        for key, (_, parts) in self.held.items():
+            for n, c in parts.items():
+                yield (key, n), c
+
+    # ---- bounds of integers that only grow, or only shrink
+
+    def guess_bounds(self) -> None:
+        s = self.s
+        self.guessed: dict[Scalar, tuple[Any, str, Expr]] = {}
+        starts = {x.var: x.value for x in self.entry if isinstance(x, Assign)}
+        for place, c in self.places():
+            if c.spec.how != "number" or c.scalar.type != I64 or not isinstance(place, Var):
+                continue
+            way = self.plan.bounded.setdefault(place, "low")
+            start = starts.get(c.scalar)
+            if way == "none" or start is None or not pure(start):
+                continue
+            self.guessed[c.scalar] = (place, way, start)
+            s.assume(apply("ge" if way == "low" else "le", Ref(c.scalar), start))
+
+    def confirm_bounds(self, moves: Moves) -> None:
+        for var, e in moves.scalars:
+            if var in self.guessed:
+                place, way, start = self.guessed[var]
+                if not self.s.ranges.proves(apply("ge" if way == "low" else "le", e, start)):
+                    self.plan.bounded[place] = {"low": "high", "high": "none"}[way]
+                    raise Again
+
+    # ---- the body
+
+    def stage(self) -> None:
+        s, loop = self.s, self.loop
+        self.level = s.heap.open()
+        self.begin()
+        self.var = s.scalar(I64, loop.op.outs[0].name if loop.op.outs else "i")
+        self.open = OpenLoop(self.key, self.var if loop.bounds else None)
+        self.open.carried = {v for _, c in self.places() for v in c.variables()}
+        s.open_loops.append(self.open)
+        recent, s.recent = s.recent, set()
+        self.test: list[Stmt] = []
+        self.body: list[Stmt] = []
+        self.condition: Expr = TRUE
+        with s.at(self.entry):
+            self.done = s.open_target("done")
+            self.broken = s.open_target("break")
+        self.guess_bounds()
+        if loop.bounds is not None:
+            with s.ranges.loop(self.var, *loop.bounds):
+                self.iteration()
+        else:
+            self.iteration()
+        s.targets.remove(self.broken)
+        s.targets.remove(self.done)
+        s.open_loops.pop()
+        s.recent = recent
+        s.heap.undo(self.level)
+        s.heap.close(self.level)
+        if self.open.again:
+            raise Again
+        s.block = self.base
+
+    def iteration(self) -> None:
+        s, loop = self.s, self.loop
+        s.block, s.alive = self.body, True
+        if loop.test is not None:
+            self.stage_test(loop.test)
+        else:
+            assert loop.item is not None
+            s.assign(loop.op.outs[0], loop.item(Ref(self.var)))
+        skipped = s.open_target("continue")
+        # the state at the end of an iteration is told from the state at its head
+        skipped.level = self.done.level
+        s.loop_targets.append((self.broken, skipped))
+        s.run(loop.body)
+        s.loop_targets.pop()
+        ends = [*skipped.exits, *([s.here(self.done.level, self.frame.env)] if s.alive else [])]
+        s.targets.remove(skipped)
+        s.heap.undo(self.done.level)
+        self.end(ends)
+
+    def stage_test(self, test: Block) -> None:
+        s = self.s
+        if not self.plan.general:
+            s.block = self.test
+        marks = s.marks()
+        s.run(test)
+        if not s.alive:
+            s.refuse("the test of a loop always leaves it", "write the loop without it")
+        condition = s.truth(s.read(self.loop.op.args[0]))
+        if not self.plan.general:
+            simple = s.block is self.test and not s.grown(marks) and not s.heap.since(self.done.level).held
+            if not simple or any(v in self.carried for v in test_assigns(test)):
+                self.plan.general = True
+                raise Again
+            self.condition = condition
+            s.block = self.body
+        elif condition != TRUE:
+            then: list[Stmt] = []
+            other: list[Stmt] = []
+            s.emit(If(condition, then, other))
+            with s.at(other):
+                s.leave(self.done, None)
+            s.alive = True
+            s.go_on_in(then)
+        s.assume(condition)
+
+    def harmless(self) -> bool:
+        """Whether the test may be computed once more after control has left the loop."""
+        return all(isinstance(x, Assign) for x in self.test)
+
+    def end(self, ends: list[Exit]) -> None:
+        """Every way to the end of an iteration leaves the carried places ready for the next."""
+        s = self.s
+        ways = [*ends, *self.broken.exits, *self.done.exits]
+        if any([self.compare(way) for way in ways]):
+            raise Again
+        if (self.broken.exits or s.grown(self.marks)) and not self.harmless():
+            self.plan.general = True
+            raise Again
+        for way in ways:
+            moves = Moves()
+            s.reading = way.changes
+            for var, c in self.carried.items():
+                c.move(way.env.get(var), moves)
+            for obj, parts in self.held.values():
+                names, values = parts_of(way.changes.of(obj))
+                table = dict(zip(names, values, strict=True))
+                for n, c in parts.items():
+                    c.move(table.get(n), moves)
+            s.reading = None
+            if way in ends:
+                self.confirm_bounds(moves)
+            s.recent = arrays_in([*self.test, *self.body])
+            with s.at(way.block):
+                carry_out(s, moves)
+
+    def compare(self, way: Exit) -> bool:
+        """Learn from the state at the end of an iteration; whether anything was new."""
+        s, changed = self.s, False
+        s.reading = way.changes
+        for var, c in self.carried.items():
+            wide = widen(s, self.plan.variables[var], self.entries[var], way.env.get(var))
+            if wide != self.plan.variables[var]:
+                self.plan.variables[var] = wide
+                changed = True
+        for key, (obj, _) in way.changes.held.items():
+            if s.heap.age(obj) > self.born:
+                continue
+            before = self.objects[key][1] if key in self.objects else KEPT
+            after = self.widen_object(obj, before, way.changes.of(obj))
+            if after != before:
+                self.objects[key] = (obj, after)
+                changed = True
+        s.reading = None
+        return changed
+
+    def widen_object(self, obj: Any, spec: Spec, end: Any) -> Spec:
+        """The spec of the content of an object that the body changes."""
+        s = self.s
+        found = s.heap.levels[self.level].get(id(obj))
+        names0, parts0 = parts_of(content(obj) if found is None else found[1])
+        names1, parts1 = parts_of(end)
+        if isinstance(end, list) and names0 != names1:
+            raise NeedsUnrolling(self.key, "a list grows or shrinks in a loop of unknown length; use an array")
+        first, last = dict(zip(names0, parts0, strict=True)), dict(zip(names1, parts1, strict=True))
+        old = dict(zip(spec.names, spec.parts, strict=True)) if spec.how == "content" else {}
+        table = {}
+        for n in {**first, **last}:
+            known = old.get(n)
+            if known is None:
+                same = n in first and n in last and first[n] is last[n]
+                known = KEPT if same else first_guess(s, first.get(n))
+            table[n] = widen(s, known, first.get(n), last.get(n))
+        if all(p == KEPT for p in table.values()):
+            return KEPT
+        return Spec("content", type(obj), tuple(table.values()), tuple(table))
+
+    # ---- after the loop
+
+    def finish(self) -> Target | None:
+        s, loop = self.s, self.loop
+        s.block = self.base
+        base, leaving = self.base, s.grown(self.marks)
+        base.extend(self.entry)
+        breaks = [self.broken] if self.broken.exits else []
+        flags = s.unless([*breaks, *leaving])
+        endless = False
+        if loop.bounds is not None:
+            start, stop, step = loop.bounds
+            if flags == TRUE:
+                s.emit(For(self.var, start, stop, self.body, step=step))
+            else:
+                count = self.var
+                stop = s.bind(stop, "stop")
+                s.emit(Assign(count, start))
+                self.body.append(Assign(count, apply("add", Ref(count), const(step)), line=s.line))
+                more = apply("lt" if step > 0 else "gt", Ref(count), stop)
+                s.emit(While([], apply("all", more, flags), self.body))
+        else:
+            breaks_or_done = breaks + ([self.done] if self.done.exits else [])
+            flags = s.unless([*breaks_or_done, *leaving])
+            endless = self.condition == TRUE and not breaks_or_done
+            condition = flags if self.condition == TRUE else apply("all", self.condition, flags)
+            s.emit(While(self.test, condition, self.body))
+        env = self.frame.env
+        for var, c in self.carried.items():
+            if c.head is None:
+                env.pop(var, None)
+            else:
+                env[var] = c.head
+        for var in self.gone:
+            env.pop(var, None)
+        for obj, parts in self.held.values():
+            s.heap.write(obj, rebuilt(obj, {n: c.head for n, c in parts.items()}))
+        s.alive = not endless
+        if s.alive:
+            s.shield(leaving)
+            if not self.plan.general and not breaks and loop.test is not None:
+                s.assume(self.condition, False)
+        return self.broken if breaks else None
+
+
+def pure(e: Expr) -> bool:
+    """Whether an integer is made of constants, variables and lengths."""
+    return all(not isinstance(x, Apply) for x in leaves(e)) and e.type == I64
+
+
+def test_assigns(block: Block) -> set[Var]:
+    return {v for op in block.walk() for v in op.outs}
+
+
+def arrays_in(body: list[Stmt]) -> set[Array]:
+    from tapeless.backends.native.nest import Alloc, walk
+
+    return {s.array for s in walk(body) if isinstance(s, Alloc)}
+
+
+def parts_of(held: Any) -> tuple[tuple[Any, ...], list[Value | None]]:
+    """What an object holds, by name."""
+    if isinstance(held, list):
+        return tuple(range(len(held))), list(held)
+    if isinstance(held, dict):
+        return tuple(held), list(held.values())
+    return ("value",), [held]
+
+
+def rebuilt(obj: Any, parts: dict[Any, Value | None]) -> Any:
+    """The content of an object from its parts."""
+    held = content(obj)
+    if isinstance(held, list):
+        return [parts[k] for k in range(len(parts))]
+    if isinstance(held, dict):
+        return {k: v for k, v in parts.items() if v is not None}
+    return parts["value"]
+
+
+__all__ = ["ArrayValue", "Const", "FALSE", "Lazy", "Loop", "Loops", "Number", "affine", "plus"]

@@ -1,0 +1,249 @@
+"""Methods of lists, dicts, tuples and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tapeless.backends.native.nest import F64, apply
+from tapeless.backends.native.staging.calls import Method
+from tapeless.backends.native.staging.values import (
+    Bound,
+    ComplexNumber,
+    Mapping,
+    Number,
+    Sequence,
+    Static,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.structures import Structures
+
+Run = Callable[..., Value]
+NONE = Static(None)
+
+
+def method_of(s: Structures, owner: Value, name: str) -> Value | None:
+    """A method of a builtin class, bound; None if there is none here."""
+    table: dict[str, Run] = {}
+    if isinstance(owner, Sequence):
+        if s.python_method(owner, name) is not None:
+            return None
+        table = LIST if owner.kind is list else NAMED if hasattr(owner.kind, "_fields") else TUPLE
+        if name not in table and owner.kind is not list:
+            table = TUPLE
+    elif isinstance(owner, Mapping):
+        table = DICT
+    elif isinstance(owner, Number) and owner.kind in (int, float, bool):
+        table = NUMBER
+    elif isinstance(owner, ComplexNumber) and owner.kind is complex:
+        table = COMPLEX
+    elif isinstance(owner, Static) and isinstance(owner.obj, (str, bytes, int, float, complex, tuple, range, frozenset)):
+        if callable(getattr(owner.obj, name, None)) and not isinstance(getattr(type(owner.obj), name), property):
+            if isinstance(owner.obj, tuple) and name in TUPLE:
+                table = TUPLE
+            elif isinstance(owner.obj, str) and name == "join":
+                table = {"join": join}
+            else:
+                return Bound(Static(Method(name, lambda s, v, a, k: s.evaluate(getattr(v.obj, name), *a, **k))), owner)
+    run = table.get(name)
+    if run is None:
+        return None
+    return Bound(Static(Method(name, lambda s, v, a, k: run(s, v, *a, **k))), owner)
+
+
+def join(s: Any, owner: Static, items: Value) -> Value:
+    return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
+
+
+# ---- lists
+
+
+def append(s: Any, owner: Sequence, item: Value) -> Value:
+    s.heap.write(owner, [*owner.items, s.stored(item)])
+    return NONE
+
+
+def extend(s: Any, owner: Sequence, items: Value) -> Value:
+    s.heap.write(owner, [*owner.items, *s.listed(items)])
+    return NONE
+
+
+def insert(s: Any, owner: Sequence, at: Value, item: Value) -> Value:
+    items = list(owner.items)
+    items.insert(s.known(at), s.stored(item))
+    s.heap.write(owner, items)
+    return NONE
+
+
+def pop(s: Any, owner: Sequence, at: Value = Static(-1)) -> Value:
+    items = list(owner.items)
+    if not items:
+        s.throw(IndexError, "pop from empty list")
+        return NONE
+    try:
+        found = items.pop(s.known(at))
+    except IndexError:
+        s.throw(IndexError, "pop index out of range")
+        return NONE
+    s.heap.write(owner, items)
+    return found
+
+
+def remove(s: Any, owner: Sequence, item: Value) -> Value:
+    for k, other in enumerate(owner.items):
+        if other is item or s.known(s.compare("==", item, other)):
+            s.heap.write(owner, owner.items[:k] + owner.items[k + 1 :])
+            return NONE
+    s.throw(ValueError, "list.remove(x): x not in list")
+    return NONE
+
+
+def index(s: Any, owner: Sequence, item: Value) -> Value:
+    for k, other in enumerate(s.listed(owner)):
+        if other is item or s.known(s.compare("==", item, other)):
+            return Static(k)
+    kind = "list" if isinstance(owner, Sequence) and owner.kind is list else "tuple"
+    s.throw(ValueError, f"{'x' if kind == 'list' else 'tuple.index(x): x'} not in {kind}")
+    return NONE
+
+
+def count(s: Any, owner: Sequence, item: Value) -> Value:
+    total: Value = Static(0)
+    for other in s.listed(owner):
+        same = Static(True) if other is item else s.compare("==", item, other)
+        total = s.binary("Add", total, same)
+    return total
+
+
+def reverse(s: Any, owner: Sequence) -> Value:
+    s.heap.write(owner, owner.items[::-1])
+    return NONE
+
+
+def clear(s: Any, owner: Sequence) -> Value:
+    s.heap.write(owner, [])
+    return NONE
+
+
+def copy_list(s: Any, owner: Sequence) -> Value:
+    return s.heap.born(Sequence(list(owner.items), list))  # type: ignore[no-any-return]
+
+
+def sort(s: Any, owner: Sequence, *, key: Value = NONE, reverse: Value = Static(False)) -> Value:
+    s.heap.write(owner, s.sorted_items(list(owner.items), key, reverse))
+    return NONE
+
+
+LIST: dict[str, Run] = {
+    "append": append, "extend": extend, "insert": insert, "pop": pop, "remove": remove, "index": index,
+    "count": count, "reverse": reverse, "clear": clear, "copy": copy_list, "sort": sort,
+}  # fmt: skip
+
+
+# ---- tuples
+
+
+def replace(s: Any, owner: Sequence, **changes: Value) -> Value:
+    fields = owner.kind._fields  # type: ignore[attr-defined]
+    table = dict(zip(fields, owner.items, strict=True)) | changes
+    if len(table) != len(fields):
+        s.throw(ValueError, f"Got unexpected field names: {[k for k in changes if k not in fields]!r}")
+    return Sequence(list(table.values()), owner.kind)
+
+
+def asdict(s: Any, owner: Sequence) -> Value:
+    fields = owner.kind._fields  # type: ignore[attr-defined]
+    return s.heap.born(Mapping(dict(zip(fields, owner.items, strict=True))))  # type: ignore[no-any-return]
+
+
+TUPLE: dict[str, Run] = {"index": index, "count": count}
+NAMED: dict[str, Run] = {"_replace": replace, "_asdict": asdict, **TUPLE}
+
+
+# ---- dicts
+
+
+def get(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
+    k = s.known(key)
+    return s.getitem(owner, key) if k in owner.items else default
+
+
+def keys(s: Any, owner: Mapping) -> Value:
+    return Sequence([s.constant(k) for k in owner.items], tuple)
+
+
+def values(s: Any, owner: Mapping) -> Value:
+    return Sequence(list(owner.items.values()), tuple)
+
+
+def items(s: Any, owner: Mapping) -> Value:
+    return Sequence([Sequence([s.constant(k), v], tuple) for k, v in owner.items.items()], tuple)
+
+
+def update(s: Any, owner: Mapping, other: Value | None = None, **more: Value) -> Value:
+    table = dict(owner.items)
+    if isinstance(other, Sequence):
+        for pair in other.items:
+            k, v = s.listed(pair)
+            table[s.known(k)] = v
+    elif other is not None:
+        table.update(s.table(other))
+    s.heap.write(owner, {**table, **more})
+    return NONE
+
+
+def setdefault(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
+    k = s.known(key)
+    if k not in owner.items:
+        s.heap.write(owner, {**owner.items, k: s.stored(default)})
+    return owner.items[k]
+
+
+def pop_key(s: Any, owner: Mapping, key: Value, default: Value | None = None) -> Value:
+    k = s.known(key)
+    if k not in owner.items:
+        if default is None:
+            s.throw(KeyError, k)
+            return NONE
+        return default
+    table = dict(owner.items)
+    found = table.pop(k)
+    s.heap.write(owner, table)
+    return found
+
+
+def copy_dict(s: Any, owner: Mapping) -> Value:
+    return s.heap.born(Mapping(dict(owner.items)))  # type: ignore[no-any-return]
+
+
+def clear_dict(s: Any, owner: Mapping) -> Value:
+    s.heap.write(owner, {})
+    return NONE
+
+
+DICT: dict[str, Run] = {
+    "get": get, "keys": keys, "values": values, "items": items, "update": update, "setdefault": setdefault,
+    "pop": pop_key, "copy": copy_dict, "clear": clear_dict,
+}  # fmt: skip
+
+
+# ---- numbers
+
+
+def conjugate(s: Any, owner: Number) -> Value:
+    return owner
+
+
+def is_integer(s: Any, owner: Number) -> Value:
+    e = s.bind(s.convert(owner.expr, F64))
+    return Number(apply("all", apply("isfinite", e), apply("eq", apply("floor", e), e)), bool)
+
+
+def conjugate_complex(s: Any, owner: ComplexNumber) -> Value:
+    return ComplexNumber(owner.real, apply("neg", owner.imag), complex)
+
+
+NUMBER: dict[str, Run] = {"conjugate": conjugate, "is_integer": is_integer}
+COMPLEX: dict[str, Run] = {"conjugate": conjugate_complex}

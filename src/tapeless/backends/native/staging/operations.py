@@ -1,0 +1,296 @@
+"""The operations of a Program that are not calls, one method each."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tapeless.backends.native.nest import BOOL, FALSE, TRUE, Const, Expr, Ref, apply, const
+from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.scalars import Scalars
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Cell,
+    ComplexNumber,
+    Lazy,
+    Mapping,
+    Number,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+)
+from tapeless.program.ir import Block, Lit, Op, Operand, Var
+
+
+class Operations(Scalars):
+    """Runs blocks and simple operations."""
+
+    # ---- variables
+
+    def run(self, block: Block) -> None:
+        frame = self.frames[-1]
+        after = frame.live.after
+        for op in block.ops:
+            self.line = op.line
+            method = getattr(self, f"op_{op.kind}", None)
+            if method is None:
+                self.refuse(f"the operation {op.kind!r} is not compiled", "write it in another way")
+            method(op)
+            if not self.alive:
+                return
+            live = after[id(op)]
+            for a in op.args:
+                if isinstance(a, Var) and a not in live:
+                    frame.env.pop(a, None)
+
+    def read(self, operand: Operand) -> Value:
+        if isinstance(operand, Lit):
+            return self.constant(operand.value)
+        env = self.frames[-1].env
+        value = env.get(operand)
+        if value is None:
+            name = operand.name
+            message = f"cannot access local variable '{name}' where it is not associated with a value"
+            self.throw(UnboundLocalError, message)
+            return Static(None)
+        if isinstance(value, (Maybe, Conflict)):
+            value = env[operand] = self.present(value, f"the variable {operand.name!r}", operand.name)
+        return value
+
+    def present(self, value: Value, what: str, name: str, kind: type[BaseException] = UnboundLocalError) -> Value:
+        """A value that may not be there, now that it is read."""
+        if isinstance(value, Maybe):
+            message = f"cannot access local variable '{name}' where it is not associated with a value"
+            if kind is not UnboundLocalError:
+                message = name
+            self.check(value.bound, kind, message)
+            return self.present(value.value, what, name, kind)
+        if isinstance(value, Conflict):
+            kinds = list({describe(v): None for v in value.values})
+            self.refuse(
+                f"{what} is {' on one path and '.join(kinds) or 'unknown'} on another path of the program",
+                "give it values of one kind",
+            )
+        return value
+
+    def assign(self, var: Var, value: Value) -> None:
+        frame = self.frames[-1]
+        uses = frame.live.uses.get(var, 0)
+        named = var in frame.live.named
+        if uses > 1:
+            hint = var.name if named else "t"
+            if isinstance(value, Number):
+                value = Number(self.bind(value.expr, hint), value.kind)
+            elif isinstance(value, ComplexNumber):
+                re, im = self.bind(value.real, f"{hint}_re"), self.bind(value.imag, f"{hint}_im")
+                value = ComplexNumber(re, im, value.kind)
+        if isinstance(value, Lazy) and (uses > 1 or named):
+            value = self.settle(value, uses, var.name)
+        frame.env[var] = value
+
+    def settle(self, value: Value, uses: int, hint: str) -> Value:
+        return value
+
+    def op_copy(self, op: Op) -> None:
+        self.assign(op.outs[0], self.read(op.args[0]))
+
+    def op_del(self, op: Op) -> None:
+        var = op.args[0]
+        if isinstance(var, Var):
+            self.read(var)
+            self.frames[-1].env.pop(var, None)
+
+    # ---- operators
+
+    def op_binary(self, op: Op) -> None:
+        a, b = (self.read(x) for x in op.args)
+        if self.alive:
+            self.assign(op.outs[0], self.binary(op.attrs["op"], a, b))
+
+    def op_inplace(self, op: Op) -> None:
+        a, b = (self.read(x) for x in op.args)
+        if self.alive:
+            self.assign(op.outs[0], self.inplace(op.attrs["op"], a, b))
+
+    def op_unary(self, op: Op) -> None:
+        value = self.read(op.args[0])
+        if not self.alive:
+            return
+        if op.attrs["op"] == "Not":
+            condition = self.truth(value)
+            made = Static(not condition.value) if isinstance(condition, Const) else Number(self.not_(condition), bool)
+            self.assign(op.outs[0], made)
+        else:
+            self.assign(op.outs[0], self.unary(op.attrs["op"], value))
+
+    def op_compare(self, op: Op) -> None:
+        a, b = (self.read(x) for x in op.args)
+        if self.alive:
+            self.assign(op.outs[0], self.compare(op.attrs["op"], a, b))
+
+    def binary(self, op: str, a: Value, b: Value) -> Value:
+        raise NotImplementedError
+
+    def inplace(self, op: str, a: Value, b: Value) -> Value:
+        raise NotImplementedError
+
+    def unary(self, op: str, a: Value) -> Value:
+        raise NotImplementedError
+
+    def compare(self, op: str, a: Value, b: Value) -> Value:
+        raise NotImplementedError
+
+    # ---- containers
+
+    def display(self, op: Op) -> list[Value]:
+        starred = op.attrs["starred"] or (False,) * len(op.args)
+        items: list[Value] = []
+        for operand, star in zip(op.args, starred, strict=True):
+            value = self.read(operand)
+            items += self.listed(value) if star else [value]
+        return items
+
+    def listed(self, value: Value) -> list[Value]:
+        """The items of something iterable, one by one."""
+        return self.items_of(self.iteration(value))
+
+    def op_tuple(self, op: Op) -> None:
+        self.assign(op.outs[0], Sequence(self.display(op), tuple))
+
+    def op_list(self, op: Op) -> None:
+        self.assign(op.outs[0], self.heap.born(Sequence(self.display(op), list)))
+
+    def op_set(self, op: Op) -> None:
+        self.assign(op.outs[0], Static(frozenset(self.known(v) for v in self.display(op))))
+
+    def op_dict(self, op: Op) -> None:
+        table: dict[Any, Value] = {}
+        args, k = list(op.args), 0
+        for spread in op.attrs["spread"]:
+            if spread:
+                table.update(self.table(self.read(args[k])))
+                k += 1
+            else:
+                table[self.known(self.read(args[k]), "use keys that are known")] = self.read(args[k + 1])
+                k += 2
+        self.assign(op.outs[0], self.heap.born(Mapping(table)))
+
+    def table(self, value: Value) -> dict[Any, Value]:
+        """The items of a dict."""
+        if isinstance(value, Mapping):
+            return dict(value.items)
+        if isinstance(value, Static) and isinstance(value.obj, dict):
+            return {k: self.constant(v) for k, v in value.obj.items()}
+        self.refuse(f"{describe(value)} is used as a dict", "use a dict with known keys")
+
+    def op_slice(self, op: Op) -> None:
+        self.assign(op.outs[0], Slice(*(self.read(a) for a in op.args)))
+
+    def op_unpack(self, op: Op) -> None:
+        value = self.read(op.args[0])
+        items = self.listed(value)
+        n, star = len(op.outs), op.attrs["star"]
+        if star is None:
+            if len(items) != n:
+                if len(items) < n:
+                    self.throw(ValueError, f"not enough values to unpack (expected {n}, got {len(items)})")
+                else:
+                    self.throw(ValueError, f"too many values to unpack (expected {n})")
+                return
+        else:
+            if len(items) < n - 1:
+                self.throw(ValueError, f"not enough values to unpack (expected at least {n - 1}, got {len(items)})")
+                return
+            end = len(items) - (n - 1 - star)
+            rest: Value = self.heap.born(Sequence(items[star:end], list))
+            items = [*items[:star], rest, *items[end:]]
+        for out, item in zip(op.outs, items, strict=True):
+            self.assign(out, item)
+
+    # ---- cells and globals
+
+    def op_new_cell(self, op: Op) -> None:
+        self.frames[-1].env[op.outs[0]] = self.heap.born(Cell())
+
+    def cell(self, operand: Operand) -> Cell:
+        value = self.read(operand)
+        assert isinstance(value, Cell)
+        return value
+
+    def op_load_cell(self, op: Op) -> None:
+        cell, name = self.cell(op.args[0]), op.attrs["name"]
+        value = cell.value
+        if value is None:
+            own = name in (self.frames[-1].program.code.co_cellvars if self.frames[-1].program.code else ())
+            message = f"cannot access local variable '{name}' where it is not associated with a value"
+            if not own:
+                message = (
+                    f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope"
+                )
+            self.throw(UnboundLocalError if own else NameError, message)
+            return
+        if isinstance(value, (Maybe, Conflict)):
+            value = self.present(value, f"the variable {name!r}", name)
+            self.heap.write(cell, value)
+        self.assign(op.outs[0], value)
+
+    def op_store_cell(self, op: Op) -> None:
+        cell, value = self.cell(op.args[0]), self.read(op.args[1])
+        if isinstance(value, Number):
+            value = Number(self.bind(value.expr, "t"), value.kind)
+        elif isinstance(value, ComplexNumber):
+            value = ComplexNumber(self.bind(value.real), self.bind(value.imag), value.kind)
+        elif isinstance(value, ArrayValue):
+            value = self.settle(value, 2, "t")
+        self.heap.write(cell, value)
+
+    def op_del_cell(self, op: Op) -> None:
+        self.heap.write(self.cell(op.args[0]), None)
+
+    def op_store_global(self, op: Op) -> None:
+        self.refuse(f"the global {op.attrs['name']!r} is assigned", "return the value instead")
+
+    op_del_global = op_store_global
+
+    def op_import(self, op: Op) -> None:
+        attrs, frame = op.attrs, self.frames[-1]
+        package = frame.namespace.get("__package__") or frame.namespace.get("__name__", "")
+        name = "." * attrs["level"] + attrs["module"]
+        module = importlib.import_module(name, package if attrs["level"] else None)
+        if not attrs["names"]:
+            if not attrs["asname"]:
+                module = importlib.import_module(attrs["module"].split(".")[0])
+            self.assign(op.outs[0], Static(module))
+            return
+        for out, part in zip(op.outs, attrs["names"], strict=True):
+            found = getattr(module, part, None)
+            if found is None:
+                found = importlib.import_module(f"{name}.{part}", package if attrs["level"] else None)
+            self.assign(out, self.constant(found))
+
+    def op_yield(self, op: Op) -> None:
+        self.refuse("a generator is used in a way that is not compiled", "use a list")
+
+    op_yield_from = op_yield
+
+    # ---- truth
+
+    def truth(self, value: Value) -> Expr:
+        """Whether a value is true."""
+        if isinstance(value, Static):
+            return const(bool(value.obj))
+        if self.is_number(value) or self.is_complex(value):
+            return self.number_truth(value)
+        if isinstance(value, Sequence):
+            return TRUE if value.items else FALSE
+        if isinstance(value, Mapping):
+            return TRUE if value.items else FALSE
+        return self.other_truth(value)
+
+    def other_truth(self, value: Value) -> Expr:
+        raise NotImplementedError
+
+
+__all__ = ["BOOL", "Operations", "Ref", "apply"]

@@ -1,0 +1,170 @@
+"""Where a nest's parameters come from: arguments of the call, live globals and cells, and parts of those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import CellType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A place that is read at every call."""
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Path):
+    """A positional argument by its number, or a keyword argument by its name."""
+
+    key: int | str
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return args[self.key] if isinstance(self.key, int) else kwargs[self.key]
+
+    def __str__(self) -> str:
+        return f"argument {self.key}"
+
+
+class Held:
+    """An object, hashed and compared by its identity, so that paths can hold any."""
+
+    __slots__ = ("obj",)
+
+    def __init__(self, obj: Any) -> None:
+        self.obj = obj
+
+    def __hash__(self) -> int:
+        return id(self.obj)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Held) and other.obj is self.obj
+
+    def __repr__(self) -> str:
+        return f"<{type(self.obj).__name__}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed(Path):
+    """An object that the staged function holds for good: the function itself, or a class it refers to."""
+
+    held: Held
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self.held.obj
+
+    def __str__(self) -> str:
+        return getattr(self.held.obj, "__name__", type(self.held.obj).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Global(Path):
+    """A global name of the module whose namespace is held; a builtin if the module has none."""
+
+    namespace: Held
+    name: str
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        namespace = self.namespace.obj
+        if self.name in namespace:
+            return namespace[self.name]
+        builtins = namespace["__builtins__"]
+        return builtins[self.name] if isinstance(builtins, dict) else getattr(builtins, self.name)
+
+    def __str__(self) -> str:
+        return f"global {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Path):
+    """What a closure cell holds."""
+
+    cell: Held
+    name: str
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        cell: CellType = self.cell.obj
+        return cell.cell_contents
+
+    def __str__(self) -> str:
+        return f"closure variable {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Path):
+    """An attribute of what is at another path."""
+
+    of: Path
+    name: str
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return getattr(self.of.read(args, kwargs), self.name)
+
+    def __str__(self) -> str:
+        return f"{self.of}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Path):
+    """An item of what is at another path."""
+
+    of: Path
+    key: Any
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self.of.read(args, kwargs)[self.key]
+
+    def __str__(self) -> str:
+        return f"{self.of}[{self.key!r}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Length(Path):
+    """The length of an axis of the array at another path."""
+
+    of: Path
+    axis: int
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self.of.read(args, kwargs).shape[self.axis]
+
+    def __str__(self) -> str:
+        return f"{self.of}.shape[{self.axis}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a staged function assumes of a call.
+
+    `test` is "is" (the object itself), "equal" (type and value), "type" (the class), "length" (of a container
+    of that class), "keys" (of a dict), "same" (the object at another path), "fields" (names in `vars`).
+    """
+
+    path: Path
+    test: str
+    value: Any
+
+    def holds(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        try:
+            found = self.path.read(args, kwargs)
+        except (AttributeError, KeyError, IndexError, ValueError, TypeError):
+            return False
+        match self.test:
+            case "is":
+                return found is self.value
+            case "equal":
+                return type(found) is type(self.value) and bool(found == self.value)
+            case "type":
+                return type(found) is self.value
+            case "length":
+                return len(found) == self.value
+            case "keys":
+                return tuple(found) == self.value
+            case "fields":
+                return tuple(vars(found)) == self.value
+            case "same":
+                return found is self.value.read(args, kwargs)
+        raise AssertionError(self.test)

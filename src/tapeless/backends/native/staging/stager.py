@@ -1,0 +1,394 @@
+"""Staging as a whole: one function and the types of its arguments become one nest."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Mapping as AnyMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapeless.backends.native.nest import (
+    F64,
+    Alloc,
+    Array,
+    Assign,
+    Expr,
+    For,
+    Function,
+    If,
+    Intrinsic,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    While,
+    apply,
+    children,
+    const,
+    walk,
+)
+from tapeless.backends.native.staging import arrays
+from tapeless.backends.native.staging.base import NeedsKnown, NeedsUnrolling, describe
+from tapeless.backends.native.staging.builtin_calls import Builtins, Text
+from tapeless.backends.native.staging.heap import content
+from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.paths import Argument, Content, Field, Fixed, Guard, Held, Length, Path
+from tapeless.backends.native.staging.templates import (
+    ArrayResult,
+    Call,
+    ComplexResult,
+    Items,
+    Kept,
+    Object,
+    Result,
+    Same,
+    Table,
+    Template,
+    Write,
+)
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Cell,
+    Closure,
+    ComplexNumber,
+    Instance,
+    Lazy,
+    Mapping,
+    Number,
+    Range,
+    Sequence,
+    Static,
+    Value,
+    View,
+)
+from tapeless.program.ir import Block, Op
+
+#: How many values may have to be fixed one after the other.
+RESTARTS = 200
+
+
+@dataclass(eq=False, slots=True)
+class Parameter:
+    """The type of a parameter of the nest: `dtype` of a number is its class."""
+
+    path: Path
+    dtype: str | type
+    ndim: int | None = None
+    contiguous: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class Staged:
+    """A staged function, and what an entry needs to call it."""
+
+    function: Function
+    inputs: list[Path]
+    output: Template
+    writes: list[Write]
+    guards: list[Guard]
+    signature: list[Parameter]
+    known: dict[Path, Any] = field(default_factory=dict)
+
+    def holds(self, args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> bool:
+        """Whether a call is one that this was staged for."""
+        return all(g.holds(args, kwargs) for g in self.guards)
+
+    def parameters(self, args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> list[Any]:
+        """What the nest is given in a call."""
+        found = [p.read(args, kwargs) for p in self.inputs]
+        for k, (value, param) in enumerate(zip(found, self.function.params, strict=True)):
+            if isinstance(param, Array) and value.dtype.kind == "c":
+                found[k] = value.view(param.dtype).reshape(*value.shape, 2)
+        return found
+
+    def finish(self, results: tuple[Any, ...], args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> Any:
+        """The result of a call from the results of the nest; arguments that it changes are changed."""
+        call = Call(results, args, kwargs)
+        made = self.output.build(call)
+        for write in self.writes:
+            write.apply(call)
+        return made
+
+
+class Stager(Builtins):
+    """Everything together."""
+
+    arrays = arrays
+
+    def __init__(self, known: Any) -> None:
+        super().__init__(known)
+        self.kept_ops: list[Op] = []
+        self.kept_values: list[Value] = []
+        self.named_lazies: weakref.WeakSet[Lazy] = weakref.WeakSet()
+
+    # ---- what the array half provides
+
+    def argument(self, array: Array, dtype: str) -> View:
+        return arrays.argument(self, array, dtype)
+
+    def array_constant(self, obj: Any) -> Value:
+        return self.lift(obj, Fixed(Held(obj)), "table")
+
+    def settle(self, value: Value, uses: int, hint: str) -> Value:
+        if isinstance(value, Lazy) and value.made is None:
+            if value in self.named_lazies:
+                value.uses += uses
+            else:
+                self.named_lazies.add(value)
+                return arrays.settle(self, value, uses)
+        return value
+
+    def copy_into(self, view: View, value: Value) -> None:
+        from tapeless.backends.native.staging.storage import assign
+
+        assert isinstance(value, ArrayValue)
+        assign(self, view, value)
+
+    def made(self, value: Value) -> View:
+        from tapeless.backends.native.staging.storage import make
+
+        assert isinstance(value, ArrayValue)
+        return make(self, value)
+
+    def scalar_of(self, value: Any) -> Number:
+        from tapeless.backends.native.staging.indexing import getitem
+
+        made = getitem(self, value, Sequence([], tuple))
+        assert isinstance(made, Number)
+        return made
+
+    def alloc(self, view: View, shape: tuple[Expr, ...]) -> None:
+        from tapeless.backends.native.staging.storage import state
+
+        super().alloc(view, shape)
+        pair = (const(2),) if view.array.ndim > view.ndim else ()
+        state(self).shapes[view.array] = (*view.shape, *pair)
+
+    def argument_shape(self, path: Path) -> tuple[Expr, ...] | None:
+        value = self.lifted.get(path)
+        return value.shape if isinstance(value, View) else None
+
+    def run(self, block: Block) -> None:
+        try:
+            super().run(block)
+        except arrays.Raised:
+            self.alive = False
+            self.block = []
+
+    def op_format(self, op: Op) -> None:
+        template = op.attrs["template"]
+        values = [self.read(a) for a in op.args]
+        if all(isinstance(v, Static) for v in values):
+            made, k = "", 0
+            for part in template:
+                if isinstance(part, str):
+                    made += part
+                    continue
+                conversion, spec = part
+                obj = values[k].obj  # type: ignore[attr-defined]
+                k += 1
+                obj = {-1: lambda x: x, 115: str, 114: repr, 97: ascii}[conversion](obj)
+                text = ""
+                if spec:
+                    text = values[k].obj  # type: ignore[attr-defined]
+                    k += 1
+                made += format(obj, text)
+            self.assign(op.outs[0], Static(made))
+        else:
+            self.assign(op.outs[0], Text(template, tuple(values)))
+
+    # ---- the whole function
+
+    def stage(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> Staged:
+        names = parameter_names(function)
+        values = [
+            self.lift(a, Argument(i), names[i] if i < len(names) else f"arg{i}") for i, a in enumerate(args)
+        ]
+        named = {k: self.lift(v, Argument(k), k) for k, v in kwargs.items()}
+        result = self.call(self.start(function), values, named)
+        results: list[Scalar | Array] = []
+        output: Template = Kept(None)
+        writes: list[Write] = []
+        if self.alive:
+            builder = Outputs(self, results)
+            output = builder.template(result)
+            writes = builder.writes()
+        code = getattr(function, "__code__", None)
+        fn = Function(
+            getattr(function, "__name__", "function"),
+            self.params,
+            pruned(self.body, self.flags - self.used_flags),
+            results,
+            self.failures,
+            code.co_filename if code is not None else "<nest>",
+        )
+        signature = []
+        for p, path in zip(self.params, self.paths, strict=True):
+            if isinstance(p, Array):
+                signature.append(Parameter(path, p.dtype, p.ndim, p.contiguous))
+            else:
+                signature.append(Parameter(path, p.type))
+        return Staged(fn, self.paths, output, writes, list(self.guards.values()), signature)
+
+    def start(self, function: Any) -> Value:
+        return Static(function) if isinstance(function, (types.FunctionType, type)) else self.outside(function)
+
+
+class Outputs:
+    """Makes templates of results, and the results of the nest that they use."""
+
+    def __init__(self, s: Stager, results: list[Scalar | Array]) -> None:
+        self.s, self.results = s, results
+        self.made: dict[int, Template] = {}
+        self.found: dict[Array, Template] = {}
+        self.lifted = {id(v): p for v, p, _ in s.mutable}
+
+    def template(self, value: Value) -> Template:
+        if id(value) not in self.made:
+            self.made[id(value)] = self.new(value)
+            self.s.kept_values.append(value)
+        return self.made[id(value)]
+
+    def scalar(self, e: Expr) -> int:
+        s = self.s
+        if isinstance(e, Ref) and e.var in self.results:
+            return self.results.index(e.var)
+        out = s.scalar(e.type, "result")
+        s.emit(Assign(out, e))
+        self.results.append(out)
+        return len(self.results) - 1
+
+    def new(self, value: Value) -> Template:
+        s = self.s
+        if isinstance(value, (Maybe, Conflict)):
+            value = s.present(value, "the result", "result")
+        if isinstance(value, Static):
+            return Kept(value.obj)
+        if isinstance(value, Number):
+            return Result(self.scalar(value.expr), value.kind)
+        if isinstance(value, ComplexNumber):
+            return ComplexResult(self.scalar(value.real), self.scalar(value.imag), value.kind)
+        if isinstance(value, ArrayValue):
+            return self.array(value)
+        if id(value) in self.lifted:
+            return Same(self.lifted[id(value)])
+        if isinstance(value, Sequence):
+            made = Items(value.kind, [])
+            self.made[id(value)] = made
+            made.items = [self.template(v) for v in value.items]
+            return made
+        if isinstance(value, Mapping):
+            table = Table(value.kind, {})
+            self.made[id(value)] = table
+            table.items = {k: self.template(v) for k, v in value.items.items()}
+            return table
+        if isinstance(value, Instance):
+            obj = Object(value.cls, {})
+            self.made[id(value)] = obj
+            obj.fields = {k: self.template(v) for k, v in value.fields.items()}
+            return obj
+        if isinstance(value, Range):
+            s.refuse("a range is returned", "return its bounds")
+        if isinstance(value, (Closure, Bound)):
+            s.refuse("a function is returned from a compiled function", "return what it is made of")
+        s.refuse(f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those")
+
+    def array(self, value: ArrayValue) -> Template:
+        s = self.s
+        from tapeless.backends.native.staging.storage import is_whole
+
+        view = value if isinstance(value, View) else s.made(value)
+        path = s.array_sources.get(view.array)
+        if path is not None and view.whole and view.shape == s.argument_shape(path):
+            return Same(path)
+        if path is not None or view.array.alias is not None or not is_whole(s, view):
+            view = arrays.store_copy(s, view)
+        if view.array not in self.found:
+            self.results.append(view.array)
+            self.found[view.array] = ArrayResult(len(self.results) - 1, view.dtype)
+        return self.found[view.array]
+
+    def writes(self) -> list[Write]:
+        found = []
+        for value, path, before in self.s.mutable:
+            after = content(value)
+            if isinstance(value, Cell):
+                if after is not before:
+                    self.s.refuse("a variable of an outer function is assigned", "return the value instead")
+                continue
+            if same_content(before, after):
+                continue
+            if isinstance(value, Sequence):
+                found.append(Write(path, Items(list, [self.template(v) for v in after])))
+            elif isinstance(value, Mapping):
+                found.append(Write(path, Table(dict, {k: self.template(v) for k, v in after.items()})))
+            elif isinstance(value, Instance):
+                found.append(Write(path, Object(value.cls, {k: self.template(v) for k, v in after.items()})))
+        return found
+
+
+def same_content(before: Any, after: Any) -> bool:
+    if isinstance(before, dict):
+        return list(before) == list(after) and all(before[k] is after[k] for k in before)
+    return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
+
+
+def pruned(body: list[Stmt], unused: set[Scalar]) -> list[Stmt]:
+    """A body without the assignments of flags that nobody reads, and without branches that do nothing."""
+    kept: list[Stmt] = []
+    for stmt in body:
+        if isinstance(stmt, Assign) and stmt.var in unused:
+            continue
+        for inner in children(stmt):
+            inner[:] = pruned(inner, unused)
+        if isinstance(stmt, If) and not stmt.then and not stmt.orelse:
+            continue
+        if isinstance(stmt, If) and not stmt.then:
+            stmt.condition, stmt.then, stmt.orelse = apply("not", stmt.condition), stmt.orelse, []
+        kept.append(stmt)
+    return kept
+
+
+def parameter_names(function: Any) -> list[str]:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(function, "__func__", None), "__code__", None)
+        return list(code.co_varnames[1 : code.co_argcount]) if code is not None else []
+    return list(code.co_varnames[: code.co_argcount])
+
+
+def stage(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: AnyMapping[str, Any] | None = None,
+    *,
+    known: AnyMapping[Path, Any] | None = None,
+) -> Staged:
+    """A Python function, for arguments like these, as a nest.
+
+    Numbers and arrays are parameters of the nest; what the nest's shape depends on is fixed and guarded.
+    `known` fixes more: the values at these paths.
+    """
+    fixed = dict(known or {})
+    unrolled: set[Any] = set()
+    for _ in range(RESTARTS):
+        stager = Stager(fixed)
+        stager.unrolled = unrolled
+        try:
+            staged = stager.stage(function, args, dict(kwargs or {}))
+        except NeedsKnown as need:
+            if need.path in fixed:
+                raise
+            fixed[need.path] = need.path.read(args, dict(kwargs or {}))
+            continue
+        except NeedsUnrolling as need:
+            unrolled.add(need.key)
+            continue
+        staged.known = fixed
+        return staged
+    raise AssertionError("staging does not settle")
+
+
+__all__ = ["Alloc", "Content", "F64", "Field", "For", "Intrinsic", "Length", "Staged", "Stager", "Store", "While", "stage", "walk"]

@@ -1,0 +1,149 @@
+"""What a staged function returns and changes, told to the entry that rebuilds it from the nest's results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapeless.backends.native.staging.paths import Path
+
+
+class Template:
+    """How one object of the result is made."""
+
+    __slots__ = ()
+
+    def build(self, call: Call) -> Any:
+        raise NotImplementedError
+
+
+class Call:
+    """The results and arguments of one call, and the objects already made for it."""
+
+    def __init__(self, results: tuple[Any, ...], args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> None:
+        self.results, self.args, self.kwargs = results, args, kwargs
+        self.made: dict[int, Any] = {}
+
+
+@dataclass(eq=False, slots=True)
+class Kept(Template):
+    """An object known since staging."""
+
+    obj: Any
+
+    def build(self, call: Call) -> Any:
+        return self.obj
+
+
+@dataclass(eq=False, slots=True)
+class Result(Template):
+    """A scalar result of the nest, as a number of class `kind`."""
+
+    index: int
+    kind: type
+
+    def build(self, call: Call) -> Any:
+        return self.kind(call.results[self.index])
+
+
+@dataclass(eq=False, slots=True)
+class ComplexResult(Template):
+    real: int
+    imag: int
+    kind: type
+
+    def build(self, call: Call) -> Any:
+        return self.kind(complex(call.results[self.real], call.results[self.imag]))
+
+
+@dataclass(eq=False, slots=True)
+class ArrayResult(Template):
+    """An array result; one of a complex dtype is stored with a last axis of length 2."""
+
+    index: int
+    dtype: str
+
+    def build(self, call: Call) -> Any:
+        array = call.results[self.index]
+        return array.view(self.dtype)[..., 0] if self.dtype.startswith("complex") else array
+
+
+@dataclass(eq=False, slots=True)
+class Same(Template):
+    """The very object at a path of the call."""
+
+    path: Path
+
+    def build(self, call: Call) -> Any:
+        return self.path.read(call.args, call.kwargs)
+
+
+@dataclass(eq=False, slots=True)
+class Items(Template):
+    """A tuple, NamedTuple or list; one template is one object."""
+
+    kind: type
+    items: list[Template]
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            if self.kind is list:  # it may hold itself
+                made = call.made[id(self)] = []
+                made.extend(t.build(call) for t in self.items)
+            else:
+                parts = [t.build(call) for t in self.items]
+                call.made[id(self)] = tuple.__new__(self.kind, parts)
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class Table(Template):
+    """A dict."""
+
+    kind: type
+    items: dict[Any, Template]
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            made = call.made[id(self)] = self.kind()
+            made.update((k, t.build(call)) for k, t in self.items.items())
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class Object(Template):
+    """An object of a Python class, by its fields."""
+
+    cls: type
+    fields: dict[str, Template]
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            made = call.made[id(self)] = object.__new__(self.cls)
+            for name, template in self.fields.items():
+                object.__setattr__(made, name, template.build(call))
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class Write:
+    """A mutable object of the arguments that the call has changed: what it holds afterwards."""
+
+    target: Path
+    content: Items | Table | Object
+
+    def apply(self, call: Call) -> None:
+        target = self.target.read(call.args, call.kwargs)
+        match self.content:
+            case Items(items=items):
+                target[:] = [t.build(call) for t in items]
+            case Table(items=table):
+                made = {k: t.build(call) for k, t in table.items()}
+                target.clear()
+                target.update(made)
+            case Object(fields=fields):
+                for name, template in fields.items():
+                    object.__setattr__(target, name, template.build(call))
+                for name in [n for n in vars(target) if n not in fields]:
+                    object.__delattr__(target, name)
