@@ -170,6 +170,8 @@ class Maker:
             return [If(self.truth(), self.block(depth - 1), self.block(depth - 1) if self.chance(1) else [])]
         if kind == 12:
             return self.repeat(depth)
+        if kind == 13:
+            return self.stencil()
         return self.loop(depth)
 
     def loop(self, depth: int) -> list[Stmt]:
@@ -186,6 +188,23 @@ class Maker:
         body = self.block(depth - 1)
         self.counters.pop()
         return [For(i, first, last, body, step if first == const(start) and last == const(stop) else 1)]
+
+    def stencil(self) -> list[Stmt]:
+        """A loop whose iterations read and write neighbours."""
+        i = Scalar(self.name("i"), I64)
+        source, target = self.pick(self.arrays), self.pick(self.arrays)
+        total: Expr = const(0.1)
+        for _ in range(self.draw(st.integers(1, 3))):
+            near = Load(source, (Ref(i) + self.pick([-1, 0, 1]),))
+            factor = self.pick([const(0.4), Ref(self.pick(self.floats)), Load(source, (Ref(i),))])
+            total = total + near * factor
+        value = apply("sin", total) if self.chance(1) else total * 0.3
+        store = Store(target, (Ref(i) + self.pick([-1, 0, 0, 0, 1]),), value, self.chance(2))
+        bounds = (const(1), Dim(self.x, 0) - 1) if self.chance(1) else (const(1), Ref(self.k) % const(4))
+        backwards = self.chance(3)
+        if backwards:
+            return [For(i, bounds[1] - 1, bounds[0] - 1, [store], -1)]
+        return [For(i, *bounds, [store])]
 
     def repeat(self, depth: int) -> list[Stmt]:
         """A loop with a test, which ends after four rounds at the latest."""
@@ -228,8 +247,7 @@ class Maker:
         tail: list[Stmt] = [Assign(total, Ref(self.a) * Ref(self.b))]
         # every array counts, each element with a weight of its own
         for k, array in enumerate((self.x, self.y, self.u, self.w)):
-            weight = apply("cast", Ref(i)) if False else const(0.3 + k)
-            term = apply("sin", Load(array, (Ref(i),)) * weight)
+            term = apply("sin", Load(array, (Ref(i),)) * (0.3 + k))
             tail.append(For(i, ZERO, const(SIZE), [Assign(total, Ref(total) * 0.9 + term)]))
         params: list[Scalar | Array] = [self.x, self.y, self.idx, self.p, self.q]
         results: list[Scalar | Array] = [total, self.u, self.a]

@@ -86,7 +86,7 @@ class Matrices:
         into: Array | None = None,
         add: bool = False,
     ) -> Array:
-        """op(a) @ op(b) as a new matrix, or (added) into one; with strong zeros if the arithmetic has them."""
+        """op(a) @ op(b) as a new matrix, or (added) into one; with strong zeros if so wished."""
         rows, inner = self.shape(a)[::-1] if ta else self.shape(a)
         columns = Dim(b, 0 if tb else 1)
         made = self.new(rows, columns) if into is None else into

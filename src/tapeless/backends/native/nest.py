@@ -359,7 +359,8 @@ class Swap(Stmt):
 class For(Stmt):
     """`for var in range(start, stop, step)`: bounds are evaluated once, `step` is a constant, never 0.
 
-    `independent`: no iteration reads or writes what another one writes, so they may run in any order.
+    `independent`: no iteration reads or writes what another one writes, so they may run in any order; but for
+    scalars that it only adds to (`x = x + e`), which are summed in any order.
     The variable belongs to the loop and is not assigned in it.
     """
 

@@ -45,6 +45,7 @@ from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.renaming import Companions, Renaming, clone
 from tapeless.backends.native.saving import Frame, Layout, Site, Sites, Steady, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, writes
+from tapeless.backends.native.sweeps import Sweep
 from tapeless.errors import BackendError
 
 
@@ -155,7 +156,7 @@ class _Reverse:
         forward = self.forward(self.scopes.top, None)
         copies = self.copy(self.scopes.top)
         start = self.revive(self.scopes.top, None)
-        backward = [x for s in reversed(self.body) for x in self.reversed(s, None)]
+        backward = [x for s in reversed(self.body) for x in self.reversed(s, None, True)]
         renaming = Renaming(self.names)
         params = list(fn.params)
         seeds: list[Stmt] = []
@@ -168,8 +169,10 @@ class _Reverse:
             params.append(self.seed(x, seeds))
         gradients, last = self.gradients()
         start, backward = renaming.body(start), renaming.body(backward)
-        body = [*self.tape.declare(), *forward, *copies, *start, *seeds, *backward, *last]
         results = [*fn.results, *gradients]
+        before = [*self.tape.declare(), *forward, *copies, *start, *seeds]
+        backward = Sweep([*before, *backward, *last], results).body(backward)
+        body = [*before, *backward, *last]
         return Function(f"{fn.name}_reverse", params, body, results, fn.failures, fn.filename, fn.parallel)
 
     def seed(self, x: Name, out: list[Stmt]) -> Name:
@@ -213,9 +216,9 @@ class _Reverse:
                 value: Expr | None = None
                 if site.shape is None:
                     value = Load(s.array, s.index) if isinstance(s, Store) else self.present(site)
-                out += self.tape.put(site, frame, value)
+                out += self.tape.put(site, frame, not block.loops, value)
             if isinstance(s, For):
-                out += self.forward_loop(s, frame)
+                out += self.forward_loop(s, frame, not block.loops)
             elif isinstance(s, While):
                 test, body = self.inner(s.test), self.inner(s.body)
                 out.append(
@@ -228,7 +231,7 @@ class _Reverse:
             else:
                 out += clone([s])
         for site in self.sites.end.get(id(block.body), ()):
-            out += self.tape.put(site, frame, self.present(site))
+            out += self.tape.put(site, frame, not block.loops, self.present(site))
         return out
 
     @staticmethod
@@ -238,7 +241,7 @@ class _Reverse:
     def inner(self, body: list[Stmt]) -> Block:
         return self.scopes.blocks[id(body)]
 
-    def forward_loop(self, s: For, frame: Frame | None) -> list[Stmt]:
+    def forward_loop(self, s: For, frame: Frame | None, once: bool) -> list[Stmt]:
         saves = self.sites.inside([s])
         out: list[Stmt] = []
         mine = frame.enter(s, out) if frame is not None else None
@@ -249,12 +252,12 @@ class _Reverse:
             if mine is None:
                 out = []
             else:
-                out += self.tape.claim(mine)
+                out += self.tape.claim(mine, once)
         body = self.forward(self.inner(s.body), mine)
         free = s.independent and (not saves or mine is not None)
         out.append(For(s.var, s.start, s.stop, body, s.step, free, line=s.line))
         if outermost and mine is not None:
-            out += self.tape.pass_by(mine)
+            out += self.tape.pass_by(mine, once)
         return out
 
     # ---- the reverse sweep
@@ -262,13 +265,13 @@ class _Reverse:
     def backward(self, block: Block, frame: Frame | None) -> list[Stmt]:
         out = self.revive(block, frame)
         for s in reversed(block.body):
-            out += self.reversed(s, frame)
+            out += self.reversed(s, frame, not block.loops)
         return out
 
-    def reversed(self, s: Stmt, frame: Frame | None) -> list[Stmt]:
+    def reversed(self, s: Stmt, frame: Frame | None, once: bool) -> list[Stmt]:
         adjoint = clone(self.adjoints.get(id(s), []))
         if isinstance(s, For):
-            return self.backward_loop(s, frame)
+            return self.backward_loop(s, frame, once)
         if isinstance(s, If):
             then, orelse = (self.backward(self.inner(b), frame) for b in (s.then, s.orelse))
             return [If(s.condition, then, orelse, line=s.line)] if then or orelse else []
@@ -279,7 +282,7 @@ class _Reverse:
                 return []
             turn = Scalar("turn", I64)
             return [*test, For(turn, ZERO, Ref(self.trips[id(s)]), [*body, *again], line=s.line)]
-        restore = self.restore(s, frame)
+        restore = self.restore(s, frame, once)
         if isinstance(s, Swap):
             return self.swap_back(s)
         if isinstance(s, Alloc):
@@ -306,7 +309,7 @@ class _Reverse:
                     out.append(Alias(named, self.shape(alias)))
         return out
 
-    def restore(self, s: Stmt, frame: Frame | None) -> list[Stmt]:
+    def restore(self, s: Stmt, frame: Frame | None, once: bool) -> list[Stmt]:
         """Puts back what `s` has overwritten."""
         if id(s) in self.needed.undone:
             assert isinstance(s, Assign)
@@ -314,7 +317,7 @@ class _Reverse:
             return [Assign(s.var, Ref(s.var) - by if op == "add" else Ref(s.var) + by)]
         out: list[Stmt] = []
         for site in reversed(self.sites.at.get(id(s), [])):
-            out += self.tape.take(site, frame, partial(self.put_back, s, site))
+            out += self.tape.take(site, frame, once, partial(self.put_back, s, site))
         return out
 
     @staticmethod
@@ -324,14 +327,14 @@ class _Reverse:
         assert isinstance(site.what, Scalar)
         return Assign(site.what, value)
 
-    def backward_loop(self, s: For, frame: Frame | None) -> list[Stmt]:
+    def backward_loop(self, s: For, frame: Frame | None, once: bool) -> list[Stmt]:
         saves = self.sites.inside([s])
         out: list[Stmt] = []
         mine = frame.enter(s, out) if frame is not None else None
         if saves and frame is None:
             mine = self.layout.frame(s, out)
             if mine is not None:
-                out += self.tape.go_back(mine)
+                out += self.tape.go_back(mine, once)
             else:
                 out = []
         body = self.backward(self.inner(s.body), mine)
@@ -347,7 +350,7 @@ class _Reverse:
 
     def revive(self, block: Block, frame: Frame | None) -> list[Stmt]:
         """What a block needs before it is reversed: values kept at its end, storage, cotangents of 0."""
-        needed, residents = self.needed, self.scopes.residents[id(block.body)]
+        needed, residents, once = self.needed, self.scopes.residents[id(block.body)], not block.loops
         used = [x for x in residents if x in needed.used]
         ends = self.sites.end.get(id(block.body), [])
         if block.loops:
@@ -357,7 +360,7 @@ class _Reverse:
         out: list[Stmt] = []
         for site in reversed(ends):
             if isinstance(site.what, Scalar):
-                out += self.tape.take(site, frame, partial(Assign, site.what))
+                out += self.tape.take(site, frame, once, partial(Assign, site.what))
         again = [s for s in block.body if isinstance(s, Assign) and needed.recomputable.get(s.var) is s]
         again = [s for s in again if s.var in needed.used]
         out += clone([s for s in again if s.var not in needed.late])
@@ -369,7 +372,7 @@ class _Reverse:
                 out.append(Alloc(x, self.shape(x)))
         for site in reversed(ends):
             if isinstance(site.what, Array):
-                out += self.tape.take(site, frame, partial(Assign, Scalar("never", I64)))
+                out += self.tape.take(site, frame, once, partial(Assign, Scalar("never", I64)))
         for x in residents:
             if x in self.activity:
                 out += self.fresh_cotangent(x, block)

@@ -74,6 +74,8 @@ class Sites:
 
 @dataclass(eq=False, slots=True)
 class Stack:
+    """An array that grows, the number of values in it, and how many it has room for."""
+
     array: Array
     top: Scalar
     capacity: Scalar
@@ -95,8 +97,9 @@ class Frame:
     #: array sites and loops inside: where their share of an iteration begins
     offset: dict[Site, Expr]
     frames: dict[int, tuple[Frame, dict[str, Expr]]]
-    #: where the frame begins (set when the loop is entered)
+    #: where the frame begins, and in which array (set when the loop is entered)
     start: dict[str, Expr] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
 
     @property
     def turn(self) -> Expr:
@@ -123,6 +126,7 @@ class Frame:
             return None
         frame, offset = self.frames[id(loop)]
         frame.start = {k: _var(self._inside(k) + offset[k], "at", out) for k in frame.total}
+        frame.arrays = self.arrays
         return frame
 
 
@@ -238,10 +242,15 @@ class Layout:
 
 
 class Tape:
-    """The stacks of one function, and code that puts values there and takes them back."""
+    """Where saved values wait, and the code that puts them there and takes them back.
+
+    What runs once has a variable or an array for each thing it saves; the stacks are for the rest.
+    """
 
     def __init__(self) -> None:
         self.stacks: dict[str, Stack] = {}
+        self.apart: dict[Site, Scalar | Array] = {}
+        self.blocks: dict[tuple[int, str], Array] = {}
 
     def stack(self, kind: str) -> Stack:
         if kind not in self.stacks:
@@ -266,60 +275,88 @@ class Tape:
         grow: list[Stmt] = [Assign(s.capacity, capacity), Grow(s.array, Ref(s.capacity))]
         return [If(apply("gt", full, Ref(s.capacity)), grow)]
 
-    def claim(self, frame: Frame) -> list[Stmt]:
-        """Room for a frame, which begins at the top; the top moves when the loop is left (`pass_by`)."""
+    # ---- frames
+
+    def claim(self, frame: Frame, once: bool) -> list[Stmt]:
+        """Room for a frame: an array of its own, or the top of the stack (which `pass_by` then moves)."""
         out: list[Stmt] = []
         for kind, total in frame.total.items():
-            out += self.room(kind, total)
-            frame.start[kind] = Ref(self.stack(kind).top)
+            if once:
+                made = self.blocks[id(frame.loop), kind] = Array("saved", DTYPES[kind], 1)
+                out.append(Alloc(made, (total,)))
+            else:
+                out += self.room(kind, total)
+        self._enter(frame, once)
         return out
 
-    def pass_by(self, frame: Frame) -> list[Stmt]:
+    def pass_by(self, frame: Frame, once: bool) -> list[Stmt]:
         """After the loop: the top moves behind its frame."""
-        return [self._move(kind, total) for kind, total in frame.total.items()]
+        return [] if once else [self._move(kind, total) for kind, total in frame.total.items()]
 
-    def go_back(self, frame: Frame) -> list[Stmt]:
+    def go_back(self, frame: Frame, once: bool) -> list[Stmt]:
         """Before the reversed loop: the top moves back to where its frame begins."""
-        out: list[Stmt] = []
-        for kind, total in frame.total.items():
-            out.append(self._move(kind, apply("neg", total)))
-            frame.start[kind] = Ref(self.stack(kind).top)
-        return out
+        self._enter(frame, once)
+        return [] if once else [self._move(kind, apply("neg", total)) for kind, total in frame.total.items()]
+
+    def _enter(self, frame: Frame, once: bool) -> None:
+        for kind in frame.total:
+            frame.arrays[kind] = self.blocks[id(frame.loop), kind] if once else self.stack(kind).array
+            frame.start[kind] = ZERO if once else Ref(self.stack(kind).top)
 
     def _move(self, kind: str, by: Expr) -> Stmt:
         top = self.stack(kind).top
         return Assign(top, Ref(top) + by)
 
-    def put(self, site: Site, frame: Frame | None, value: Expr | None = None) -> list[Stmt]:
+    # ---- single values and arrays
+
+    def put(self, site: Site, frame: Frame | None, once: bool, value: Expr | None = None) -> list[Stmt]:
         """Saves `value` (or the elements of the site's array)."""
-        s = self.stack(site.type)
-        at = Ref(s.top) if frame is None else frame.place(site)
+        if frame is not None:
+            return self._write(site, frame.arrays[site.type], frame.place(site), value)
+        size = ONE if site.shape is None else volume(site.shape)
+        if not once:
+            s = self.stack(site.type)
+            code = self._write(site, s.array, Ref(s.top), value)
+            return [*self.room(site.type, size), *code, self._move(site.type, size)]
         if site.shape is None:
             assert value is not None
-            code: list[Stmt] = [Store(s.array, (at,), value)]
-        else:
-            assert isinstance(site.what, Array)
-            array = site.what
-            out: list[Stmt] = []
-            at = _var(at, "at", out)
-            code = [*out, *_copy(site.shape, lambda i, n: Store(s.array, (at + n,), Load(array, i)))]
-        if frame is not None:
-            return code
-        size = ONE if site.shape is None else volume(site.shape)
-        return [*self.room(site.type, size), *code, self._move(site.type, size)]
+            var = self.apart[site] = Scalar(f"{site.what.name}_old", site.type)
+            return [Assign(var, value)]
+        array = self.apart[site] = Array(f"{site.what.name}_old", DTYPES[site.type], 1)
+        return [Alloc(array, (size,)), *self._write(site, array, ZERO, value)]
 
-    def take(self, site: Site, frame: Frame | None, restore: Callable[[Expr], Stmt]) -> list[Stmt]:
+    def take(
+        self, site: Site, frame: Frame | None, once: bool, restore: Callable[[Expr], Stmt]
+    ) -> list[Stmt]:
         """Reads a saved value (or elements) back."""
-        s = self.stack(site.type)
-        size = ONE if site.shape is None else volume(site.shape)
-        out: list[Stmt] = [] if frame is not None else [self._move(site.type, apply("neg", size))]
-        at = Ref(s.top) if frame is None else frame.place(site)
+        if frame is not None:
+            return self._read(site, frame.arrays[site.type], frame.place(site), restore)
+        if not once:
+            s = self.stack(site.type)
+            size = ONE if site.shape is None else volume(site.shape)
+            code = self._read(site, s.array, Ref(s.top), restore)
+            return [self._move(site.type, apply("neg", size)), *code]
+        held = self.apart[site]
+        return [restore(Ref(held))] if isinstance(held, Scalar) else self._read(site, held, ZERO, restore)
+
+    @staticmethod
+    def _write(site: Site, to: Array, at: Expr, value: Expr | None) -> list[Stmt]:
         if site.shape is None:
-            return [*out, restore(Load(s.array, (at,)))]
-        assert isinstance(site.what, Array)
-        array = site.what
-        at = _var(at, "at", out)
-        return [*out, *_copy(site.shape, lambda i, n: Store(array, i, Load(s.array, (at + n,))))]
+            assert value is not None
+            return [Store(to, (at,), value)]
+        out: list[Stmt] = []
+        array, at = site.what, _var(at, "at", out)
+        assert isinstance(array, Array)
+        return [*out, *_copy(site.shape, lambda i, n: Store(to, (at + n,), Load(array, i)))]
+
+    @staticmethod
+    def _read(site: Site, of: Array, at: Expr, restore: Callable[[Expr], Stmt]) -> list[Stmt]:
+        if site.shape is None:
+            return [restore(Load(of, (at,)))]
+        out: list[Stmt] = []
+        array, at = site.what, _var(at, "at", out)
+        assert isinstance(array, Array)
+        return [*out, *_copy(site.shape, lambda i, n: Store(array, i, Load(of, (at + n,))))]
 
 
 def _copy(shape: tuple[Expr, ...], move: Callable[[tuple[Expr, ...], Expr], Stmt]) -> list[Stmt]:

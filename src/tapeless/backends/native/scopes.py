@@ -123,13 +123,13 @@ class Scopes:
         self.home: dict[Name, Block] = {}
         #: the block around all uses of an alias
         self.reach: dict[Array, Block] = {}
-        self._exposed: dict[int, set[Name]] = {}
         self._place(self.top)
-        self.exposed(body)
+        open_at: dict[int, set[Name]] = {}
+        look(body, open_at)
         for x in outer:
             self.home[root(x)] = self.top
         for x, block in self.home.items():
-            while block.parent is not None and x in self._exposed[id(block.body)]:
+            while block.parent is not None and x in open_at[id(block.body)]:
                 block = block.parent
             self.home[x] = block
         self.residents: dict[int, list[Name]] = {id(b.body): [] for b in self.blocks.values()}
@@ -172,42 +172,47 @@ class Scopes:
                 b = b.parent
         return a
 
-    def exposed(self, body: list[Stmt]) -> set[Name]:
-        """Names that may be read in `body` before it has given them a value."""
-        return self._exposed[id(body)] if id(body) in self._exposed else self._look(body)[0]
 
-    def _look(self, body: list[Stmt]) -> tuple[set[Name], set[Name]]:
-        """The exposed names, and those that have certainly been given a value at the end."""
-        exposed: set[Name] = set()
-        given: set[Name] = set()
+def exposed(body: list[Stmt]) -> set[Name]:
+    """Names that may be read in `body` before it has given them a value."""
+    return look(body, {})[0]
 
-        def read(xs: Iterable[Name]) -> None:
-            exposed.update(x for x in xs if x not in given)
 
-        for s in body:
-            if isinstance(s, While):
-                test, after = self._look(s.test)
-                read(test)
-                given |= after
-                read(reads(s))
-                read(self._look(s.body)[0])
-                continue
+def look(body: list[Stmt], found: dict[int, set[Name]]) -> tuple[set[Name], set[Name]]:
+    """Names that may be read in `body` before it gives them a value, and those that it certainly gives one.
+
+    The former are noted in `found`, for every body inside too, by the body's id.
+    """
+    exposed: set[Name] = set()
+    given: set[Name] = set()
+
+    def read(xs: Iterable[Name]) -> None:
+        exposed.update(x for x in xs if x not in given)
+
+    for s in body:
+        if isinstance(s, While):
+            test, after = look(s.test, found)
+            read(test)
+            given |= after
             read(reads(s))
-            if isinstance(s, If):
-                (then, a), (orelse, b) = self._look(s.then), self._look(s.orelse)
-                read(then)
-                read(orelse)
-                given |= a & b
-            elif isinstance(s, For):
-                read(self._look(s.body)[0])
-            elif isinstance(s, Assign):
-                given.add(s.var)
-            elif isinstance(s, Alloc):
-                given.add(s.array.root)
-            elif isinstance(s, (Store, Swap)):  # they change a part, or need what was there
-                read(writes(s))
-            elif isinstance(s, Intrinsic):
-                read(x for x in writes(s) if isinstance(x, Array))
-                given |= {x for x in s.outs if isinstance(x, Scalar)}
-        self._exposed[id(body)] = exposed
-        return exposed, given
+            read(look(s.body, found)[0])
+            continue
+        read(reads(s))
+        if isinstance(s, If):
+            (then, a), (orelse, b) = look(s.then, found), look(s.orelse, found)
+            read(then)
+            read(orelse)
+            given |= a & b
+        elif isinstance(s, For):
+            read(look(s.body, found)[0])
+        elif isinstance(s, Assign):
+            given.add(s.var)
+        elif isinstance(s, Alloc):
+            given.add(s.array.root)
+        elif isinstance(s, (Store, Swap)):  # they change a part, or need what was there
+            read(writes(s))
+        elif isinstance(s, Intrinsic):
+            read(x for x in writes(s) if isinstance(x, Array))
+            given |= {x for x in s.outs if isinstance(x, Scalar)}
+    found[id(body)] = exposed
+    return exposed, given
