@@ -26,8 +26,8 @@ from tapeless.backends.native.nest import (
 
 #: atom -> coefficient; the constant stands at None.  Atoms without a coefficient are left out.
 Affine = dict[Expr | None, int]
-#: How many substitutions a proof may take.
-DEPTH = 12
+#: How many sums a proof may look at, and how many facts it may put together.
+STEPS, FACTS = 100, 3
 
 
 def affine(e: Expr) -> Affine:
@@ -120,18 +120,27 @@ class Ranges:
         wanted = _facts(condition, True)
         return bool(wanted) and all(map(self.nonnegative, wanted))
 
-    def nonnegative(self, a: Affine, depth: int = DEPTH) -> bool:
-        """Whether a sum is certainly at least 0."""
+    def nonnegative(self, a: Affine) -> bool:
+        """Whether a sum is certainly at least 0, as far as a search of `STEPS` steps can tell."""
+        return self._proof(a, FACTS, set())
+
+    def _proof(self, a: Affine, facts: int, seen: set[tuple[int, frozenset[tuple[Expr | None, int]]]]) -> bool:
         if all(c >= 0 and (k is None or isinstance(k, Dim)) for k, c in a.items()):
             return True
-        if depth == 0:
+        key = (facts, frozenset(a.items()))
+        if key in seen or len(seen) >= STEPS:
             return False
+        seen.add(key)
         for atom, better in self._bounded(a):
             rest = {k: v for k, v in a.items() if k is not atom}
-            if any(self.nonnegative(plus(rest, affine(b), a[atom]), depth - 1) for b in better):
+            if any(self._proof(plus(rest, affine(b), a[atom]), facts, seen) for b in better):
                 return True
-        if depth > DEPTH - 3:
-            return any(self.nonnegative(plus(a, fact, -1), depth - 1) for fact in self.facts)
+        if facts:
+            for fact in self.facts:
+                # a fact is of use if it takes away something negative
+                if any(c < 0 and a.get(k, 0) < 0 for k, c in fact.items()):
+                    if self._proof(plus(a, fact, -1), facts - 1, seen):
+                        return True
         return False
 
     def _bounded(self, a: Affine) -> Iterable[tuple[Expr, tuple[Expr, ...]]]:
