@@ -5,12 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
-from tapeless.backends.native.nest import Array, Function
+from tapeless.backends.native.nest import (
+    BOOL,
+    F32,
+    F64,
+    I64,
+    ZERO,
+    Alloc,
+    Array,
+    Assign,
+    Dim,
+    Expr,
+    For,
+    Function,
+    If,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    Swap,
+    While,
+    apply,
+    cast,
+    const,
+    walk,
+)
 from tapeless.backends.native.reverse import reverse
 from tapeless.backends.native.show import python
 from tapeless.backends.native.verify import verify
+from tapeless.errors import BackendError
 
 from .interpreter import directional
 from .random_nests import functions
@@ -82,3 +109,192 @@ def test_random_nests_second_order_reverse_over_reverse(fn: Function) -> None:
     want = numeric(once, PARAMS, [0, 1, 3, 4], [None, None, None, *cts])
     for a, b in zip(got[5:], want, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+
+
+# ---- by hand
+
+
+def f64(name: str, ndim: int = 1) -> Array:
+    return Array(name, "float64", ndim)
+
+
+def total(s: Scalar, a: Array) -> list[Stmt]:
+    """s = the sum of squares of an array."""
+    loops = [Scalar("ijk"[n], I64) for n in range(a.ndim)]
+    e = Load(a, tuple(map(Ref, loops)))
+    body: list[Stmt] = [Assign(s, Ref(s) + e * e)]
+    for n in reversed(range(a.ndim)):
+        body = [For(loops[n], ZERO, Dim(a, n), body)]
+    return [Assign(s, const(0.0)), *body]
+
+
+@pytest.mark.parametrize("distances", [(-1, 0, 1), (-1, 1), (0, 2), (-2, -1, 3), (1,), (-2,)])
+@pytest.mark.parametrize("n", [5, 6, 7, 8, 9, 20])
+@pytest.mark.parametrize("step", [1, -1])
+def test_stencils_in_time(distances: tuple[int, ...], n: int, step: int) -> None:
+    """Neighbours at several distances, nonlinear, with a swap after every step and few or many elements."""
+    x, u, w = f64("x"), f64("u"), f64("w")
+    s, i, t = Scalar("s", F64), Scalar("i", I64), Scalar("t", I64)
+    here = (Ref(i),)
+    value: Expr = const(0.1)
+    for k, d in enumerate(distances):
+        value = (
+            value + Load(u, (Ref(i) + d,)) * (0.3 - 0.2 * k) + Load(u, here) * Load(u, (Ref(i) + d,)) * 0.1
+        )
+    copy: list[Stmt] = [Store(u, here, Load(x, here)), Store(w, here, const(0.5))]
+    low, high = const(2), Dim(x, 0) - 3
+    sweep = For(i, low, high, [Store(w, here, apply("sin", value))])
+    if step < 0:
+        sweep = For(i, high - 1, low - 1, sweep.body, -1)
+    body: list[Stmt] = [
+        Alloc(u, (Dim(x, 0),)),
+        Alloc(w, (Dim(x, 0),)),
+        For(i, ZERO, Dim(x, 0), copy),
+        For(t, ZERO, const(3), [sweep, Swap(u, w)]),
+        *total(s, u),
+    ]
+    made = check(Function("steps", [x], body, [s]), [np.cos(np.arange(float(n)))], [0])
+    waits = sum(isinstance(s, Alloc) and s.array.name == "u_bar_row" for s in walk(made.body))
+    assert waits == len(set(distances) - {0})  # the additions went through rows
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 9), (9, 5), (3, 3), (2, 4)])
+def test_stencils_in_the_plane(shape: tuple[int, int]) -> None:
+    a, b = f64("a", 2), f64("b", 2)
+    s, i, j, t = Scalar("s", F64), Scalar("i", I64), Scalar("j", I64), Scalar("t", I64)
+
+    def sweep(to: Array, of: Array) -> Stmt:
+        value: Expr = const(0.0)
+        for k, (p, q) in enumerate([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1)]):
+            value = value + Load(of, (Ref(i) + p, Ref(j) + q)) * (0.2 + 0.01 * k)
+        inner = For(j, const(1), Dim(a, 1) - 1, [Store(to, (Ref(i), Ref(j)), value)], independent=True)
+        return For(i, const(1), Dim(a, 0) - 1, [inner], independent=True)
+
+    body = [For(t, ZERO, const(2), [sweep(b, a), sweep(a, b)]), *total(s, a)]
+    rng = np.random.default_rng(3)
+    check(Function("jacobi", [a, b], body, [s]), [rng.normal(size=shape), rng.normal(size=shape)], [0, 1])
+    # in place: every element sees what the one before has just become
+    body = [For(t, ZERO, const(2), [sweep(a, a)]), *total(s, a)]
+    check(Function("seidel", [a], body, [s]), [rng.normal(size=shape)], [0])
+
+
+def test_many_trips_take_memory_in_proportion() -> None:
+    """A loop with a test and a branch, a hundred thousand times."""
+    x, n, case = Scalar("x", F64), Scalar("n", I64), Scalar("c", BOOL)
+    step: list[Stmt] = [
+        Assign(case, apply("gt", Ref(x), 0.5)),
+        If(Ref(case), [Assign(x, Ref(x) * 0.9)], [Assign(x, Ref(x) + 0.02 * apply("cos", Ref(x)))]),
+        Assign(n, Ref(n) + 1),
+    ]
+    fn = Function("long", [x], [Assign(n, ZERO), While([], apply("lt", Ref(n), const(100_000)), step)], [x])
+    check(fn, [0.9], [0])
+
+
+def test_single_precision_and_casts() -> None:
+    x, y = Array("x", "float32", 1), Array("y", "float64", 1)
+    s, i = Scalar("s", F32), Scalar("i", I64)
+    here = (Ref(i),)
+    value = apply("sin", Load(x, here)) * cast(Load(y, here), F32) / (1.0 + Load(x, here) * Load(x, here))
+    body = [Assign(s, const(0, F32)), For(i, ZERO, Dim(x, 0), [Assign(s, Ref(s) + value)])]
+    fn = Function("single", [x, y], body, [s])
+    ins = [np.linspace(0.1, 1, 5, dtype=np.float32), np.linspace(1, 2, 5)]
+    got = python(verify(reverse(fn, [0, 1])))(*copies(ins))
+    assert got[1].dtype == np.float32 and got[2].dtype == np.float64
+    for a, b in zip(got[1:], numeric(fn, [ins[0].astype(float), ins[1]], [0, 1], [1.0]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+OPERATIONS = {
+    "pow": [(1.7, 2.3), (0.4, -1.5)], "hypot": [(3.0, -4.0)], "atan2": [(0.3, -0.7), (0.3, 0.7)],
+    "copysign": [(0.3, -2.0), (-0.3, -2.0), (-0.3, 2.0)], "minimum": [(0.2, 0.3), (0.3, 0.2), (0.3, 0.3)],
+    "maximum": [(0.2, 0.3), (0.3, 0.2), (0.3, 0.3)], "div": [(0.3, -0.7)], "mulz": [(0.3, -0.7)],
+}  # fmt: skip
+UNARY_AT = {
+    "abs": (0.3, -0.3), "fabs": (0.3, -0.3), "acosh": (1.5,), "floor": (0.3,), "asinh": (0.3, -2.0),
+    "log": (0.3, 2.0), "sqrt": (0.3, 2.0), "log1p": (0.3, -0.3), "expm1": (0.3, -0.3),
+    **dict.fromkeys(("tan", "sinh", "cosh", "tanh", "atan", "neg", "sin", "cos", "exp"), (0.3, -1.2)),
+    **dict.fromkeys(("asin", "acos", "atanh"), (0.3, -0.7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", [*OPERATIONS, *UNARY_AT])
+def test_every_operation(op: str) -> None:
+    a, b, y = Scalar("a", F64), Scalar("b", F64), Scalar("y", F64)
+    for at in OPERATIONS.get(op) or [(x,) for x in UNARY_AT[op]]:
+        params = [a, b][: len(at)]
+        fn = Function("f", [*params], [Assign(y, apply(op, *map(Ref, params)))], [y])
+        check(fn, list(at), list(range(len(at))))
+
+
+@pytest.mark.parametrize("op", ["cbrt", "exp2", "log2", "log10", "erf", "erfc", "tgamma", "lgamma"])
+def test_operations_without_a_complex_step(op: str) -> None:
+    x, y = Scalar("x", F64), Scalar("y", F64)
+    fn = Function("f", [x], [Assign(y, apply(op, Ref(x)))], [y])
+    up, down = (python(fn)(0.7 + h)[0] for h in (1e-6, -1e-6))
+    np.testing.assert_allclose(python(reverse(fn, [0]))(0.7)[1], (up - down) / 2e-6, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "op, a, b", [("fmod", -5.3, 2.0), ("fmod", 7.9, -2.0), ("mod", -5.3, 2.0), ("fmin", 0.2, 0.3), ("fmax", 0.2, 0.3)]
+)
+                                      ("fmax", 0.2, 0.3)])  # fmt: skip
+def test_remainders(op: str, a: float, b: float) -> None:
+    x, y, z = Scalar("x", F64), Scalar("y", F64), Scalar("z", F64)
+    fn = Function("f", [x, y], [Assign(z, apply(op, Ref(x), Ref(y)))], [z])
+    run, h = python(fn), 1e-6
+    want = [(run(a + h, b)[0] - run(a - h, b)[0]) / (2 * h), (run(a, b + h)[0] - run(a, b - h)[0]) / (2 * h)]
+    np.testing.assert_allclose(python(reverse(fn, [0, 1]))(a, b)[1:], want, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [0.0, 0.5, 1.0, 2.0, 3.0, -2.0, 4.0])
+def test_constant_powers(n: float) -> None:
+    x, y = Scalar("x", F64), Scalar("y", F64)
+    for at in (1.3,) if n == 0.5 else (1.3, -1.2):
+        check(Function("f", [x], [Assign(y, apply("pow", Ref(x), n))], [y]), [at], [0])
+    slope = python(reverse(Function("f", [x], [Assign(y, apply("pow", Ref(x), n))], [y]), [0]))(0.0)[1]
+    assert slope == {0.0: 0.0, 1.0: 1.0, 2.0: 0.0, 3.0: 0.0, 4.0: 0.0}.get(n, np.inf if n == 0.5 else -np.inf)
+
+
+def test_ties_and_kinks() -> None:
+    x, y, z = Scalar("x", F64), Scalar("y", F64), Scalar("z", F64)
+    for op in ("minimum", "maximum", "fmin", "fmax"):
+        fn = Function("f", [x, y], [Assign(z, apply(op, Ref(x), Ref(y)))], [z])
+        assert python(reverse(fn, [0, 1]))(0.5, 0.5)[1:] == (1.0, 0.0)
+    for op in ("abs", "fabs"):
+        assert python(reverse(Function("f", [x], [Assign(z, apply(op, Ref(x)))], [z]), [0]))(0.0)[1] == 0.0
+
+
+def test_strong_zeros() -> None:
+    """where(x > 0, sqrt(x), 0) at 0: 0·∞ is a NaN in the fast version and 0 in the strong one."""
+    x, z = Scalar("x", F64), Scalar("z", F64)
+    value = apply("select", apply("gt", Ref(x), 0.0), apply("sqrt", Ref(x)), const(0.0))
+    fn = Function("f", [x], [Assign(z, value)], [z])
+    assert np.isnan(python(reverse(fn, [0]))(0.0)[1])
+    assert python(reverse(fn, [0], strong_zeros=True))(0.0)[1] == 0.0
+    assert python(reverse(fn, [0], strong_zeros=True))(4.0)[1] == 0.25
+
+
+def test_what_a_result_does_not_depend_on_gets_zeros() -> None:
+    a, p, q, y = f64("a", 2), Scalar("p", F64), Scalar("q", F64), Scalar("y", F64)
+    fn = Function("f", [a, p, q], [Assign(y, Ref(q) * 2.0)], [y])
+    _, grad_a, grad_p, grad_q = python(verify(reverse(fn, [0, 1, 2])))(np.ones((2, 3)), 1.0, 1.0)
+    assert np.array_equal(grad_a, np.zeros((2, 3))) and grad_p == 0.0 and grad_q == 2.0
+
+
+def test_cotangents_of_several_results() -> None:
+    x, y = f64("x"), f64("y")
+    s, i = Scalar("s", F64), Scalar("i", I64)
+    body = [
+        Alloc(y, (Dim(x, 0),)),
+        For(i, ZERO, Dim(x, 0), [Store(y, (Ref(i),), apply("sin", Load(x, (Ref(i),))))]),
+    ]
+    fn = Function("f", [x], [*body, *total(s, x)], [s, y, x])
+    at, ct = np.array([0.3, 0.5, 0.9]), np.array([1.0, -2.0, 0.5])
+    got = python(verify(reverse(fn, [0], seeds=[0, 1, 2], seeded=True)))(at, 3.0, ct, ct)
+    np.testing.assert_allclose(got[-1], 6 * at + ct * np.cos(at) + ct)
+
+
+def test_an_integer_has_no_derivative() -> None:
+    n, x = Scalar("n", I64), Scalar("x", F64)
+    with pytest.raises(BackendError, match="n is no float"):
+        reverse(Function("f", [n, x], [], [x]), [0])
