@@ -234,10 +234,16 @@ def test_operations_without_a_complex_step(op: str) -> None:
     np.testing.assert_allclose(python(reverse(fn, [0]))(0.7)[1], (up - down) / 2e-6, rtol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "op, a, b", [("fmod", -5.3, 2.0), ("fmod", 7.9, -2.0), ("mod", -5.3, 2.0), ("fmin", 0.2, 0.3), ("fmax", 0.2, 0.3)]
-)
-                                      ("fmax", 0.2, 0.3)])  # fmt: skip
+REMAINDERS = [
+    ("fmod", -5.3, 2.0),
+    ("fmod", 7.9, -2.0),
+    ("mod", -5.3, 2.0),
+    ("fmin", 0.2, 0.3),
+    ("fmax", 0.2, 0.3),
+]
+
+
+@pytest.mark.parametrize("op, a, b", REMAINDERS)
 def test_remainders(op: str, a: float, b: float) -> None:
     x, y, z = Scalar("x", F64), Scalar("y", F64), Scalar("z", F64)
     fn = Function("f", [x, y], [Assign(z, apply(op, Ref(x), Ref(y)))], [z])
