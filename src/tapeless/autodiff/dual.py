@@ -18,6 +18,8 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from tapeless.program.ir import Block, Op, Operand, Program, Var
 
 _PRINTABLE = (type(None), bool, int, float, str, bytes, type(Ellipsis))
@@ -25,6 +27,14 @@ _INACTIVE = {
     "compare", "function", "class", "import", "new_cell", "free_cell", "format", "matches", "slice", "list",
     "set", "dict",
 }  # fmt: skip
+
+
+_SYMBOLS = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**"}
+#: types whose operators are Python's and NumPy's own
+PLAIN = frozenset({
+    int, float, bool, complex, str, bytes, type(None),
+    np.float64, np.int64, np.bool_, np.float32, np.complex128,
+})  # fmt: skip
 
 
 class Dual:
@@ -148,10 +158,12 @@ class Writer:
         if isinstance(value, _PRINTABLE) and value == value and value not in (float("inf"), float("-inf")):
             text = repr(value)
             return f"({text})" if text.startswith("-") else text
-        self.constants.append(value)
-        return f"\x01k[{len(self.constants) - 1}]"
+        return self.constant(value)
 
     def constant(self, value: Any) -> str:
+        for i, known in enumerate(self.constants):
+            if known is value:
+                return f"\x01k[{i}]"
         self.constants.append(value)
         return f"\x01k[{len(self.constants) - 1}]"
 
@@ -195,10 +207,32 @@ class Writer:
     def op_binary(self, op: Op) -> None:
         name, operands = op.attrs["op"], f"{self.both(op.args[0])}, {self.both(op.args[1])}"
         method = f"{name}(" if name in ("Add", "Sub", "Mult", "Div") else f"binary({name!r}, "
-        self.give(op, f"\x01tl.{method}{operands})")
+        self.at_once(op, _SYMBOLS.get(name), f"\x01tl.{method}{operands})")
+
+    def at_once(self, op: Op, symbol: str | None, call: str) -> None:
+        """An operator: of plain values without companions it is Python's own, without a call of the run."""
+        if symbol is None or not self.plain(op.args):
+            self.give(op, call)
+            return
+        tests = []  # a value is looked at before its companion: an unbound variable goes by its own name
+        for a in op.args:
+            tests += self.plain((a,))
+            if self.tangent(a) != "None":
+                tests.append(f"{self.tangent(a)} is None")
+        plainly = f"({self.value(op.args[0])} {symbol} {self.value(op.args[1])}, None)"
+        self.give(op, f"{plainly} if {' and '.join(tests)} else {call}")
+
+    def plain(self, args: tuple[Operand, ...]) -> list[str]:
+        """Tests that the variables among operands are of types that Python itself knows; none if a constant
+        is not."""
+        types, plain = self.constant(type), self.constant(PLAIN)
+        found = [f"{types}({a.name}) in {plain}" for a in args if isinstance(a, Var)]
+        return found if all(isinstance(a, Var) or type(a.value) in PLAIN for a in args) else []
 
     def op_inplace(self, op: Op) -> None:
-        self.give(op, f"\x01tl.inplace('{op.attrs['op']}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+        name = op.attrs["op"]
+        call = f"\x01tl.inplace({name!r}, {self.both(op.args[0])}, {self.both(op.args[1])})"
+        self.at_once(op, _SYMBOLS.get(name), call)
 
     def op_unary(self, op: Op) -> None:
         if op.attrs["op"] == "Not":
@@ -212,7 +246,11 @@ class Writer:
         if how in ("is", "is not"):
             self.put(f"{out} = {a} {how} {b}")
         else:
-            self.put(f"{out} = \x01tl.compare('{how}', {self.both(op.args[0])}, {self.both(op.args[1])})")
+            call = f"\x01tl.compare('{how}', {self.both(op.args[0])}, {self.both(op.args[1])})"
+            checks = self.plain(op.args) if how not in ("in", "not in") else []
+            self.put(
+                f"{out} = " + (f"{a} {how} {b} if {' and '.join(checks)} else {call}" if checks else call)
+            )
 
     def op_matches(self, op: Op) -> None:
         self.put(f"{op.outs[0].name} = \x01tl.matches({self.value(op.args[0])}, {self.value(op.args[1])})")
@@ -222,7 +260,7 @@ class Writer:
         self.put(f"{op.outs[0].name} = \x01tl.format({template}, {self.values(op.args)})")
 
     def op_slice(self, op: Op) -> None:
-        self.put(f"{op.outs[0].name} = \x01tl.slice({', '.join(self.value(a) for a in op.args)})")
+        self.put(f"{op.outs[0].name} = {self.constant(slice)}({', '.join(self.value(a) for a in op.args)})")
 
     def op_tuple(self, op: Op) -> None:
         out = op.outs[0].name
@@ -352,10 +390,7 @@ class Writer:
         return text
 
     def op_call(self, op: Op) -> None:
-        func = op.args[0]
-        if isinstance(func, Var) and func.name.startswith("_t"):
-            pass
-        self.give(op, f"\x01tl.call({self.value(func)}, {self.arguments(op.args[1:], op)})")
+        self.give(op, f"\x01tl.call({self.value(op.args[0])}, {self.arguments(op.args[1:], op)})")
 
     def op_call_method(self, op: Op) -> None:
         name = op.attrs["name"]

@@ -105,14 +105,23 @@ class Record:
                 continue
             op, parents, _ = entries[index]
             if type(op) is tuple:
-                for k in range(len(op)):
-                    p, parent = op[k], parents[k]
-                    term = p * ct
-                    if careful and term != term and (p == 0.0 or ct == 0.0):
-                        term = 0.0
+                if careful:
+                    for p, parent in zip(op, parents):  # noqa: B905
+                        term = p * ct
+                        if term != term and (p == 0.0 or ct == 0.0):
+                            term = 0.0
+                        old = values[parent]
+                        values[parent] = term if old is None else old + term
+                    continue
+                parent = parents[0]
+                old = values[parent]
+                values[parent] = op[0] * ct if old is None else old + op[0] * ct
+                for k in range(1, len(op)):
+                    parent = parents[k]
                     old = values[parent]
-                    values[parent] = term if old is None else old + term
-            elif type(op) is Scale and not careful:
+                    values[parent] = op[k] * ct if old is None else old + op[k] * ct
+                continue  # numbers need not be let go
+            if type(op) is Scale and not careful:
                 for p, parent in zip(op.partials, parents):  # noqa: B905
                     if type(p) is int and p == 1:
                         slots.add(parent, ct)
@@ -122,6 +131,8 @@ class Record:
                         slots.add(parent, adjoint(p) * ct)
             elif op is None:
                 continue
+            elif type(op) is Gather and type(op.window) is int and slots.owned[parents[0]]:
+                values[parents[0]][op.window] += ct
             elif op.scatters:
                 op.accumulate(slots, index, parents)
             else:

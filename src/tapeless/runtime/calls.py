@@ -38,6 +38,7 @@ _MAKERS = (
 )
 
 
+_C_FUNCTIONS = frozenset({BuiltinFunctionType, np.ufunc, DISPATCHER})
 _QUIET_METHODS = frozenset(
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__ __format__ __bool__ __len__ "
     "__contains__ __sizeof__ __dir__ __delattr__ __int__ __index__".split()
@@ -79,7 +80,11 @@ class Calls(Construct):
             if rule is not None:
                 return self.primitive(rule, f, args, ts, kw, kts)
             return self.enter(f, args, ts, kw, kts)
-        if kind is MethodType:
+        if kind in _C_FUNCTIONS:
+            rule = self.routes.get(f)
+            if rule is not None:
+                return self.primitive(rule, f, args, ts, kw, kts)
+        elif kind is MethodType:
             me = f.__self__
             t = self.look(f, "__self__") if isinstance(me, (tuple, float, complex)) else None
             return self.call(f.__func__, (me, *args), (t, *ts), kw, kts)
@@ -91,6 +96,8 @@ class Calls(Construct):
                     return self.enter(twin, args, ts, kw, kts)
                 rule = lookup(f)
                 if rule is not None:
+                    if kind in _C_FUNCTIONS:
+                        self.routes[f] = rule
                     return self.primitive(rule, f, args, ts, kw, kts)
         except TypeError:
             if handler_of_unhashable(f):
@@ -145,7 +152,9 @@ class Calls(Construct):
             if how is FunctionType:
                 attributes = getattr(x, "__dict__", None)
                 if attributes is None or name not in attributes:
-                    if on_class(kind, name) is found:
+                    key = (kind, name)
+                    if self.methods.get(key) is found or on_class(kind, name) is found:
+                        self.methods[key] = found
                         return self.call(found, (x, *args), (dx, *ts), kw, kts)
             elif how is types.MethodDescriptorType:
                 return self.call_descriptor(found, None, (x, *args), (dx, *ts), kw, kts)

@@ -22,15 +22,22 @@ class Entries(ScalarRecording):
     """What a result depends on, as an entry; and the copies of values that entries keep."""
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
-        y = f(*args)
-        if type(y) is not float and type(y) is not np.float64:
-            return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
-        result: Any
+        y = result = f(*args)
         if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
-            result, y = y, y.item()
+            y = y.item()
             args = [a.item() if type(a) is np.float64 else a for a in args]
-        else:
-            result = y
+        elif type(y) is not float:
+            return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
+        if len(ts) == 1:
+            t = ts[0]
+            if t is None:
+                return result, None
+            try:
+                p = rule.partials[0](y, *args) if rule.separate else rule.partials(y, *args)
+                return result, self.record.append((float(p),), (t.index,), FLOAT)
+            except (ArithmeticError, ValueError, TypeError, NotImplementedError):
+                with np.errstate(all="ignore"):
+                    return result, self.derive(rule, result, args, {}, ts, {})
         parents: list[int] = []
         factors: list[float] = []
         try:
@@ -52,10 +59,21 @@ class Entries(ScalarRecording):
             return result, None
         return result, self.record.append(tuple(factors), tuple(parents), FLOAT)
 
+    def general(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        if args and type(args[0]) is list and rule in STACKS and REALS.issuperset(map(type, args[0])):
+            m = self.mirrors.get(id(args[0]))
+            value = f(*args, **kw)
+            if m is None or value.dtype.kind in "iub":
+                return value, None
+            if type(value) is np.ndarray and value.dtype.kind in "fc" and value.ndim == 1:
+                parents = tuple([None if t is None else t.index for t in m.data])
+                space = Space("array", value.dtype, value.shape)
+                self.new_array(value, self.record.append(Stack(value.dtype), parents, space))
+                return value, None
+        return super().general(rule, f, args, ts, kw, kts)
+
     def derived(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any) -> Any:
         if type(rule) is Elementwise:
-            if rule.constant and type(targs[0]) is list and rule in STACKS and alone(targs) == 0:
-                return self.stacked(rule, y, args, kw, targs)
             if not kw and type(y) is np.ndarray and y.dtype.kind in "fc":
                 return self.slopes(rule, y, args, targs)
             if rule.constant:
@@ -63,8 +81,6 @@ class Entries(ScalarRecording):
         if type(rule) is not Linear:
             kept = tuple([self.frozen(a) for a in args])
             return self.derive(rule, self.frozen(y) if needs_result(rule) else y, kept, kw, targs, tkw)
-        if rule.sequence and rule in STACKS and type(targs[0]) is list and alone(targs) == 0:
-            return self.stacked(rule, y, args, kw, targs)
         moving = rule.positions[0] if rule.form == "one" else alone(targs)  # it lends its shape only
         kept = tuple([args[k] if k == moving else self.frozen(args[k]) for k in range(len(args))])
         if not kw and moving in rule.positions and moving < len(args) and rule.operation is None:
@@ -72,19 +88,6 @@ class Entries(ScalarRecording):
             if space is not None and isinstance(t, Symbolic):
                 return self.record.append(linear_operation(rule, kept, moving), (t.index,), space)
         return self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
-
-    def stacked(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any) -> Any:
-        """An array made of a list: where the items are numbers, they are its parents."""
-        if (
-            type(y) is not np.ndarray
-            or y.dtype.kind not in "fc"
-            or y.ndim != 1
-            or not REALS.issuperset(map(type, args[0]))
-        ):
-            kept = (self.frozen(args[0]), *args[1:])
-            return self.derive(rule, y, kept, kw, targs, {})
-        parents = tuple([None if t is None else t.index for t in targs[0]])
-        return self.record.append(Stack(y.dtype), parents, Space("array", y.dtype, y.shape))
 
     def slopes(self, rule: Any, y: Any, args: Any, targs: Any) -> Any:
         """The entry of an elementwise function that gave an array.  Its partials are evaluated at once: only

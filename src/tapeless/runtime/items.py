@@ -540,9 +540,6 @@ class Items(Attributes):
                 kts[k] = kt
         return kw, kts
 
-    def slice(self, a: Any, b: Any, c: Any) -> slice:
-        return slice(a, b, c)
-
     def format(self, template: Any, args: Any) -> str:
         """The text of an f-string."""
         parts, i = [], 0

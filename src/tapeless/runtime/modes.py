@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.rules.operations import overlaps_itself
-from tapeless.rules.spaces import Space
+from tapeless.rules.operations import Gather, overlaps_itself
+from tapeless.rules.spaces import Space, space_of
 from tapeless.runtime.entries import Entries
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
 from tapeless.runtime.run import Run
@@ -67,6 +67,9 @@ def is_basic(index: Any) -> bool:
         or (isinstance(p, (int, np.integer)) and not isinstance(p, (bool, np.bool_)))
         for p in parts
     )
+
+
+_DOUBLE: Any = space_of(np.float64(0.0))
 
 
 class Reverse(Entries):
@@ -161,6 +164,8 @@ class Reverse(Entries):
         if m.value is None:
             return None
         if a is base and not m.flat:
+            if type(value) is np.float64:
+                return self.record.append(Gather(index), (m.value.index,), _DOUBLE)
             return self.record.gather(index, m.value, value)
         window = self.window(m, base, a)
         if type(window) is Window and is_basic(index):

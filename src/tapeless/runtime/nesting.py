@@ -89,7 +89,7 @@ class long_run:
                 cls.limit, cls.thresholds = sys.getrecursionlimit(), gc.get_threshold()
                 sys.setrecursionlimit(min(cls.limit * cls.factor, 60_000))
                 if cls.thresholds[0]:
-                    gc.set_threshold(max(cls.thresholds[0], 50_000), cls.thresholds[1], cls.thresholds[2])
+                    gc.set_threshold(max(cls.thresholds[0], 200_000), cls.thresholds[1], cls.thresholds[2])
             cls.depth += 1
 
     def __exit__(self, *error: Any) -> None:

@@ -9,14 +9,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from tapeless.autodiff.dual import PLAIN
 from tapeless.rules import lookup
 from tapeless.runtime.numbers import is_number_type, number_operator
 from tapeless.runtime.state import State
 
-PLAIN = frozenset({
-    int, float, bool, complex, str, bytes, type(None),
-    np.float64, np.int64, np.bool_, np.float32, np.complex128,
-})  # fmt: skip
 SCALARS = frozenset({int, float, bool, complex})
 _REALS = frozenset({float, int, bool, np.float64})
 _SMOOTH = frozenset({"Add", "Sub", "Mult", "Div", "Pow"})

@@ -41,7 +41,9 @@ def needs_result(rule: Any) -> bool:
 
 
 _QUIET_RULES: dict[int, tuple[Any, bool]] = {}
-_QUIET_NAMES = frozenset("np math cos sin cosh sinh conj conjugate sign where ones_like zeros_like".split())
+_QUIET_NAMES = frozenset(
+    "np math cos sin cosh sinh conj conjugate sign where ones_like zeros_like iscomplexobj".split()
+)
 
 
 def may_warn(rule: Any) -> bool:
@@ -53,7 +55,7 @@ def may_warn(rule: Any) -> bool:
             lambdas = rule.partials if isinstance(rule.partials, tuple) else (rule.partials,)
             steps = [i for p in lambdas if p is not None for i in dis.get_instructions(p.__code__)]
             warns = any(
-                (i.opname == "BINARY_OP" and i.argrepr not in ("+", "-", "*"))
+                (i.opname == "BINARY_OP" and i.argrepr not in ("+", "-", "*", "&", "|"))
                 or (
                     i.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF")
                     and i.argval not in _QUIET_NAMES
@@ -111,17 +113,28 @@ class Primitives(Items):
         self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None
     ) -> tuple[Any, Any]:
         """Call `f`, which has a rule, and derive the tangent of its result."""
-        custom = getattr(rule, "run", None)
-        if custom is not None:
-            return custom(self, f, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
-        if type(rule) is Elementwise and not kw:
-            for a in args:
-                if type(a) not in REALS:
-                    break
-            else:
-                return self.scalar(rule, f, args, ts)
-        kw = kw or {}
-        outs = _outputs(f, args, kw) if "out" in kw or (type(f) is np.ufunc and len(args) > f.nin) else ()
+        if kw or (type(f) is np.ufunc and len(args) > f.nin):
+            return self.general(rule, f, args, ts, kw or {}, kts or {})
+        arrays = active = False
+        targs = []
+        for a, t in zip(args, ts):  # noqa: B905
+            if type(a) is np.ndarray:
+                arrays, t = True, self.tangent_of(a, None)
+            elif type(a) not in REALS:
+                return self.general(rule, f, args, ts, {}, {})
+            targs.append(t)
+            if t is not None:
+                active = True
+        if not arrays and type(rule) is Elementwise:
+            return self.scalar(rule, f, args, ts)
+        value = f(*args)
+        if not active or type(rule) is Nondifferentiable:
+            return value, None
+        return self.finished(rule, value, value, args, {}, tuple(targs), {})
+
+    def general(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """`primitive` of any operands: containers, subclasses, keywords, and where a result is to go."""
+        outs = _outputs(f, args, kw) if "out" in kw or type(f) is np.ufunc else ()
         if type(rule) is Nondifferentiable:
             value = f(*args, **kw)
             for out in outs:
@@ -142,8 +155,8 @@ class Primitives(Items):
         targs = tuple(
             [t if type(a) in ATOMS else self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)]
         )
-        tkw = {k: self.tangent_of(v, (kts or {}).get(k)) for k, v in kw.items()} if kw else {}
-        for t in (*targs, *tkw.values()) if tkw else targs:
+        tkw = {k: self.tangent_of(v, kts.get(k)) for k, v in kw.items()}
+        for t in (*targs, *tkw.values()):
             if t is not None:
                 break
         else:
@@ -156,6 +169,12 @@ class Primitives(Items):
         value = y = f(*args, **kw)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
+        return self.finished(rule, value, y, args, kw, targs, tkw)
+
+    def finished(
+        self, rule: Any, value: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any
+    ) -> tuple[Any, Any]:
+        """A result of a primitive with its tangent; what is a window on known memory has one already."""
         if type(value) is np.ndarray:
             base, m = self.find_array(value)
             if m is None and value.dtype.kind in "fc":
@@ -345,8 +364,6 @@ class Primitives(Items):
         )
 
     # given by the modes
-    reverse = False
-
     def read(self, m: Any, base: Any, a: Any) -> Any:
         raise NotImplementedError
 

@@ -17,6 +17,8 @@ _CONTAINERS = (list, dict, set, frozenset, tuple, deque)
 class State:
     """Mirrors by identity.  `mirrors` keeps its objects alive; arrays and generators are held weakly."""
 
+    reverse = False
+
     def __init__(self) -> None:
         self.mirrors: dict[int, Mirror] = {}
         arrays: dict[int, ArrayMirror] = {}
@@ -26,7 +28,8 @@ class State:
             if arrays.get(m.key) is m:
                 del arrays[m.key]
 
-        self.forget = forget
+        # in reverse mode an array's mirror is small: it may stay until its place is taken by another
+        self.forget = None if self.reverse else forget
         self.slots: dict[int, Slot] = {}
         self.iterators: dict[int, Any] = {}
         self.module_stores: Any = None
@@ -37,6 +40,8 @@ class State:
         self.caches: dict[int, Any] = {}
         self.guarded: dict[int, Any] = {}
         self.opened: dict[Any, Any] = {}
+        self.routes: dict[Any, Any] = {}
+        self.methods: dict[Any, Any] = {}
         self.ordinary: set[type] = set()
         self.key_tangents: dict[int, tuple[Any, dict[Any, Any]]] = {}
 
