@@ -72,3 +72,107 @@ def test_a_name_for_parts_of_itself(f: Any) -> None:
     np.testing.assert_allclose(gradient(A), gradient.untyped((A,), {}), rtol=1e-13)
     np.testing.assert_allclose(gradient(A), tl.finite_difference(f, A), atol=1e-8)
     assert gradient.entries, "this is typed"
+
+
+def test_numbers_that_are_overwritten_before_they_are_used() -> None:
+    def first(a: Any, x: Any) -> Any:
+        x = a[3]
+        return np.sum(a) * x
+
+    def in_a_loop(a: Any, x: Any) -> Any:
+        for v in a:
+            x, v = v, -0.29
+        return np.sum(a) * x
+
+    for f in (first, in_a_loop):
+        gradient = tl.grad(f, (0, 1))
+        want = gradient.untyped((A, 2.0), {})
+        got = gradient(A, 2.0)
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-14)
+        assert got[1] == want[1] == 0.0
+        assert gradient.entries, "this is typed"
+
+
+IDX = np.array([3, 1, 1])
+
+
+def loop_over_what_was(a: Any) -> Any:
+    s = 0.0
+    for v in a:
+        a = np.cumsum(np.sin(a - v))
+        s = s + v * a[1]
+    return s + np.sum(a)
+
+
+def pairs_of_what_was(a: Any) -> Any:
+    s = 0.0
+    for x, y in zip(a, a[1:], strict=False):
+        a = a[::-1] * x
+        s += x * y * a[0]
+    return s
+
+
+def named_iterator(a: Any) -> Any:
+    pairs = enumerate(a)
+    a = a * 2.0
+    s = 0.0
+    for i, x in pairs:
+        s += i * x * a[0]
+    return s
+
+
+def twice_into_one_element(a: Any) -> Any:
+    m = a * 1.0
+    m[IDX] += a[5] * a[0]
+    return np.sum(m * a)
+
+
+def twice_into_one_element_by_arrays(a: Any) -> Any:
+    m = a * 1.0
+    m[IDX] -= a[:3]
+    m[IDX] = a[2:5] * m[:3]
+    m[IDX] *= 2.0
+    return np.sum(m * m)
+
+
+def a_shape_that_one_path_needs(a: Any) -> Any:
+    x = 1.0
+    b = a * 2.0
+    if np.sum(a) > 100.0:
+        x = np.mean(a)
+    a = b
+    return np.sum(a) * x
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        loop_over_what_was,
+        pairs_of_what_was,
+        named_iterator,
+        twice_into_one_element,
+        twice_into_one_element_by_arrays,
+        a_shape_that_one_path_needs,
+    ],
+)
+def test_both_roads_agree(f: Any) -> None:
+    value, gradient = tl.value_and_grad(f)(A)
+    assert value == f(A)
+    np.testing.assert_allclose(gradient, tl.grad(f).untyped((A,), {}), rtol=1e-13)
+    np.testing.assert_allclose(gradient, tl.finite_difference(f, A), atol=1e-7)
+
+
+def test_a_loop_over_arrays_of_several_shapes_with_a_branch() -> None:
+    def f(params: Any, x: Any) -> Any:
+        s = x[0]
+        for p in params:
+            if p[0] > 1.0:
+                s = s + np.sum(p * p) * s
+        return s
+
+    params = [np.array([1.5, 0.2]), np.array([0.5]), np.array([0.1, 1.0, 2.0]), np.array([1.2])]
+    gradient = tl.grad(f, (0, 1))
+    got, want = gradient(params, A), gradient.untyped((params, A), {})
+    for a, b in zip([*got[0], got[1]], [*want[0], want[1]], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+        assert a.shape == b.shape

@@ -48,6 +48,16 @@ def no_cotangents(value: Any) -> Any:
     return [None] * len(value) if value.__class__ is list else dict.fromkeys(value)
 
 
+def kept(bar: Any, index: Any) -> Any:
+    """The cotangents of what was stored at an index with arrays of integers: of several stores into one
+    element the last one counts."""
+    part = bar[index]
+    numbers = np.arange(part.size).reshape(part.shape)
+    last = np.empty(bar.shape, np.intp)
+    last[index] = numbers
+    return np.where(last[index] == numbers, part, 0.0)
+
+
 def put(cts: Any, k: Any, ct: Any) -> None:
     """`cts[k] += ct` for a list or dict of arrays; the number 0.0 is a zero of any shape."""
     if ct.__class__ is float:

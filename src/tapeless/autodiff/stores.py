@@ -136,17 +136,18 @@ class Stores:
             part = self.b.temp(sampled_item(base.var.type, typed(index)))
             self.b.op("getitem", (bar, index), part)
             scale = self.b.scaled if node.kind == "mul" else self.b.divided
-            value = (
-                scale(self.expr(node.like), part) if node.kind == "mul" else scale(part, self.expr(node.like))
-            )
-            self.b.op("setitem", (bar, index, value))
+            factors = (self.expr(node.like), part) if node.kind == "mul" else (part, self.expr(node.like))
+            self.b.op("setitem", (bar, index, scale(*factors)))
             return
         if node.x is None:
             return
         kind = sampled_item(base.var.type, typed(index))
-        part = self.b.temp(kind)
-        self.b.op("getitem", (bar, index), part)
-        value = self.b.method(part, "copy", (), kind, np.ndarray.copy)
+        if fancy(typed(index)):
+            value: Operand = self.b.call(adjoints.kept, (bar, index), kind)
+        else:
+            part = self.b.temp(kind)
+            self.b.op("getitem", (bar, index), part)
+            value = self.b.method(part, "copy", (), kind, np.ndarray.copy)
         if isinstance(node.x.type, Scalar):
             value = self.b.call(np.sum, (value,), Scalar(frozenset({base.type.dtype})))
             value = self.b.call(float, (value,), node.x.type, text="float")
@@ -158,7 +159,7 @@ class Stores:
         """`bar[index] += value`."""
         at = typed(index)
         parts = at.elems if isinstance(at, Tuple) else (at,)
-        if isinstance(bar.type, Array) and any(isinstance(p, Array) and p.dtype[0] in "iu" for p in parts):
+        if isinstance(bar.type, Array) and fancy(at):
             self.b.op(
                 "call", (Lit(np.add.at), bar, index, value), None, keywords=(), starred=(False,) * 3, text=""
             )
@@ -189,6 +190,8 @@ class Stores:
             elem = kind.elem
         if node.kind == "dictget":
             return self.b.method(bar, "get", (index, Lit(0.0)), elem)
+        if node.kind == "set" and isinstance(kind, Array) and fancy(typed(index)):
+            return self.b.call(adjoints.kept, (bar, index), elem)
         out = self.b.temp(elem)
         self.b.op("getitem", (bar, index), out)
         return out
@@ -220,6 +223,12 @@ class Stores:
                         adjoints.present, (out, self.expr(node.like.args[i])), node.base.type.elem
                     )
                 self.add(x, value, fresh=node.like is None)
+
+
+def fancy(at: Any) -> bool:
+    """Whether an index of this type may name one element twice."""
+    parts = at.elems if isinstance(at, Tuple) else (at,)
+    return any(isinstance(p, Array) and p.dtype[0] in "iu" for p in parts)
 
 
 def sampled_item(base: Array, at: Any) -> Any:

@@ -39,6 +39,9 @@ class Transpose(Stores):
         self.b = Careful(plan.fresh) if careful else Builder(plan.fresh)
         self.dry = 0
         self.exit_var: Var | None = None
+        assert lin.top is not None
+        self.at = lin.top
+        """The frame whose operations are being run backwards."""
         self.ordinals: dict[Any, Var] = {}
 
     def bar(self, cell: Cell) -> Var:
@@ -83,12 +86,18 @@ class Transpose(Stores):
     def use(self, version: Version) -> Operand:
         if version in self.plan.table:
             return self.expr(self.plan.table[version])
-        if version.slot is not None:
-            var: Var = version.slot.var
+        slot = version.slot
+        if slot is not None and (slot.frame is version.frame or self.at.inside(slot.frame)):
+            var: Var = slot.var
             return var
         if version in self.plan.indices:
             return version.var
-        if version.frame.level.parent is None:
+        # not planned, or saved on another path only
+        if version.frame.level.parent is None or (self.dry and self.at.inside(version.frame)):
+            if slot is not None and version.frame.level.parent is not None:
+                self.plan.slots.remove(slot)
+                slot.frame.saves.remove(slot)
+                self.walked.pop(slot.items, None)
             self.plan.save(version, [version.frame.linear])
             assert version.slot is not None
             found: Var = version.slot.var
@@ -110,6 +119,7 @@ class Transpose(Stores):
     # ---- blocks
 
     def block_of(self, lb: LBlock) -> None:
+        outer, self.at = self.at, lb.frame
         for slot in self.plan.slots:
             if slot.items is not None and slot.frame is lb.frame and not self.zipped(lb):
                 out = slot.var
@@ -137,6 +147,7 @@ class Transpose(Stores):
                     self.store_node(node)
                 case LSequence():
                     self.sequence_node(node)
+        self.at = outer
 
     def walk(self, items: Var) -> Var:
         """A copy of a saved list that the reverse pass may consume."""
@@ -364,11 +375,17 @@ class Transpose(Stores):
         self.live = after_then | after_else
         for block, after, lb in ((then, after_then, node.blocks[0]), (orelse, after_else, node.blocks[1])):
             outer, self.b.block = self.b.block, block
-            for c in sorted(self.live - after, key=lambda c: c.name):
-                self.clear(c, lb.frame.entry)
+            self.clear_all(self.live - after, lb)
             self.b.block = outer
         if then.ops or orelse.ops:
             self.b.block.ops.append(Op("if", (test,), (), {}, (then, orelse), self.b.line))
+
+    def clear_all(self, cells: set[Cell], lb: LBlock) -> None:
+        """`clear`, where the operations of `lb` begin."""
+        outer, self.at = self.at, lb.frame
+        for c in sorted(cells, key=lambda c: c.name):
+            self.clear(c, lb.frame.entry)
+        self.at = outer
 
     def clear(self, c: Cell, snapshot: dict[Var, Version]) -> None:
         """`c_bar = 0`: it is zero here and not zero on another path that meets this one."""
@@ -436,10 +453,8 @@ class Transpose(Stores):
                 self.clear(c, node.after)
             start = self.vague & head
             self.live = set(head)
-            self.attempt(node, body)
+            self.attempt(node, body, head)
             grown = self.live - head
-            for c in sorted(head - self.live, key=lambda c: c.name):
-                self.clear(c, body.frame.entry)
             found = start | (self.vague & (head | grown))
             if not grown and found <= vague:
                 break
@@ -452,18 +467,20 @@ class Transpose(Stores):
 
         def run() -> None:
             self.block_of(body)
-            for c in sorted(head - self.live, key=lambda c: c.name):
-                self.clear(c, body.frame.entry)
+            self.clear_all(head - self.live, body)
 
         self.emit_loop(node, body, run)
         self.live, self.vague = set(head), set(vague)
 
-    def attempt(self, node: LLoop, body: LBlock) -> None:
-        """Walk the body for its effect on what is live only."""
+    def attempt(self, node: LLoop, body: LBlock, head: set[Cell]) -> None:
+        """Walk the body for its effect on what is live, and for what it needs saved."""
         outer = self.b.block
         self.b.block = Block()
+        self.dry += 1
         self.prepare(node, body)
         self.block_of(body)
+        self.clear_all(head - self.live, body)
+        self.dry -= 1
         self.b.block = outer
 
     def prepare(self, node: LLoop, body: LBlock) -> None:

@@ -240,12 +240,17 @@ class Calls(Values):
             raise NotTyped("enumerate with a start", self.line)
         if fn is range and not all(isinstance(self.kind(a), Scalar) for a in args):
             raise NotTyped("a range of this kind", self.line)
-        stable = []
-        for a in args:
-            if isinstance(a, Known) and not isinstance(a.value, Iterating):
-                raise NotTyped(f"{text} of a constant", self.line)
-            stable.append(a)
-        self.bind(op.outs[0], Known(Iterating(kind or fn.__name__, tuple(stable)), text))
+        for a, operand in zip(args, op.args[1:], strict=False):
+            if isinstance(a, Known):
+                self.at_once(a, operand)
+        self.bind(op.outs[0], Known(Iterating(kind or fn.__name__, tuple(args)), text))
+
+    def at_once(self, binding: Known, operand: Operand) -> None:
+        """Refuse an iterator that has a name: what it runs over may be bound anew before it is used."""
+        if not isinstance(binding.value, Iterating):
+            raise NotTyped("a loop over a constant", self.line)
+        if not (isinstance(operand, Var) and operand.name.startswith("_")):
+            raise NotTyped("an iterator with a name", self.line)
 
     @builtin(len)
     def b_len(self, op: Op, fn: Any, text: str, args: list[Any]) -> None:

@@ -312,7 +312,10 @@ class Interp(Calls):
     def op_for(self, op: Op) -> None:
         line = self.line
         args: list[Operand] = []
-        tree = self.iterated(self.get(op.args[0]), args)
+        over = self.get(op.args[0])
+        if isinstance(over, Known):
+            self.at_once(over, op.args[0])
+        tree = self.iterated(over, args)
         elem = self.element(tree, args)
         head = dict(self.env or {})
         item = op.outs[0]
@@ -340,6 +343,12 @@ class Interp(Calls):
             raise NotTyped("a loop with else and break", line)
         self.env = self.merge([self.env, *loop.breaks])
         pattern = _pattern(names)
+        assigned = {id(o) for inner in body.walk() for o in inner.outs} | set(map(id, outs))
+        for i, a in enumerate(args):
+            if isinstance(a, Var) and id(a) in assigned:  # the loop goes on over what the name held
+                held = self.typed_var(self.site_var(op, ("over", i), a.name), a.type)
+                self.out.ops.append(Op("copy", (a,), (held,), {}, (), line))
+                args[i] = held
         self.out.ops.append(
             Op("loop", tuple(args), tuple(outs), {"iter": tree, "pattern": pattern}, (body, Block()), line)
         )
@@ -379,9 +388,7 @@ class Interp(Calls):
         if isinstance(binding, Known) and isinstance(binding.value, Iterating):
             it = binding.value
             return (it.kind, *(self.iterated(p, args) for p in it.parts))
-        if isinstance(binding, Known):
-            raise NotTyped("a loop over a constant", self.line)
-        args.append(binding)
+        args.append(binding)  # type: ignore[arg-type]
         return len(args) - 1
 
     def element(self, tree: Any, args: list[Operand]) -> Any:

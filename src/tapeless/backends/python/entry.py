@@ -328,7 +328,7 @@ def _record_text(emitter: Emitter, lin: Linearized) -> str:
 
 
 def _targets(bars: list[str]) -> str:
-    return ", ".join(bars)
+    return ", ".join([b if b.isidentifier() else "_" for b in bars])  # a zero is written out
 
 
 def _fused_body(

@@ -60,7 +60,8 @@ def gradient_source(
         text = left.pop(0)
         match kind:
             case Scalar(kinds=kinds):
-                checks.append(f"{text} != {text}")
+                if text.isidentifier():
+                    checks.append(f"{text} != {text}")
                 if kinds == {"float"}:
                     return f"float({text})" if arrays else text
                 return f"{scalar(kind)}({text})"
