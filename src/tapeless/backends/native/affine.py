@@ -7,7 +7,7 @@ loop first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from tapeless.backends.native.nest import (
@@ -26,6 +26,7 @@ from tapeless.backends.native.nest import (
 
 #: atom -> coefficient; the constant stands at None.  Atoms without a coefficient are left out.
 Affine = dict[Expr | None, int]
+Key = tuple[int, frozenset[tuple[Expr | None, int]]]
 #: How many sums a proof may look at, and how many facts it may put together.
 STEPS, FACTS = 100, 3
 
@@ -80,7 +81,11 @@ class Ranges:
         self.definitions: dict[Scalar, Expr] = {}
         """Scalars that are assigned once, at a place that comes before every use -> their value."""
         self.facts: list[Affine] = []
-        """Sums known not to be negative."""
+        """Sums known not to be negative here."""
+        self.always: list[Affine] = []
+        """Sums known not to be negative anywhere."""
+        self.decide: Callable[[Affine], bool] | None = None
+        """Makes it so that a sum is never negative, if it can: asked where nothing is known."""
 
     @contextmanager
     def loop(self, var: Scalar, start: Expr, stop: Expr, step: int) -> Iterator[None]:
@@ -122,24 +127,28 @@ class Ranges:
 
     def nonnegative(self, a: Affine) -> bool:
         """Whether a sum is certainly at least 0, as far as a search of `STEPS` steps can tell."""
-        return self._proof(a, FACTS, set())
+        return self._proof(a, FACTS, set(), False) or (
+            self.decide is not None and self._proof(a, FACTS, set(), True)
+        )
 
-    def _proof(self, a: Affine, facts: int, seen: set[tuple[int, frozenset[tuple[Expr | None, int]]]]) -> bool:
+    def _proof(self, a: Affine, facts: int, seen: set[Key], deciding: bool) -> bool:
         if all(c >= 0 and (k is None or isinstance(k, Dim)) for k, c in a.items()):
             return True
         key = (facts, frozenset(a.items()))
         if key in seen or len(seen) >= STEPS:
             return False
         seen.add(key)
+        if deciding and self.decide is not None and self.decide(a):
+            return True
         for atom, better in self._bounded(a):
             rest = {k: v for k, v in a.items() if k is not atom}
-            if any(self._proof(plus(rest, affine(b), a[atom]), facts, seen) for b in better):
+            if any(self._proof(plus(rest, affine(b), a[atom]), facts, seen, deciding) for b in better):
                 return True
         if facts:
-            for fact in self.facts:
+            for fact in (*self.facts, *self.always):
                 # a fact is of use if it takes away something negative
                 if any(c < 0 and a.get(k, 0) < 0 for k, c in fact.items()):
-                    if self._proof(plus(a, fact, -1), facts - 1, seen):
+                    if self._proof(plus(a, fact, -1), facts - 1, seen, deciding):
                         return True
         return False
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.backends.native.nest import BOOL, F64, I64, Array, Const, Dim, Ref, Scalar, const
+from tapeless.backends.native.affine import Affine, expression
+from tapeless.backends.native.kernel import Mismatch
+from tapeless.backends.native.nest import BOOL, F64, I64, Array, Check, Const, Dim, Expr, Ref, Scalar, apply, const
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.operations import Operations
@@ -63,6 +65,11 @@ class Inputs(Operations):
         self.identities: dict[int, tuple[Any, Value, Path]] = {}
         self.mutable: list[tuple[Value, Path, Any]] = []
         self.cells: dict[int, tuple[Any, Cell]] = {}
+        self.lengths: dict[int, Expr] = {}
+        """Length of an axis in the call that is staged -> its expression."""
+        self.actual: dict[Expr, int] = {}
+        """Lengths and integers that are arguments -> what they are in the call that is staged."""
+        self.ranges.decide = self.decide
 
     def guard(self, path: Path, test: str, value: Any) -> None:
         if not isinstance(path, Fixed):
@@ -102,7 +109,10 @@ class Inputs(Operations):
             return Static(obj)
         if kind in TYPES:
             self.guard(path, "type", kind)
-            return Number(Ref(self.parameter(TYPES[kind], path, hint)), kind)
+            made = Ref(self.parameter(TYPES[kind], path, hint))
+            if kind is int:
+                self.actual[made] = obj
+            return Number(made, kind)
         if kind in COMPLEX:
             self.guard(path, "type", kind)
             parts = [self.parameter(COMPLEX[kind], Field(path, n), f"{hint}_{n}") for n in ("real", "imag")]
@@ -198,19 +208,42 @@ class Inputs(Operations):
         self.params.append(array)
         self.paths.append(path)
         self.array_sources[array] = path
-        shape = []
-        for k in range(obj.ndim):
-            at = Length(path, k)
-            if at in self.fixed or obj.shape[k] == 1:  # length 1 broadcasts
-                self.guard(at, "equal", obj.shape[k])
-                shape.append(const(obj.shape[k]))
-            else:
-                shape.append(Dim(array, k))  # type: ignore[arg-type]
-        view: View = self.argument(array, name)
-        view.shape = tuple(shape)
-        return view
+        shape = tuple(self.length(array, Length(path, k), k, n) for k, n in enumerate(obj.shape))
+        return self.argument(array, name, shape)
 
-    def argument(self, array: Array, dtype: str) -> View:
+    def length(self, array: Array, at: Length, axis: int, n: int) -> Expr:
+        """The length of an axis of an argument: lengths that are equal now are taken to stay so.
+
+        So what fits together needs no checks where it is used; the nest begins by testing it.
+        """
+        own = Dim(array, axis)
+        if at in self.fixed or n == 1:  # length 1 broadcasts
+            self.guard(at, "equal", n)
+            return const(n)
+        self.actual[own] = n
+        if n in self.lengths:
+            self.assume_at_entry(apply("eq", own, self.lengths[n]))
+        else:
+            self.assume_at_entry(apply("ne", own, const(1)))
+            self.lengths[n] = own
+        return self.lengths[n]
+
+    def decide(self, a: Affine) -> bool:
+        """Whether a sum of arguments is not negative in this call: then the nest is for such calls."""
+        if not a.keys() - {None} <= self.actual.keys():
+            return False
+        if sum(c * (1 if k is None else self.actual[k]) for k, c in a.items()) < 0:
+            return False
+        self.ranges.always.append(a)
+        self.assume_at_entry(apply("ge", expression(a), const(0)))
+        return True
+
+    def assume_at_entry(self, condition: Expr) -> None:
+        """The nest is for calls where this holds; it finds out before it does anything."""
+        failure = self.failure(Mismatch, "other lengths")
+        self.body.insert(0, Check(condition, failure))
+
+    def argument(self, array: Array, dtype: str, shape: tuple[Expr, ...]) -> View:
         raise NotImplementedError
 
     # ---- names of modules and closures

@@ -125,8 +125,8 @@ class Stager(Builtins):
 
     # ---- what the array half provides
 
-    def argument(self, array: Array, dtype: str) -> View:
-        return arrays.argument(self, array, dtype)
+    def argument(self, array: Array, dtype: str, shape: tuple[Expr, ...]) -> View:
+        return arrays.argument(self, array, dtype, shape)
 
     def array_constant(self, obj: Any) -> Value:
         return self.lift(obj, Fixed(Held(obj)), "table")

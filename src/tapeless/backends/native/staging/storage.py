@@ -123,11 +123,13 @@ def whole_view(array: Array, shape: Shape, dtype: str) -> View:
     return View(array, tuple(Axis(ZERO, ONE, k) for k in range(len(shape))), tuple(shape), dtype)
 
 
-def argument(stager: Stager, param: Array, dtype: str) -> View:
-    """The view of a whole array parameter."""
+def argument(stager: Stager, param: Array, dtype: str, shape: Shape | None = None) -> View:
+    """The view of a whole array parameter; its lengths may be known by other names."""
     ndim = param.ndim - is_complex(dtype)
-    shape = state(stager).shapes.setdefault(param, tuple(Dim(param, k) for k in range(param.ndim)))
-    return whole_view(param, shape[:ndim], dtype)
+    if shape is None:
+        shape = tuple(Dim(param, k) for k in range(ndim))
+    state(stager).shapes[param] = (*shape, const(2)) if is_complex(dtype) else shape
+    return whole_view(param, shape, dtype)
 
 
 def filled(stager: Stager, shape: Sequence[Expr], dtype: str, value: Element, hint: str = "t") -> View:
