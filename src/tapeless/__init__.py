@@ -27,6 +27,9 @@ from tapeless.matrices import hvp as hvp
 from tapeless.matrices import jacfwd as jacfwd
 from tapeless.matrices import jacobian as jacobian
 from tapeless.matrices import jacrev as jacrev
+from tapeless.native import compiled as compiled
+from tapeless.native import jit as jit
+from tapeless.native import vmap as vmap
 from tapeless.rules.registry import jvp_rule as jvp_rule
 from tapeless.rules.registry import transpose_rule as transpose_rule
 from tapeless.runtime.tangent import Tangent as Tangent
