@@ -176,3 +176,14 @@ def test_a_loop_over_arrays_of_several_shapes_with_a_branch() -> None:
     for a, b in zip([*got[0], got[1]], [*want[0], want[1]], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-13)
         assert a.shape == b.shape
+
+
+def test_a_cotangent_that_a_factor_of_one_passes_on_is_not_shared() -> None:
+    def f(a: Any, b: Any, x: Any) -> Any:
+        m = -a * 1.0
+        m[3] = x
+        return np.sum(m * 1.0 + b)
+
+    gradient = tl.grad(f, (0, 1, 2))
+    for got, want in zip(gradient(A, A + 1.0, 2.0), gradient.untyped((A, A + 1.0, 2.0), {}), strict=True):
+        np.testing.assert_array_equal(got, want)

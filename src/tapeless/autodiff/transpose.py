@@ -266,10 +266,10 @@ class Transpose(Stores):
         value = ct
         if t.mul is not None:
             value = self.b.scaled(self.expr(t.mul), value)
-            fresh = True
+            fresh = value is not ct  # a factor of 1 is left out
         if t.div is not None:
             value = self.b.divided(value, self.expr(t.div))
-            fresh = True
+            fresh = value is not ct
         return self.folded(value, x, t, fresh), t.sign, fresh
 
     def folded(self, value: Operand, x: Cell, t: Term, fresh: bool) -> Operand:
