@@ -56,10 +56,10 @@ class Control(Loops):
         first: bool = True,
     ) -> None:
         """Stage one branch if it is known which, else both; `first` is staged first."""
-        if condition != FALSE and self.ranges.proves(condition):
+        if condition != FALSE and self.certain(condition):
             then()
             return
-        if condition == FALSE or self.ranges.proves(apply("not", condition)):
+        if condition == FALSE or self.certain(apply("not", condition)):
             other()
             return
         condition = self.bind(condition, "test") if not isinstance(condition, Ref) else condition
@@ -94,6 +94,13 @@ class Control(Loops):
         self.resume(exits, base, marks, born, stmt=stmt, live=live)
         if alone:
             self.assume(real, self.tip(lists[True]) is self.block)
+
+    def certain(self, condition: Expr) -> bool:
+        """Whether a condition holds in every call, not just in calls like this one."""
+        decide, self.ranges.decide = self.ranges.decide, None
+        found = self.ranges.proves(condition)
+        self.ranges.decide = decide
+        return found
 
     def defined(self, condition: Expr) -> Expr:
         """A condition, in the form that says something of integers."""
