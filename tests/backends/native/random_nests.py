@@ -51,6 +51,8 @@ class Maker:
         self.ints: list[Scalar] = [self.k]
         self.counters: list[Scalar] = []
         self.arrays = [self.x, self.y, self.u, self.w]
+        #: arrays of one to four elements
+        self.varying: list[Array] = []
         self.count = 0
         self.budget = draw(st.integers(3, 14))
 
@@ -85,7 +87,10 @@ class Maker:
         if self.chance(6):
             half = [apply("mod", self.integer(), const(2)) for _ in range(2)]
             return Load(self.square, tuple(half))
-        return Load(self.pick(self.arrays), (self.position(),))
+        array = self.pick([*self.arrays, *self.varying])
+        if array in self.varying:
+            return Load(array, (apply("mod", self.integer(), Dim(array, 0)),))
+        return Load(array, (self.position(),))
 
     def value(self, depth: int = 2) -> Expr:
         kind = self.draw(st.integers(0, 9 if depth else 2))
@@ -125,14 +130,14 @@ class Maker:
     # ---- statements
 
     def block(self, depth: int) -> list[Stmt]:
-        floats, ints, arrays = list(self.floats), list(self.ints), list(self.arrays)
+        floats, ints, arrays, varying = map(list, (self.floats, self.ints, self.arrays, self.varying))
         out: list[Stmt] = []
         for _ in range(self.draw(st.integers(1, 4))):
             if self.budget <= 0:
                 break
             self.budget -= 1
             out += self.stmt(depth)
-        self.floats, self.ints, self.arrays = floats, ints, arrays
+        self.floats, self.ints, self.arrays, self.varying = floats, ints, arrays, varying
         return out
 
     def stmt(self, depth: int) -> list[Stmt]:
@@ -160,6 +165,8 @@ class Maker:
         if kind == 8:
             v = self.pick(self.floats)
             return [Assign(v, Ref(v) * self.pick([0.5, 0.9]) + self.bounded())]
+        if kind == 9 and self.chance(1):
+            return self.several()
         if kind == 9:
             return (
                 [Swap(self.u, self.w), Alias(self.square, (const(2), const(2)))]
@@ -188,6 +195,29 @@ class Maker:
         body = self.block(depth - 1)
         self.counters.pop()
         return [For(i, first, last, body, step if first == const(start) and last == const(stop) else 1)]
+
+    def give(self, array: Array) -> list[Stmt]:
+        """An array gets storage of some size, and new content."""
+        i = Scalar(self.name("i"), I64)
+        size = apply("mod", self.integer(), const(4)) + 1 if self.chance(1) else const(3)
+        others, self.varying = self.varying, [a for a in self.varying if a is not array]
+        self.counters.append(i)
+        value = self.bounded()
+        self.counters.pop()
+        self.varying = others
+        return [Alloc(array, (size,)), For(i, ZERO, Dim(array, 0), [Store(array, (Ref(i),), value)])]
+
+    def several(self) -> list[Stmt]:
+        """Storage for an array of this block in either branch, or again for an array from outside."""
+        if self.varying and self.chance(1):
+            return self.give(self.pick(self.varying))
+        made = Array(self.name("v"), "float64", 1)
+        if self.chance(1):
+            out: list[Stmt] = self.give(made)
+        else:
+            out = [If(self.truth(), self.give(made), self.give(made))]
+        self.varying.append(made)
+        return out
 
     def stencil(self) -> list[Stmt]:
         """A loop whose iterations read and write neighbours."""

@@ -8,7 +8,7 @@ analysis).  An update `n = n + k` of an integer is undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.nest import (
@@ -21,6 +21,7 @@ from tapeless.backends.native.nest import (
     Dim,
     Expr,
     For,
+    Grow,
     If,
     Intrinsic,
     Load,
@@ -55,8 +56,9 @@ class Needed:
         trips: dict[int, Scalar],
         given: Iterable[Name],
         active: Iterable[Name],
+        several: Mapping[Array, tuple[Expr, ...]],
     ) -> None:
-        self.scopes, self.adjoints, self.trips = scopes, adjoints, trips
+        self.scopes, self.adjoints, self.trips, self.several = scopes, adjoints, trips, several
         self.given = set(given)
         self.program: set[Name] = set(scopes.home) | self.given
         #: arrays that need storage in the reverse sweep, or cotangents
@@ -212,8 +214,15 @@ class Needed:
                 live = (live - {a, b}) | both
                 self.used |= {a, b}
         elif isinstance(s, (Alloc, Alias)):
-            if s.array.root in self.active or s.array.root in self.used:
-                self.want((x for e in s.shape for x in names(e)), live)
+            a = s.array
+            if a.root in self.active or a.root in self.used:
+                shape = self.several.get(a, s.shape) if isinstance(s, Alloc) else s.shape
+                self.want((x for e in shape for x in names(e)), live)
+            if isinstance(s, Alloc) and a in self.several and self._overwrite(s, a, live):
+                live.discard(a)
+        elif isinstance(s, Grow):
+            if s.array in self.several and (s.array in self.active or s.array in self.used):
+                self.want((x for e in self.several[s.array] for x in names(e)), live)
         elif isinstance(s, For):
             if self.has_reverse(s.body):
                 self.want((x for e in (s.start, s.stop) for x in names(e)), live)
@@ -243,8 +252,9 @@ class Needed:
     def lengths(self, x: Name) -> Iterable[Name]:
         """What the shape of an array is made from."""
         if isinstance(x, Array):
-            for s in self.scopes.allocs.get(x, ()):
-                for e in s.shape:
+            shapes = [s.shape for s in self.scopes.allocs.get(x, ())]
+            for shape in [self.several[x]] if x in self.several else shapes:
+                for e in shape:
                     yield from names(e)
 
 

@@ -37,7 +37,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.partials import USES_VALUE
 from tapeless.backends.native.renaming import clone, map_leaves
-from tapeless.backends.native.scopes import names, written
+from tapeless.backends.native.scopes import Scopes, names, written
 
 #: A factor of more leaves than this gets a variable before it is used in a derivative.
 _LONG = 4
@@ -57,11 +57,35 @@ class Normaliser:
         self.trips: dict[int, Scalar] = {}
         self.head: list[Stmt] = []
         self.hoisted: dict[Expr, Ref] = {}
-        body = self.block(clone(fn.body))
+        body = clone(fn.body)
+        scopes = Scopes(body, [*fn.params, *fn.results])
+        #: arrays whose storage does not begin with the block where they live, or begins anew
+        self.several: set[Array] = set()
+        self.dims: dict[Array, list[Scalar]] = {}
+        self.begins: dict[int, list[Stmt]] = {}
+        for a, allocs in scopes.allocs.items():
+            home = scopes.home[a]
+            grows = a in self.grown and home.loops
+            if grows or len(allocs) > 1 or scopes.block_of[id(allocs[0])] is not home:
+                self._several(a, [s.shape for s in allocs], id(home.body))
+        body = self.block(body)
         self.body = [*self.head, *body]
 
+    def _several(self, a: Array, shapes: list[tuple[Expr, ...]], home: int) -> None:
+        """Lengths of their own for an array that may have several; they are 0 before it has storage."""
+        self.several.add(a)
+        same = all(s == shapes[0] for s in shapes) and a not in self.grown
+        if same and all(harmless(e) and all(map(self.fixed, leaves(e))) for e in shapes[0]):
+            self.shapes[a] = tuple(
+                self.steady(e, (), f"{a.name}_d{k}", self.head) for k, e in enumerate(shapes[0])
+            )
+            return
+        self.dims[a] = [Scalar(f"{a.name}_d{k}", I64) for k in range(a.ndim)]
+        self.shapes[a] = tuple(map(Ref, self.dims[a]))
+        self.begins.setdefault(home, []).extend(Assign(n, ZERO) for n in self.dims[a])
+
     def block(self, body: list[Stmt]) -> list[Stmt]:
-        out: list[Stmt] = []
+        out = self.begins.get(id(body), [])
         for s in body:
             self.stmt(s, out)
         return out
@@ -117,10 +141,16 @@ class Normaliser:
             s.shape = tuple(
                 self.steady(e, self.changed, f"{s.array.name}_d{k}", out) for k, e in enumerate(made)
             )
-            if s.array in self.once:
+            if s.array in self.once and s.array not in self.several:
                 self.shapes[s.array] = s.shape
+            if s.array in self.dims:
+                out += [s, *(Assign(n, e) for n, e in zip(self.dims[s.array], s.shape, strict=True))]
+                return
         elif isinstance(s, Grow):
             s.size = self.lengths(s.size, out)
+            if s.array in self.dims:
+                out += [s, Assign(self.dims[s.array][0], Dim(s.array, 0))]
+                return
         elif isinstance(s, For):
             inside = written(s.body) | {s.var}
             s.start = self.steady(self.lengths(s.start, out), inside, f"{s.var.name}_from", out)

@@ -88,12 +88,17 @@ class _Reverse:
                 raise BackendError(f"{x} is no float: it has no derivative")
         ready = Normaliser(fn, Activity(fn.body, self.inputs, self.outputs))
         self.body, self.trips = ready.body, ready.trips
+        #: arrays that are given storage elsewhere than where their life begins, and their lengths at any time
+        self.several = {a: ready.shapes[a] for a in ready.several}
+        self.varying = set(ready.dims)
         self.activity = Activity(self.body, self.inputs, self.outputs)
         self.scopes = Scopes(self.body, [*fn.params, *fn.results])
         self.bars = Companions("_bar")
         adjoint = Adjoint(self.activity, arithmetic, self.bars)
         self.adjoints = {id(s): code for s in walk(self.body) if (code := adjoint.of(s))}
-        self.needed = Needed(self.scopes, self.adjoints, self.trips, fn.params, self.activity.names)
+        self.needed = Needed(
+            self.scopes, self.adjoints, self.trips, fn.params, self.activity.names, self.several
+        )
         self.given = {x for x in (*fn.params, *map(root, fn.results))}
         self._lay_out()
         self.tape = Tape()
@@ -128,7 +133,7 @@ class _Reverse:
             for x in dict.fromkeys(writes(s)):
                 if (id(s), x) not in self.needed.saved:
                     continue
-                whole = isinstance(s, Intrinsic) and isinstance(x, Array)
+                whole = isinstance(s, (Intrinsic, Alloc)) and isinstance(x, Array)
                 made = Site(x, self.shape(x) if whole and isinstance(x, Array) else None)
                 sites.at.setdefault(id(s), []).append(made)
         for block in self.scopes.blocks.values():
@@ -143,6 +148,8 @@ class _Reverse:
         """The lengths of an array, as expressions that hold as long as it lives."""
         made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
         grows = any(isinstance(s, Grow) and s.array is a for s in walk(self.body))
+        if a in self.several:
+            return self.several[a]
         if made and not grows and a not in self.fn.params and all(s.shape == made[0].shape for s in made):
             return made[0].shape
         if len(made) > 1 or (grows and self.scopes.home[root(a)].loops):
@@ -286,7 +293,7 @@ class _Reverse:
         if isinstance(s, Swap):
             return self.swap_back(s)
         if isinstance(s, Alloc):
-            return []
+            return self.unmake(s, restore)
         # what the statement gave is read by the adjoint, unless that is in the place of what it took
         first = isinstance(s, Intrinsic) or (isinstance(s, Assign) and s.var not in names(s.value))
         made = [*adjoint, *restore] if first else [*restore, *adjoint]
@@ -307,6 +314,21 @@ class _Reverse:
                 if alias.root in (s.a, s.b) and any(here.inside(self.scopes.block_of[id(x)]) for x in made):
                     named = alias if a is s.a else self.bars.array(alias)
                     out.append(Alias(named, self.shape(alias)))
+        return out
+
+    def unmake(self, s: Alloc, restore: list[Stmt]) -> list[Stmt]:
+        """Before an array was given storage anew it may have had other lengths, and content."""
+        a, out = s.array, list[Stmt]()
+        if a not in self.several:
+            return out
+        shape = self.several[a]
+        if a in self.needed.used and a in self.varying:
+            out.append(Alloc(a, shape))
+        out += restore
+        if a in self.activity:
+            bar = self.bars.array(a)
+            out += [Alloc(bar, shape)] if a in self.varying else []
+            out += zero(bar, shape)
         return out
 
     def restore(self, s: Stmt, frame: Frame | None, once: bool) -> list[Stmt]:
@@ -391,7 +413,7 @@ class _Reverse:
     def check(self, x: Array, block: Block) -> None:
         """Refuses an array that is not given its storage where its life begins."""
         where = [self.scopes.block_of[id(s)] for s in self.scopes.allocs.get(x, ())]
-        if where != [block]:
+        if where != [block] and x not in self.several:
             raise BackendError(f"{x.name} is given storage in several places")
 
     def check_alias(self, a: Array) -> None:
@@ -465,4 +487,5 @@ class _Reverse:
                 found.add(s.var)
             elif id(s) in self.needed.swapped and isinstance(s, Swap):
                 found |= {s.a.root, s.b.root}
-        return found
+        # their storage is made again
+        return found | (self.varying & self.needed.used)
