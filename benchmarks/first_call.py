@@ -1,5 +1,6 @@
 """What a user waits for: the import, and the first derivative of a function of thirty lines."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,12 +68,14 @@ print(imported, first - again)
 def run(settings: Settings) -> list[Table]:
     table = Table("Waiting for the first result", ["what", "ms"])
     imports, firsts = [], []
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
+        env["PYTHONPYCACHEPREFIX"] = folder  # as for an installed package, bytecode is there but for once
         Path(folder, "trajectory.py").write_text(PROGRAM, encoding="utf-8")
         Path(folder, "measure.py").write_text(MEASURE, encoding="utf-8")
         for _ in range(2 if settings.smoke else 7):
             command = [sys.executable, str(Path(folder, "measure.py"))]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
             if done.returncode != 0:
                 table.failures.append(f"first call: {done.stderr.strip().splitlines()[-1]}")
                 return [table]

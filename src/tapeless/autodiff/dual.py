@@ -68,14 +68,7 @@ def dual_of(function: FunctionType, of_class: bool = False) -> Dual:
         writer = Writer(program)
         text = writer.function()
         tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if hasattr(node, "lineno"):
-                line = (
-                    writer.origin[node.lineno - 1] if node.lineno <= len(writer.origin) else program.firstline
-                )
-                node.lineno = line
-                node.end_lineno = line  # type: ignore[attr-defined]
-                node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
+        relocate(tree, [program.firstline, *writer.origin])
         made: dict[str, Any] = {}
         exec(compile(tree, code.co_filename, "exec"), function.__globals__, made)
         call = made[writer.name]
@@ -85,6 +78,22 @@ def dual_of(function: FunctionType, of_class: bool = False) -> Dual:
         GENERATED[call.__code__] = made_node
         dual = _duals[key] = Dual(program, text, call, tuple(writer.constants))
     return dual
+
+
+def relocate(tree: ast.AST, origin: list[int]) -> None:
+    """Give every node the line of the source that its printed line stands for."""
+    nodes: list[Any] = [tree]
+    while nodes:
+        node = nodes.pop()
+        parts = vars(node)
+        for part in parts.values():
+            if type(part) is list:
+                nodes += [p for p in part if isinstance(p, ast.AST)]
+            elif isinstance(part, ast.AST):
+                nodes.append(part)
+        if "lineno" in parts:
+            node.lineno = node.end_lineno = origin[node.lineno]
+            node.col_offset = node.end_col_offset = 0
 
 
 #: Code objects of dual programs: their frames stand for the user's own frames in tracebacks.

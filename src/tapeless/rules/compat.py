@@ -16,18 +16,19 @@ def find(path: str) -> Any:
     it."""
     if _OLD_NUMPY:
         path = path.replace("numpy._core", "numpy.core")  # the name before NumPy 2
-    parts = path.split(".")
-    for cut in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
-            continue
-        for name in parts[cut:]:
-            found = getattr(found, name, None)
-            if found is None:
+    first, *names = path.split(".")
+    try:
+        found: Any = importlib.import_module(first)
+        for name in names:
+            below = getattr(found, name, None)
+            if below is None and hasattr(found, "__path__"):  # a module of a package that nobody imported yet
+                below = importlib.import_module(f"{found.__name__}.{name}")
+            if below is None:
                 return None
-        return found
-    return None
+            found = below
+    except ImportError:
+        return None
+    return found
 
 
 def implementation(function: Any) -> Any:

@@ -6,6 +6,7 @@ cycles inside a value are kept: one object has one plan.
 
 from __future__ import annotations
 
+import sys
 import types
 from collections import deque
 from collections.abc import Sequence
@@ -21,9 +22,16 @@ from tapeless.runtime.tangent import Tangent
 
 _OPAQUE = (
     str, bytes, bytearray, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
-    types.MethodType, np.dtype, types.GeneratorType, range, slice, set, frozenset, np.random.Generator,
-    np.random.RandomState, np.ufunc,
+    types.MethodType, np.dtype, types.GeneratorType, range, slice, set, frozenset, np.ufunc,
 )  # fmt: skip
+
+
+def is_opaque(x: Any) -> bool:
+    """Whether a value holds no derivative, whatever is in it."""
+    random = sys.modules.get("numpy.random")  # NumPy imports it when it is first used
+    return isinstance(x, _OPAQUE) or (
+        random is not None and isinstance(x, (random.Generator, random.RandomState))
+    )
 
 
 class Plan:
@@ -60,7 +68,7 @@ def plan_of(x: Any, memo: dict[int, Plan]) -> Plan:
         plan = memo[id(x)] = Plan("dict", x)
         plan.children = {k: plan_of(v, memo) for k, v in x.items()}
         return plan
-    if x is None or isinstance(x, (int, *_OPAQUE)):
+    if x is None or isinstance(x, int) or is_opaque(x):
         return Plan("none", x)
     if is_number_type(type(x)):
         return Plan("number", x)
@@ -323,7 +331,7 @@ def shallow(x: Any) -> Plan | None:
         return Plan("list", x)
     if isinstance(x, dict):
         return Plan("dict", x)
-    if x is None or isinstance(x, (int, *_OPAQUE)):
+    if x is None or isinstance(x, int) or is_opaque(x):
         return None
     fields = x._fields if isinstance(x, Tangent) else fields_of(x)
     if fields is None:
