@@ -168,7 +168,8 @@ def wrap(stager, value):
     if isinstance(value, Static):
         return value.obj
     if isinstance(value, Sequence):
-        return value.kind(wrap(stager, v) for v in value.items)
+        items = [wrap(stager, v) for v in value.items]
+        return items if value.kind is list else tuple.__new__(value.kind, items)
     return Traced(stager, value)
 
 

@@ -3,11 +3,18 @@
 from tapeless.backends.native.staging import (
     conversions,
     creation,
+    einsum,
+    fourier,
     joining,
+    linear_algebra,
     products,
     reductions,
     searching,
     shapes,
+    special_functions,
 )
 
-MODULES = (conversions, creation, joining, products, reductions, searching, shapes)
+MODULES = (
+    conversions, creation, einsum, fourier, joining, linear_algebra, products, reductions, searching, shapes,
+    special_functions,
+)  # fmt: skip

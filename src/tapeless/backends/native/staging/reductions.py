@@ -42,7 +42,7 @@ from tapeless.backends.native.staging.lowerings import (
     option,
 )
 from tapeless.backends.native.staging.ufuncs import REAL
-from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Number, Static, Value, View
+from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Static, Value, View
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager

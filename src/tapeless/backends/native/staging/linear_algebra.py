@@ -1,0 +1,408 @@
+"""`numpy.linalg`: factorisations and solutions by operations on whole matrices; norms by loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeless.backends.native.nest import ZERO, Array, Expr, Intrinsic, Ref, Scalar, apply, const
+from tapeless.backends.native.staging import elements, storage
+from tapeless.backends.native.staging.elements import is_float, value_of
+from tapeless.backends.native.staging.elementwise import astype, ufunc
+from tapeless.backends.native.staging.indexing import At, Item, Span, basic_view
+from tapeless.backends.native.staging.lowerings import array, axes_of, given, lowers, option, unsupported
+from tapeless.backends.native.staging.products import matmul, same
+from tapeless.backends.native.staging.reductions import amax, amin, sum_
+from tapeless.backends.native.staging.shapes import permute
+from tapeless.backends.native.staging.storage import fail, known_length, same_length
+from tapeless.backends.native.staging.values import ArrayValue, Index, Sequence, Static, Value, View
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+
+LinAlgError = np.linalg.LinAlgError
+#: The classes of results with several parts.
+EIGH, QR, SVD, SLOGDET = (
+    type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.qr, np.linalg.svd, np.linalg.slogdet)
+)  # fmt: skip
+
+
+def matrix(stager: Stager, a: Value, square: bool = True) -> ArrayValue:
+    """The operand, of floats, with two axes at least."""
+    value = array(stager, a)
+    if value.ndim < 2:
+        fail(
+            stager,
+            LinAlgError,
+            f"{value.ndim}-dimensional array given. Array must be at least two-dimensional",
+        )
+    if square:
+        n, m = value.shape[-2:]
+        message = "Last 2 dimensions of the array must be square"
+        if not same_length(n, m):
+            if known_length(n) is not None and known_length(m) is not None:
+                fail(stager, LinAlgError, message)
+            stager.check(apply("eq", n, m), LinAlgError, message)
+    return floats(stager, value)
+
+
+def floats(stager: Stager, value: ArrayValue) -> ArrayValue:
+    if elements.is_complex(value.dtype):
+        stager.refuse("linear algebra of complex matrices", "write the real and imaginary parts as blocks")
+    return value if is_float(value.dtype) else astype(stager, value, "float64")
+
+
+def failing(stager: Stager, message: str) -> dict[str, Any]:
+    """The attribute of an operation that raises LinAlgError."""
+    if stager.handlers:
+        stager.refuse("an error of linear algebra that the program may catch", "test the matrix before")
+    return {"failure": stager.failure(LinAlgError, message)}
+
+
+def batched(
+    stager: Stager,
+    values: list[ArrayValue],
+    results: list[tuple[tuple[Expr, ...], str]],
+    run: Callable[[list[Array], list[Array]], None],
+    cores: list[int] | None = None,
+) -> list[View]:
+    """An operation on matrices, run for each matrix of a stack; `results` are core shapes and dtypes."""
+    cores = cores or [2] * len(values)
+    lead = values[0].shape[: values[0].ndim - cores[0]]
+    if not lead:
+        outs = [storage.fresh(stager, shape, dtype) for shape, dtype in results]
+        run([o.array for o in outs], [storage.materialise(stager, v).array for v in values])
+        return outs
+    outs = [storage.fresh(stager, (*lead, *shape), dtype) for shape, dtype in results]
+    sources = [storage.make(stager, v) for v in values]
+    with storage.nest(stager, lead, independent=False) as index:
+        ins = []
+        for source, core in zip(sources, cores, strict=True):
+            items: list[Item] = [At(i) for i in index[: source.ndim - core]]
+            items += [Span(ZERO, const(1), n) for n in source.shape[source.ndim - core :]]
+            ins.append(storage.store_copy(stager, basic_view(stager, source, items)).array)
+        made = [storage.fresh(stager, shape, dtype) for shape, dtype in results]
+        run([o.array for o in made], ins)
+        for out, one in zip(outs, made, strict=True):
+            with storage.nest(stager, one.shape) as inner:
+                storage.store(stager, out, (*index, *inner), one.element(inner))
+    return outs
+
+
+def _call(stager: Stager, name: str, **attrs: Any) -> Callable[[list[Array], list[Array]], None]:
+    def run(outs: list[Array], ins: list[Array]) -> None:
+        stager.emit(Intrinsic(name, tuple(outs), tuple(ins), attrs))
+
+    return run
+
+
+@lowers(np.linalg.solve)
+def solve(stager: Stager, a: Value, b: Value) -> Value:
+    left, right = matrix(stager, a), floats(stager, array(stager, b))
+    dtype = np.result_type(left.dtype, right.dtype).name
+    left, right = (v if v.dtype == dtype else astype(stager, v, dtype) for v in (left, right))
+    one = right.ndim == 1
+    core = right.shape[-1:] if one else right.shape[-2:]
+    message = "solve: Input operand 1 has a mismatch in its core dimension 0"
+    same(stager, left.shape[-1], core[0], message)
+    if left.ndim > 2 and (right.ndim != left.ndim):
+        stager.refuse("numpy.linalg.solve of stacks of different depth", "loop over the matrices")
+    attrs = failing(stager, "Singular matrix")
+    if isinstance(left, View):
+        turned = permute(stager, left, (*range(left.ndim - 2), left.ndim - 1, left.ndim - 2))
+        if left.ndim == 2 and isinstance(turned, View) and not storage.is_whole(stager, left):
+            if storage.is_whole(stager, turned):
+                return batched(
+                    stager,
+                    [turned, right],
+                    [(core, dtype)],
+                    _call(stager, "solve", ta=True, **attrs),
+                    [2, 1 + (not one)],
+                )[0]
+    run = _call(stager, "solve", ta=False, **attrs)
+    return batched(stager, [left, right], [(core, dtype)], run, [2, 1 if one else 2])[0]
+
+
+@lowers(np.linalg.inv)
+def inv(stager: Stager, a: Value) -> Value:
+    value = matrix(stager, a)
+    run = _call(stager, "inv", **failing(stager, "Singular matrix"))
+    return batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
+
+
+@lowers(np.linalg.cholesky)
+def cholesky(stager: Stager, a: Value, *, upper: Value | None = None) -> Value:
+    value = matrix(stager, a)
+    run = _call(stager, "cholesky", **failing(stager, "Matrix is not positive definite"))
+    made = batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
+    if option(stager, upper, False):
+        return permute(stager, made, (*range(made.ndim - 2), made.ndim - 1, made.ndim - 2))
+    return made
+
+
+def _numbers(stager: Stager, name: str, value: ArrayValue, count: int) -> list[Value]:
+    """Results that are a number for each matrix."""
+
+    def one(source: View) -> list[Scalar]:
+        outs = [stager.scalar(elements.scalar_type(value.dtype), name) for _ in range(count)]
+        stager.emit(Intrinsic(name, tuple(outs), (source.array,), {}))
+        return outs
+
+    if value.ndim == 2:
+        made = one(storage.materialise(stager, value))
+        return [value_of(stager, Ref(s), value.dtype) for s in made]
+    lead = value.shape[:-2]
+    results = [storage.fresh(stager, lead, value.dtype) for _ in range(count)]
+    source = storage.make(stager, value)
+    with storage.nest(stager, lead, independent=False) as index:
+        items: list[Item] = [At(i) for i in index]
+        items += [Span(ZERO, const(1), n) for n in source.shape[-2:]]
+        for result, s in zip(
+            results, one(storage.store_copy(stager, basic_view(stager, source, items))), strict=True
+        ):
+            storage.store(stager, result, index, Ref(s))
+    return list(results)
+
+
+@lowers(np.linalg.det)
+def det(stager: Stager, a: Value) -> Value:
+    return _numbers(stager, "det", matrix(stager, a), 1)[0]
+
+
+@lowers(np.linalg.slogdet)
+def slogdet(stager: Stager, a: Value) -> Value:
+    return Sequence(_numbers(stager, "slogdet", matrix(stager, a), 2), SLOGDET)
+
+
+@lowers(np.linalg.eigh)
+def eigh(stager: Stager, a: Value, UPLO: Value | None = None) -> Value:
+    value = _lower(stager, matrix(stager, a), option(stager, UPLO, "L"))
+    n = value.shape[-1]
+    run = _call(stager, "eigh", **failing(stager, "Eigenvalues did not converge"))
+    results = [((n,), value.dtype), ((n, n), value.dtype)]
+    return Sequence(list(batched(stager, [value], results, run)), EIGH)
+
+
+def _lower(stager: Stager, value: ArrayValue, which: str) -> ArrayValue:
+    """The matrix whose lower triangle is the one to be read."""
+    if which.upper() == "L":
+        return value
+    return permute(stager, value, (*range(value.ndim - 2), value.ndim - 1, value.ndim - 2))
+
+
+@lowers(np.linalg.eigvalsh)
+def eigvalsh(stager: Stager, a: Value, UPLO: Value | None = None) -> Value:
+    made = eigh(stager, a, UPLO)
+    assert isinstance(made, Sequence)
+    return made.items[0]
+
+
+@lowers(np.linalg.qr)
+def qr(stager: Stager, a: Value, mode: Value | None = None) -> Value:
+    how = option(stager, mode, "reduced")
+    if how not in ("reduced", "r"):
+        stager.refuse(f"numpy.linalg.qr with mode {how!r}", "use the reduced factors")
+    value = matrix(stager, a, square=False)
+    n, m = value.shape[-2:]
+    k = _least(stager, n, m)
+    results = [((n, k), value.dtype), ((k, m), value.dtype)]
+    made = batched(stager, [value], results, _call(stager, "qr"))
+    return made[1] if how == "r" else Sequence(list(made), QR)
+
+
+def _least(stager: Stager, n: Expr, m: Expr) -> Expr:
+    if same_length(n, m) or stager.ranges.proves(apply("le", n, m)):
+        return n
+    if stager.ranges.proves(apply("le", m, n)):
+        return m
+    return stager.bind(apply("minimum", n, m), "k")
+
+
+@lowers(np.linalg.svd)
+def svd(
+    stager: Stager, a: Value, full_matrices: Value | None = None, compute_uv: Value | None = None,
+    hermitian: Value | None = None,
+) -> Value:  # fmt: skip
+    unsupported(stager, "linalg.svd", hermitian=hermitian)
+    value = matrix(stager, a, square=False)
+    n, m = value.shape[-2:]
+    k = _least(stager, n, m)
+    uv = option(stager, compute_uv, True)
+    if uv and option(stager, full_matrices, True) and not same_length(n, m):
+        stager.refuse("numpy.linalg.svd with full matrices", "pass full_matrices=False")
+    run = _call(stager, "svd", **failing(stager, "SVD did not converge"))
+    results = [((n, k), value.dtype), ((k,), value.dtype), ((k, m), value.dtype)]
+    made = batched(stager, [value], results, run)
+    return Sequence(list(made), SVD) if uv else made[1]
+
+
+@lowers(np.linalg.svdvals)
+def svdvals(stager: Stager, x: Value) -> Value:
+    return svd(stager, x, compute_uv=Static(False))
+
+
+@lowers(np.linalg.matrix_power)
+def matrix_power(stager: Stager, a: Value, n: Value) -> Value:
+    power = int(stager.known(n))
+    base: Value = matrix(stager, a)
+    if power < 0:
+        base, power = inv(stager, base), -power
+    if power == 0:
+        from tapeless.backends.native.staging.creation import eye
+        from tapeless.backends.native.staging.values import Number
+
+        own = array(stager, base)
+        made: Value = eye(stager, Number(own.shape[-1], int), dtype=Static(np.dtype(own.dtype)))
+        return made
+    base = storage.make(stager, array(stager, base))
+    result: Value | None = None
+    while power:
+        if power & 1:
+            result = base if result is None else matmul(stager, result, base)
+        power >>= 1
+        if power:
+            base = matmul(stager, base, base)
+    assert result is not None
+    return storage.store_copy(stager, array(stager, result))
+
+
+# ---- norms
+
+
+@lowers(np.linalg.norm)
+def norm(
+    stager: Stager,
+    x: Value,
+    ord: Value | None = None,
+    axis: Value | None = None,
+    keepdims: Value | None = None,
+) -> Value:
+    value = array(stager, x)
+    if value.dtype == "bool" or value.dtype.startswith(("int", "uint")):
+        value = astype(stager, value, "float64")
+    order = option(stager, ord)
+    known = option(stager, axis)
+    axes = axes_of(stager, axis, value.ndim)
+    if order is None and known is None:
+        return ufunc(stager, np.sqrt, [sum_(stager, squares(stager, value), None, keepdims=keepdims)])
+    if known is None and value.ndim not in (1, 2):
+        fail(stager, ValueError, "Improper number of dimensions to norm.")
+    if len(axes) == 1:
+        return vector_norm(stager, value, order, axis if given(axis) else Static(axes[0]), keepdims)
+    return _matrix_norm(stager, value, order, axes, keepdims)
+
+
+def squares(stager: Stager, value: ArrayValue) -> ArrayValue:
+    """The squares of the absolute values."""
+    if not elements.is_complex(value.dtype):
+        return array(stager, ufunc(stager, np.square, [value]))
+
+    def element(index: Index) -> Expr:
+        e = elements.bind(stager, storage.at(stager, value, index))
+        assert isinstance(e, tuple)
+        return e[0] * e[0] + e[1] * e[1]
+
+    kind = elements.COMPLEX[value.dtype]
+    return storage.lazy(stager, value.shape, kind, element, [value], storage.cost(value) + 3)
+
+
+def vector_norm(
+    stager: Stager, value: ArrayValue, order: Any, axis: Value | None, keepdims: Value | None
+) -> Value:
+    if order is None or order == 2:
+        return ufunc(stager, np.sqrt, [sum_(stager, squares(stager, value), axis, keepdims=keepdims)])
+    sizes = ufunc(stager, np.absolute, [value])
+    if order == np.inf:
+        return amax(stager, sizes, axis, keepdims=keepdims)
+    if order == -np.inf:
+        return amin(stager, sizes, axis, keepdims=keepdims)
+    if order == 1:
+        return sum_(stager, sizes, axis, keepdims=keepdims)
+    if order == 0:
+        counted = astype(
+            stager, array(stager, ufunc(stager, np.not_equal, [value, Static(0)])), sizes_dtype(value)
+        )
+        return sum_(stager, counted, axis, keepdims=keepdims)
+    powers = ufunc(stager, np.power, [sizes, Static(float(order))])
+    total = sum_(stager, powers, axis, keepdims=keepdims)
+    return ufunc(stager, np.power, [total, Static(1.0 / float(order))])
+
+
+def sizes_dtype(value: ArrayValue) -> str:
+    return elements.COMPLEX.get(value.dtype, value.dtype)
+
+
+def _matrix_norm(
+    stager: Stager, value: ArrayValue, order: Any, axes: tuple[int, ...], keepdims: Value | None
+) -> Value:
+    if len(axes) != 2:
+        fail(stager, ValueError, "Improper number of dimensions to norm.")
+    rows, columns = axes
+    if order in (None, "fro", "f"):
+        return ufunc(stager, np.sqrt, [sum_(stager, squares(stager, value), Static(axes), keepdims=keepdims)])
+    if option(stager, keepdims, False):
+        stager.refuse("this norm of matrices with keepdims", "index the result with None")
+    if order in (2, -2, "nuc"):
+        lead = [k for k in range(value.ndim) if k not in axes]
+        singular = svdvals(stager, permute(stager, value, (*lead, rows, columns)))
+        if order == "nuc":
+            return sum_(stager, singular, Static(-1))
+        return (amax if order == 2 else amin)(stager, singular, Static(-1))
+    if order not in (1, -1, np.inf, -np.inf):
+        fail(stager, ValueError, "Invalid norm order for matrices.")
+    sizes = ufunc(stager, np.absolute, [value])
+    summed, rest = (rows, columns) if order in (1, -1) else (columns, rows)
+    totals = sum_(stager, sizes, Static(summed))
+    last = rest - (rest > summed)
+    return (amax if order > 0 else amin)(stager, totals, Static(last))
+
+
+@lowers(np.linalg.vector_norm)
+def vector_norm_(
+    stager: Stager, x: Value, /, *, axis: Value | None = None, keepdims: Value | None = None,
+    ord: Value | None = None,
+) -> Value:  # fmt: skip
+    value = array(stager, x)
+    return vector_norm(stager, value, option(stager, ord, 2), axis, keepdims)
+
+
+@lowers(np.linalg.cond)
+def cond(stager: Stager, x: Value, p: Value | None = None) -> Value:
+    if option(stager, p) not in (None, 2):
+        stager.refuse("numpy.linalg.cond in another norm", "multiply the norms")
+    values = svdvals(stager, x)
+    return ufunc(stager, np.true_divide, [amax(stager, values, Static(-1)), amin(stager, values, Static(-1))])
+
+
+@lowers(np.linalg.pinv)
+def pinv(
+    stager: Stager, a: Value, rcond: Value | None = None, hermitian: Value | None = None, **options: Value
+) -> Value:
+    from tapeless.backends.native.staging.elementwise import where
+    from tapeless.backends.native.staging.indexing import getitem
+
+    unsupported(stager, "linalg.pinv", hermitian=hermitian, **options)
+    value = matrix(stager, a, square=False)
+    if value.ndim != 2:
+        stager.refuse("numpy.linalg.pinv of a stack", "loop over the matrices")
+    factors = svd(stager, value, Static(False))
+    assert isinstance(factors, Sequence)
+    u, s, vt = (array(stager, f) for f in factors.items)
+    limit = amax(stager, s)
+    if rcond is None or not given(rcond):
+        eps = float(np.finfo(value.dtype).eps)
+        longest = apply("maximum", *value.shape)
+        from tapeless.backends.native.staging.values import Number
+
+        scale = ufunc(stager, np.multiply, [Number(stager.bind(longest), int), Static(eps)])
+    else:
+        scale = rcond
+    limit = ufunc(stager, np.multiply, [limit, scale])
+    large = ufunc(stager, np.greater, [s, limit])
+    safe = where(stager, large, s, Static(1.0))
+    inverse = where(stager, large, ufunc(stager, np.true_divide, [Static(1.0), safe]), Static(0.0))
+    column = getitem(stager, array(stager, inverse), Sequence([Static(slice(None)), Static(None)], tuple))
+    turned = permute(stager, u, (1, 0))
+    return matmul(stager, permute(stager, vt, (1, 0)), ufunc(stager, np.multiply, [column, turned]))
