@@ -19,10 +19,12 @@ from tapeless.backends.native.staging.calls import Partial
 from tapeless.backends.native.staging.complex_functions import CMATH
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.mathematics import MATH
-from tapeless.backends.native.staging.structures import Structures, SuperOf, lookup
+from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.structures import Entries, Generator, Structures, SuperOf, lookup
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
+    Cell,
     Closure,
     ComplexNumber,
     Instance,
@@ -103,10 +105,15 @@ class Builtins(Structures):
                 return self.call(found, rest, kwargs)
         return None
 
+    def generator(self, run: Callable[[Callable[[Value], None]], Any], cells: dict[str, Cell]) -> Value:
+        return Generator(run, cells)
+
     # ---- folds
 
     def fold(self, items: Value, combine: Callable[[Value, Value], Value], start: Value | None) -> Value:
-        """Combine the items of something iterable, from the left."""
+        """Combine the items of something iterable, from the left; None of nothing."""
+        if isinstance(items, Generator):
+            return self.generated_fold(items, combine, start)
         it = self.iteration(items)
         if it.items is None:
             return self.run_fold(it, combine, start)
@@ -121,6 +128,34 @@ class Builtins(Structures):
             if not self.alive:
                 break
         return start
+
+    def generated_fold(
+        self, items: Generator, combine: Callable[[Value, Value], Value], start: Value | None
+    ) -> Value:
+        """Combine what a generator gives while it runs."""
+        cell = self.heap.born(Cell(start))
+
+        def take(value: Value) -> None:
+            held = cell.value
+            if held is None:
+                made = value
+            elif isinstance(held, Maybe):
+                made = self.choose(held.bound, lambda: combine(held.value, value), lambda: value)
+            else:
+                made = combine(held, value)
+            if self.alive:
+                self.heap.write(cell, self.stored(made))
+
+        items.consume(self, take)
+        result = cell.value
+        if not self.alive:
+            return NONE
+        if isinstance(result, Maybe):
+            self.check(result.bound, ValueError, "min() or max() of nothing")
+            return result.value
+        if isinstance(result, Conflict):
+            return self.present(result, "what is combined", "total")
+        return NONE if result is None else result
 
     def run_fold(self, it: Iteration, combine: Callable[[Value, Value], Value], start: Value | None) -> Value:
         """The same for a number of items of run time: a loop, written as a Program would have it."""
@@ -286,6 +321,8 @@ def length(s: Builtins, x: Value) -> Value:
         return s.call_object(method, [x], {})
     if isinstance(x, (Sequence, Mapping)):
         return Static(len(x.items))
+    if isinstance(x, Entries):
+        return Static(len(x.owner.items))
     if isinstance(x, Range):
         return number(s.range_length(x))
     if s.is_number(x):
@@ -321,6 +358,11 @@ def extreme(name: str, sign: str) -> Run:
 
         if len(args) == 1:
             items = args[0]
+            if isinstance(items, Generator):
+                found = s.fold(items, better, None)
+                if found is NONE and s.alive:
+                    s.throw(ValueError, f"{name}() arg is an empty sequence")
+                return found
             it = s.iteration(items)
             if it.items is not None and not it.items:
                 if default is not None:
@@ -406,8 +448,13 @@ def zip_(s: Builtins, *many: Value, strict: Value = Static(False)) -> Value:
     its = [s.iteration(m) for m in many]
     if any(it.items is not None for it in its) or not its:
         lists = [s.items_of(it) for it in its]
-        if s.known(strict) and len({len(x) for x in lists}) > 1:
-            s.throw(ValueError, "zip() argument 2 is of another length than argument 1")
+        if s.known(strict):
+            lengths = [len(x) for x in lists]
+            for k, n in enumerate(lengths):
+                if n != lengths[0]:
+                    first = "argument 1" if k == 1 else f"arguments 1-{k}"
+                    s.throw(ValueError, f"zip() argument {k + 1} is {'shorter' if n < lengths[0] else 'longer'} than {first}")
+                    return NONE
         return Iteration([Sequence(list(row), tuple) for row in zip(*lists, strict=False)])
     length = its[0].length
     for it in its[1:]:
@@ -463,7 +510,7 @@ def sorted_(s: Builtins, items: Value, *, key: Value = NONE, reverse: Value = St
 
 @lowers(iter)
 def iter_(s: Builtins, items: Value) -> Value:
-    return s.iteration(items)
+    return items if isinstance(items, Generator) else s.iteration(items)
 
 
 @lowers(next)
@@ -518,6 +565,8 @@ def slice_(s: Builtins, *args: Value) -> Value:
 
 @lowers(isinstance)
 def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
+    if isinstance(x, (Iteration, Generator, Entries)):
+        return Static(False)
     cls = s.class_of(x)
     if cls is None:
         s.refuse(f"isinstance of {describe(x)}", "test it outside the compiled function")

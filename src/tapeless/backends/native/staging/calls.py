@@ -111,7 +111,8 @@ class Calls(Inputs):
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.free: list[dict[str, Cell]] = []
-        self.yields: list[list[Value] | None] = []
+        self.yields: list[Callable[[Value], None] | None] = []
+        """Who takes the values of the generators that run, innermost last; None for other functions."""
 
     def call(
         self, function: Value, args: list[Value], kwargs: dict[str, Value], op: Op | None = None
@@ -218,12 +219,28 @@ class Calls(Inputs):
         kwargs: dict[str, Value],
         op: Op | None,
     ) -> Value:
-        """Stage the body of a Python function in place."""
+        """Stage the body of a Python function in place; that of a generator when it is asked for values."""
         program = self.program_of(function)
         bound = self.bind_arguments(function, program, defaults, named, args, kwargs)
         if bound is None:
             return Static(None)
         self.not_too_deep(program, bound)
+        if program.is_generator:
+            return self.generator(lambda take: self.in_place(function, program, cells, bound, op, take), cells)
+        return self.in_place(function, program, cells, bound, op, None)
+
+    def generator(self, run: Callable[[Callable[[Value], None]], Any], cells: dict[str, Cell]) -> Value:
+        raise NotImplementedError
+
+    def in_place(
+        self,
+        function: types.FunctionType,
+        program: Program,
+        cells: dict[str, Cell],
+        bound: dict[str, Value],
+        op: Op | None,
+        take: Callable[[Value], None] | None,
+    ) -> Value:
         outer_key = self.frames[-1].key if self.frames else ()
         key = (*outer_key, id(op), id(program))
         frame = Frame(program, liveness(program), {}, function.__globals__, function, key, self.line)
@@ -235,15 +252,13 @@ class Calls(Inputs):
         for param in program.params:
             self.assign(param.var, bound[param.name])
         self.line = program.firstline
-        self.yields.append([] if program.is_generator else None)
+        self.yields.append(take)
         self.run(program.body)
         result = self.close_target(frame.returns, base, marks, born, Static(None))
-        produced = self.yields.pop()
+        self.yields.pop()
         self.free.pop()
         self.frames.pop()
         self.line = line
-        if produced is not None:
-            return self.heap.born(Sequence(produced, list))  # type: ignore[no-any-return]
         return Static(None) if result is None else result
 
     def not_too_deep(self, program: Program, bound: dict[str, Value]) -> None:
@@ -317,17 +332,17 @@ class Calls(Inputs):
         return bound
 
     def op_yield(self, op: Op) -> None:
-        produced = self.yields[-1]
-        value = self.read(op.args[0])
-        if produced is None or self.open_loops or self.block is not self.tip(self.block):
-            self.refuse("a generator runs a number of times that is not known", "use a list or an array")
-        produced.append(value)
-        self.assign(op.outs[0], Static(None))
+        take = self.yields[-1]
+        assert take is not None
+        take(self.stored(self.read(op.args[0])))
+        if self.alive:
+            self.assign(op.outs[0], Static(None))
 
     def op_yield_from(self, op: Op) -> None:
-        produced = self.yields[-1]
-        assert produced is not None
-        produced.extend(self.listed(self.read(op.args[0])))
+        take = self.yields[-1]
+        assert take is not None
+        for value in self.listed(self.read(op.args[0])):
+            take(value)
         self.assign(op.outs[0], Static(None))
 
     # ---- classes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from tapeless.backends.native.nest import BOOL, FALSE, TRUE, ZERO, Assign, Const, Expr, If, Ref, Stmt, apply, const
@@ -26,6 +27,8 @@ class Iteration(Value):
     item: Callable[[Expr], Value] | None = None
     bounds: tuple[Expr, Expr, int] | None = None
     """With bounds, `item` is given what counts from the first to the second by the third."""
+    more: Callable[[], Iterator[Value]] | None = None
+    """Items one by one, as a loop that changes what it goes through finds them."""
 
 
 class Control(Loops):
@@ -140,7 +143,7 @@ class Control(Loops):
         if it.items is None:
             it = Iteration(self.items_of(it))
         assert it.items is not None
-        items = iter(it.items)
+        items = iter(it.items) if it.more is None else it.more()
         self.unroll(op, body, orelse, lambda: self.next_item(op, items))
 
     def items_of(self, it: Iteration) -> list[Value]:
@@ -243,15 +246,23 @@ class Control(Loops):
             if not self.alive:
                 return
         if isinstance(error, Instance) and issubclass(error.cls, BaseException):
-            args = error.fields.get("args")
-            assert isinstance(args, Sequence)
-            if set(error.fields) - {"args"} and (self.handlers or self.finals):
-                target = self.handlers[-1] if self.handlers else self.finals[-1].uncaught
-                self.leave(target, error)
-                return
-            self.throw_value(error.cls, tuple(args.items))
+            self.throw_object(error)
             return
         self.refuse(f"{describe(error)} is raised", "raise an object of an exception class")
+
+    def throw_object(self, error: Instance) -> None:
+        """Raise an exception that the program has made."""
+        if self.handlers or self.finals:
+            self.leave(self.handlers[-1] if self.handlers else self.finals[-1].uncaught, error)
+            return
+        args = error.fields.get("args")
+        assert isinstance(args, Sequence)
+        if error.fields.keys() - {"args"} or not exact(error.cls):
+            self.refuse(
+                f"{error.cls.__name__}, which has attributes of its own, leaves the compiled function",
+                "catch it inside, or raise an exception of a builtin class",
+            )
+        self.throw_value(error.cls, tuple(args.items))
 
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
         raise NotImplementedError
@@ -266,9 +277,9 @@ class Control(Loops):
         if op.attrs["finally_"]:
             self.finally_(op)
         else:
-            self.attempt(op)
+            self.attempt(op, self.frames[-1].live.after[id(op)])
 
-    def attempt(self, op: Op) -> None:
+    def attempt(self, op: Op, live: frozenset[Var] | None) -> None:
         """The part of a `try` statement before its `finally` block."""
         body, handler, orelse, _ = op.blocks
         if not op.attrs["handles"]:
@@ -277,7 +288,6 @@ class Control(Loops):
                 self.run(orelse)
             return
         frame = self.frames[-1]
-        live = frame.live.after[id(op)]
         base, marks, born, start = self.block, self.marks(), self.heap.clock, len(self.block)
         target = self.open_target("caught")
         self.handlers.append(target)
@@ -352,7 +362,7 @@ class Control(Loops):
         self.finals.append(region)
         handlers, self.handlers = self.handlers, []
         # an exception that no handler inside catches goes by way of the block
-        self.attempt(op)
+        self.attempt(op, None)
         self.handlers = handlers
         self.finals.remove(region)
         ends = []
@@ -378,12 +388,15 @@ class Control(Loops):
             if self.alive and target is not None:
                 self.leave(target, value)
             elif self.alive and isinstance(value, Instance):
-                args = value.fields["args"]
-                assert isinstance(args, Sequence)
-                self.throw_value(value.cls, tuple(args.items))
+                self.throw_object(value)
             self.heap.undo(level)
         self.heap.close(level)
         self.resume(ends, base, marks, born, live=live)
+
+
+def exact(cls: type) -> bool:
+    """Whether an exception is its class and its arguments."""
+    return not isinstance(cls.__init__, FunctionType) and not isinstance(cls.__new__, FunctionType)  # type: ignore[misc]
 
 
 __all__ = ["Const", "Control", "Iteration"]

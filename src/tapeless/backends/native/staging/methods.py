@@ -170,16 +170,13 @@ def get(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
     return s.getitem(owner, key) if k in owner.items else default
 
 
-def keys(s: Any, owner: Mapping) -> Value:
-    return Sequence([s.constant(k) for k in owner.items], tuple)
+def entries(how: str) -> Run:
+    def run(s: Any, owner: Mapping) -> Value:
+        from tapeless.backends.native.staging.structures import Entries
 
+        return Entries(owner, how)
 
-def values(s: Any, owner: Mapping) -> Value:
-    return Sequence(list(owner.items.values()), tuple)
-
-
-def items(s: Any, owner: Mapping) -> Value:
-    return Sequence([Sequence([s.constant(k), v], tuple) for k, v in owner.items.items()], tuple)
+    return run
 
 
 def update(s: Any, owner: Mapping, other: Value | None = None, **more: Value) -> Value:
@@ -224,7 +221,7 @@ def clear_dict(s: Any, owner: Mapping) -> Value:
 
 
 DICT: dict[str, Run] = {
-    "get": get, "keys": keys, "values": values, "items": items, "update": update, "setdefault": setdefault,
+    "get": get, "keys": entries("keys"), "values": entries("values"), "items": entries("items"), "update": update, "setdefault": setdefault,
     "pop": pop_key, "copy": copy_dict, "clear": clear_dict,
 }  # fmt: skip
 

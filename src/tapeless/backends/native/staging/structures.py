@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tapeless.backends.native.nest import FALSE, ONE, TRUE, ZERO, Const, Expr, Ref, apply, const
+from tapeless.backends.native.nest import (
+    FALSE, ONE, TRUE, ZERO, Check, Const, Expr, Intrinsic, Raise, Ref, Store, Swap, apply, const, walk,
+)  # fmt: skip
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.calls import Calls, Method, Partial
 from tapeless.backends.native.staging.control import Iteration
@@ -319,9 +322,15 @@ class Structures(Calls):
             return value
         if isinstance(value, Sequence):
             method = self.python_method(value, "__iter__")
-            return Iteration(list(value.items)) if method is None else self.iteration(self.call_object(method, [value], {}))
+            if method is not None:
+                return self.iterated(self.call_object(method, [value], {}))
+            return Iteration(list(value.items), more=lambda: live_items(value))
         if isinstance(value, Mapping):
             return Iteration([self.constant(k) for k in value.items])
+        if isinstance(value, Entries):
+            return Iteration(value.listed(self), more=lambda: value.live(self))
+        if isinstance(value, Generator):
+            return Iteration(value.items(self))
         if isinstance(value, Range):
             return Iteration(None, self.range_length(value), bounds=(value.start, value.stop, value.step),
                              item=lambda i: Number(i, int) if not isinstance(i, Const) else Static(i.value))  # fmt: skip
@@ -344,7 +353,7 @@ class Structures(Calls):
         if isinstance(value, Instance):
             method = self.python_method(value, "__iter__")
             if method is not None:
-                return self.iteration(self.call_object(method, [value], {}))
+                return self.iterated(self.call_object(method, [value], {}))
             method = self.python_method(value, "__getitem__")
             if method is not None and self.python_method(value, "__len__") is not None:
                 length = self.as_expr(self.call_object(self.python_method(value, "__len__"), [value], {}))
@@ -354,6 +363,12 @@ class Structures(Calls):
             self.throw(TypeError, f"cannot unpack non-iterable {kind} object" if False else f"'{kind}' object is not iterable")
             return Iteration([])
         self.refuse(f"a loop over {describe(value)}", "loop over a range, an array or a tuple")
+
+    def iterated(self, value: Value) -> Iteration:
+        """What `__iter__` gave."""
+        if isinstance(value, Instance):
+            self.refuse(f"a loop over an iterator of class {value.cls.__name__}", "write a generator, or a loop")
+        return self.iteration(value)
 
     def range_length(self, r: Range) -> Expr:
         """How many numbers a range has."""
@@ -442,6 +457,10 @@ class Structures(Calls):
             return held
         if name == "__class__":
             return Static(owner.cls)
+        if issubclass(owner.cls, BaseException) and name in ("__traceback__", "__cause__", "__context__"):
+            if name == "__traceback__":
+                return Static(None)
+            self.refuse(f"the attribute {name} of an exception", "keep what you need in a variable")
         if name == "__dict__":
             return Mapping(dict(owner.fields))
         if isinstance(cls_value, functools.cached_property):
@@ -535,12 +554,21 @@ class Structures(Calls):
         if isinstance(put, types.FunctionType):
             self.call_object(put, [self.outside(found), owner, value], {})
             return
+        if found is MISSING and not owner.cls.__dictoffset__:
+            self.throw(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
+            return
         self.set_field(owner, name, value)
 
     def op_delattr(self, op: Op) -> None:
         owner, name = self.read(op.args[0]), op.attrs["name"]
         if not isinstance(owner, Instance):
             self.refuse(f"the attribute {name!r} of {describe(owner)} is deleted", "set it to None")
+        found = lookup(owner.cls, name)
+        if isinstance(found, property) and found.fdel is not None:
+            self.call_object(found.fdel, [owner], {})
+            return
+        if isinstance(lookup(owner.cls, "__delattr__"), types.FunctionType):
+            self.refuse(f"an attribute of {describe(owner)} is deleted", "set it to None")
         if name not in owner.fields:
             self.throw(AttributeError, name)
             return
@@ -677,6 +705,73 @@ class Structures(Calls):
             self.throw(type(error), *error.args)
             return
         self.heap.write(owner, held)
+
+
+def live_items(owner: Sequence) -> Iterator[Value]:
+    """The items of a list as a loop finds them that changes it."""
+    k = 0
+    while k < len(owner.items):
+        yield owner.items[k]
+        k += 1
+
+
+class Entries(Value):
+    """`d.keys()`, `d.values()` or `d.items()`: what the dict holds when it is looked at."""
+
+    def __init__(self, owner: Mapping, how: str) -> None:
+        self.owner, self.how = owner, how
+
+    def entry(self, s: Structures, key: Any) -> Value:
+        if self.how == "keys":
+            return s.constant(key)
+        value = s.getitem(self.owner, s.constant(key))
+        return value if self.how == "values" else Sequence([s.constant(key), value], tuple)
+
+    def listed(self, s: Structures) -> list[Value]:
+        return [self.entry(s, k) for k in self.owner.items]
+
+    def live(self, s: Structures) -> Iterator[Value]:
+        for k in list(self.owner.items):
+            yield self.entry(s, k)
+
+
+class Generator(Value):
+    """What calling a generator function gives: its body runs when its values are asked for."""
+
+    def __init__(self, run: Callable[[Callable[[Value], None]], None], cells: dict[str, Cell]) -> None:
+        self.run, self.cells, self.done = run, cells, False
+
+    def consume(self, s: Structures, take: Callable[[Value], None]) -> None:
+        """Run the body; `take` is given each value as it comes."""
+        if not self.done:
+            self.done = True
+            self.run(take)
+
+    def items(self, s: Structures) -> list[Value]:
+        """Every value, before any is used: the body must not notice."""
+        found: list[Value] = []
+        level, loops, tip = s.heap.open(), len(s.open_loops), s.block
+        start = s.heap.clock
+
+        def take(value: Value) -> None:
+            if len(s.open_loops) > loops or s.block is not s.tip(tip):
+                s.refuse("a generator runs a number of times that is not known", "use a list or an array")
+            found.append(value)
+
+        with s.collect() as body:
+            tip = body
+            self.consume(s, take)
+            ended = s.alive and s.block is s.tip(body)
+        changed = [o for o, _ in s.heap.levels[level].values() if s.heap.age(o) <= start]
+        s.heap.close(level)
+        effects = any(isinstance(x, (Store, Check, Raise, Intrinsic, Swap)) for x in walk(body))
+        if changed or effects or not ended:
+            s.refuse(
+                "a generator that changes something, or may raise, is used step by step",
+                "use a list, or loop over what the generator loops over",
+            )
+        s.block.extend(body)
+        return found
 
 
 class SuperOf:
