@@ -282,7 +282,7 @@ def run(fn, rebuild, arguments, native=False):
     if native:
         from tapeless.backends.native import machine
 
-        got = machine.compile(fn)(*given)
+        got = machine.compile(fn).call(*given)
     else:
         got = show.python(fn)(*given)
     return rebuild(list(got)) if rebuild is not None else None

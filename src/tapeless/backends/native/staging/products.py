@@ -109,6 +109,8 @@ class Contraction:
         """Whether each result is a dot product of its own: the contracted axis is the one in order."""
         if not self.gone:
             return False
+        if self.lengths[self.out[-1]] == ONE:  # rows of one element
+            return True
         short = all((known_length(n) or 99) <= SMALL for n in self.shape(self.gone))
         contiguous = [self.inner(k) in self.gone for k in (0, 1) if self.letters[k]]
         return short or all(contiguous)
@@ -117,10 +119,9 @@ class Contraction:
         """The letter of the operand's axis that memory runs along."""
         value = self.operands[which]
         word = self.letters[which]
-        if isinstance(value, View):
-            order = storage.storage_order(value)
-            return word[order[-1]] if order else word[-1]
-        return word[-1]
+        order = storage.storage_order(value) if isinstance(value, View) else list(range(value.ndim))
+        long = [k for k in order if value.shape[k] != ONE]
+        return word[long[-1] if long else -1]
 
 
 def dot_vectors(stager: Stager, a: ArrayValue, b: ArrayValue) -> Value:
@@ -190,7 +191,9 @@ def matrices(stager: Stager, a: ArrayValue, b: ArrayValue) -> Value:
     lengths = (*a.shape, b.shape[1])
     small = any((known_length(n) or SMALL + 1) <= SMALL for n in lengths)
     if small or not is_float(dtype):
-        return Contraction(stager, ("ij", "jk"), "ik", solid(stager, a), solid(stager, b)).run()
+        a = a if b.shape[1] == ONE else solid(stager, a)  # each element is used once
+        b = b if a.shape[0] == ONE else solid(stager, b)
+        return Contraction(stager, ("ij", "jk"), "ik", a, b).run()
     left, ta = _flagged(stager, a, dtype)
     right, tb = _flagged(stager, b, dtype)
     result = storage.fresh(stager, (a.shape[0], b.shape[1]), dtype)

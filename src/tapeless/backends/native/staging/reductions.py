@@ -356,10 +356,10 @@ def count_nonzero(
 
 def extreme_places(
     stager: Stager, split: Split, least: bool, nan_last: bool = False
-) -> tuple[ArrayValue | None, Expr | None]:
+) -> tuple[View | None, Callable[[Index], Expr] | None]:
     """The place of the first greatest (or least) element among the reduced axes, counted in their order.
 
-    One number if everything is reduced, else an array of them.
+    An array of places, or what searches for one of them where it is wanted.
     """
     value = split.value
 
@@ -377,6 +377,12 @@ def extreme_places(
         return cast(e, I64) if e.type == BOOL else e
 
     def search(kept: Index) -> Expr:
+        if storage.cost(value) > storage.CHEAP:
+            return once(kept)
+        return twice(kept)
+
+    def once(kept: Index) -> Expr:
+        """One pass over elements that cost something: a better one is rare."""
         start = tuple(ZERO for _ in split.reduced)
         best = stager.scalar(load_type(value.dtype), "best")
         place = stager.scalar(I64, "place")
@@ -385,18 +391,39 @@ def extreme_places(
         stager.emit(Assign(place, ZERO))
         with storage.nest(stager, split.reduced, independent=False) as gone:
             x = stager.bind(load(split.index(kept, gone)), "x")
-            wins = stager.bind(better(x, Ref(best)), "wins")
-            stager.emit(Assign(best, apply("select", wins, x, Ref(best))))
-            stager.emit(Assign(place, apply("select", wins, linear(gone, split.reduced), Ref(place))))
+            with stager.branch(better(x, Ref(best))):
+                stager.emit(Assign(best, x))
+                stager.emit(Assign(place, linear(gone, split.reduced)))
         return Ref(place)
 
-    if not split.kept:
-        return None, search(())
-    result = storage.fresh(stager, split.shape, "int64", "place")
+    def twice(kept: Index) -> Expr:
+        """The extremum, then the first place where it is: both passes run in vectors."""
+        start = tuple(ZERO for _ in split.reduced)
+        kind = load_type(value.dtype)
+        best = stager.scalar(kind, "best")
+        place = stager.scalar(I64, "place")
+        name = "minimum" if least else "maximum"
+        if nan_last and kind != I64:
+            name = "fmin" if least else "fmax"
+        with storage.layer(stager):
+            stager.emit(Assign(best, load(split.index(kept, start))))
+        with storage.nest(stager, split.reduced, independent=False) as gone:
+            stager.emit(Assign(best, apply(name, Ref(best), load(split.index(kept, gone)))))
+        last = stager.bind(simplify(storage.size_of(split.reduced) - 1), "last")
+        stager.emit(Assign(place, last))
+        with storage.nest(stager, split.reduced, independent=False) as gone:
+            x = stager.bind(load(split.index(kept, gone)), "x")
+            here = apply("eq", x, Ref(best))
+            if kind != I64:
+                nan = apply("isnan", x)
+                here = apply("any", here, apply("all", apply("isnan", Ref(best)), nan) if nan_last else nan)
+            found = apply("select", here, linear(gone, split.reduced), last)
+            stager.emit(Assign(place, apply("minimum", Ref(place), found)))
+        return Ref(place)
+
     if not split.by_rows:
-        with storage.nest(stager, split.shape) as kept:
-            storage.store(stager, result, kept, search(kept))
-        return result, None
+        return None, search
+    result = storage.fresh(stager, split.shape, "int64", "place")
     best = storage.fresh(stager, split.shape, value.dtype, "best")
     start = tuple(ZERO for _ in split.reduced)
     with storage.nest(stager, split.shape) as kept:
@@ -492,27 +519,29 @@ def _with_initial(stager: Stager, function: np.ufunc, split: Split, initial: Val
 def extreme(stager: Stager, split: Split, least: bool, nan_last: bool = False) -> Value:
     """The extreme elements of an array that is not empty."""
     value = split.value
-    if storage.cost(value) > storage.FUNCTION and not isinstance(value, View) and split.kept:
+    if storage.cost(value) > storage.FUNCTION and split.by_rows:
         value = storage.make(stager, value)
         split = Split(value, split.gone, split.keepdims)
-    places, place = extreme_places(stager, split, least, nan_last)
-    if place is not None:
+    places, search = extreme_places(stager, split, least, nan_last)
+
+    def element(kept: Index, place: Expr) -> Element:
         gone = spread_out(stager, place, split.reduced)
         with storage.layer(stager):
-            element = storage.at(stager, value, split.index((), gone))
-        if not split.result_shape:
-            return value_of(stager, element, value.dtype)
-        result = storage.fresh(stager, split.result_shape, value.dtype)
-        storage.store(stager, result, tuple(ZERO for _ in split.result_shape), element)
-        return result
-    assert places is not None
+            return elements.bind(stager, storage.at(stager, value, split.index(kept, gone)))
+
+    if not split.result_shape:
+        assert search is not None
+        return value_of(stager, element((), search(())), value.dtype)
     result = storage.fresh(stager, split.result_shape, value.dtype)
     with storage.nest(stager, split.shape) as kept:
-        found = storage.at(stager, places, kept)
-        assert isinstance(found, Expr)
-        gone = spread_out(stager, stager.bind(found, "place"), split.reduced)
-        element = storage.at(stager, value, split.index(kept, gone))
-        storage.store(stager, result, split.place(kept), element)
+        if search is not None:
+            place = search(kept)
+        else:
+            assert places is not None
+            found = storage.at(stager, places, kept)
+            assert isinstance(found, Expr)
+            place = stager.bind(found, "place")
+        storage.store(stager, result, split.place(kept), element(kept, place))
     return result
 
 
@@ -532,12 +561,16 @@ def _extreme_index(name: str, least: bool) -> Callable[..., Value]:
         axes = tuple(range(value.ndim)) if known is None else (one_axis(stager, known, value.ndim),)
         split = Split(value, axes, bool(option(stager, keepdims, False)))
         not_empty(stager, split, f"attempt to get {name} of an empty sequence")
-        places, place = extreme_places(stager, split, least)
-        if place is not None:
+        places, search = extreme_places(stager, split, least)
+        if search is not None and not split.kept:
             if split.result_shape:
                 stager.refuse(f"numpy.{name} with keepdims", "index the result with None")
-            return finished(stager, value_of(stager, place, "int64"), out)
-        assert isinstance(places, View)
+            return finished(stager, value_of(stager, search(()), "int64"), out)
+        if search is not None:
+            places = storage.fresh(stager, split.shape, "int64", "place")
+            with storage.nest(stager, split.shape) as kept:
+                storage.store(stager, places, kept, search(kept))
+        assert places is not None
         if split.keepdims:
             from tapeless.backends.native.staging.shapes import expand_dims
 
