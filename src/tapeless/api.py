@@ -17,6 +17,7 @@ from tapeless.runtime.linearized import (
     Linearized,
     argument_name,
     check_differentiable,
+    check_unwritten,
     definition,
     name_of,
     shared_memory,
@@ -392,7 +393,8 @@ def jvp(
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
     run = Forward()
     run.what = f"the jvp of {name_of(fun)}"
-    args, _ = shared_memory(tuple(primals), {})
+    moving = [i for i, dx in enumerate(tangents) if dx is not None]
+    args, _, shared = shared_memory(tuple(primals), {}, fun, moving)
     run.guard_shared(primals, args)
     memo: dict[int, Any] = {}
     done: dict[int, Any] = {}
@@ -406,6 +408,7 @@ def jvp(
     with user_frames_only(), long_run():
         value, t = run.call(fun, args, tuple(ts))
     run.finish()
+    check_unwritten(shared)
     if has_aux:
         _check_aux(fun, value)
         return value[0], result_tangent(run, value[0], None if t is None else t[0], {}), value[1]

@@ -22,7 +22,7 @@ INERT_MODULES = frozenset(
     "numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
     "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils "
     "numpy._utils._inspect typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ "
-    "scipy._lib.deprecation rich".split()
+    "scipy._lib.deprecation rich tapeless.runtime.outside".split()
 )
 #: those of them whose results are text or nothing at all, whatever they are given
 TEXT_MODULES = frozenset(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.errors import NotDifferentiableError
+from tapeless.errors import NotDifferentiableError, UntrackedMutationError
 from tapeless.rules.spaces import space_of, zeros
 from tapeless.runtime import (
     builtin_functions,
@@ -25,6 +25,7 @@ from tapeless.runtime import (
 from tapeless.runtime.mirrors import dense_size, memory
 from tapeless.runtime.modes import Reverse
 from tapeless.runtime.nesting import long_run
+from tapeless.runtime.outside import arrays_outside
 from tapeless.runtime.structure import (
     Output,
     cast_leaf,
@@ -42,6 +43,11 @@ REGISTERED = (
     builtin_functions, callables, containers, dicts, formulas, iteration_twins, namespaces, numpy_stores,
     operator_twins, twins,
 )  # fmt: skip
+
+
+#: An argument and what it shares memory with outside: names, the outside array and what it held, the copy
+#: that is passed and what it held.
+Shared = tuple[str, str, Any, Any, Any, Any]
 
 
 def name_of(fun: Any) -> str:
@@ -87,25 +93,54 @@ def check_differentiable(fun: Any, where: int | str, x: Any, plan: Any, what: st
     )
 
 
-def shared_memory(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as a run takes them: an array that shares memory with an earlier argument is copied."""
-    arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
-    if len(arrays) < 2:
-        return args, kwargs
-    seen: list[Any] = []
+def shared_memory(
+    args: tuple[Any, ...], kwargs: dict[str, Any], fun: Any, where: list[Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], list[Shared]]:
+    """Arguments as a run takes them, and the copies among them of what is also reached from outside.
 
-    def apart(x: Any) -> Any:
+    An array that shares memory with an earlier argument is copied, and one of those at `where`, which are
+    differentiated, that shares memory with what the function reads from elsewhere (see `outside`).
+    """
+    arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+    if not arrays:
+        return args, kwargs, []
+    outside = list(arrays_outside(fun))
+    if len(arrays) < 2 and not outside:
+        return args, kwargs, []
+    seen: list[Any] = []
+    shared: list[Shared] = []
+
+    def apart(at: Any, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return x
-        for other in seen:
+        copy = x
+        for name, other in outside if at in where else ():
             if np.may_share_memory(x, other):
                 copy = x.copy()
-                seen.append(x)
-                return copy
+                shared.append((argument_name(fun, at), name, other, other.copy(), copy, x.copy()))
+                break
+        if copy is x and any(np.may_share_memory(x, other) for other in seen):
+            copy = x.copy()
         seen.append(x)
-        return x
+        return copy
 
-    return tuple([apart(a) for a in args]), {k: apart(v) for k, v in kwargs.items()}
+    return (
+        tuple([apart(i, a) for i, a in enumerate(args)]),
+        {k: apart(k, v) for k, v in kwargs.items()},
+        shared,
+    )
+
+
+def check_unwritten(shared: list[Shared]) -> None:
+    """Refuse a program that has written into storage that it reaches in two ways."""
+    for argument, name, other, before, copy, entry in shared:
+        if not (
+            np.array_equal(other, before, equal_nan=True) and np.array_equal(copy, entry, equal_nan=True)
+        ):
+            raise UntrackedMutationError(
+                f"the argument {argument!r} shares memory with {name!r}, which the function reads from "
+                f"outside, and the program writes into it; pass a copy, {argument}.copy()"
+            )
 
 
 class Linearized:
@@ -118,7 +153,7 @@ class Linearized:
         run.what = f"the {what} of {name_of(fun)}"
         self.run = run
         self.plans = []
-        apart, kwargs = shared_memory(args, kwargs)
+        apart, kwargs, shared = shared_memory(args, kwargs, fun, where)
         run.guard_shared(args, apart)
         args = apart
         ts: list[Any] = [None] * len(args)
@@ -138,6 +173,7 @@ class Linearized:
         with long_run():
             self.value, self.tangent = run.call(fun, args, tuple(ts), kwargs, kts)
         run.finish()
+        check_unwritten(shared)
         self.lins = [input_lins(p) for p in self.plans]
 
     def pull(self, pairs: list[tuple[Any, Any]]) -> list[Any]:

@@ -313,8 +313,8 @@ class Primitives(Items):
         if self.guarded and id(owner(a)) in self.guarded:
             self.refuse(
                 UntrackedMutationError,
-                "cannot differentiate a store into an array that shares memory with another argument; "
-                "pass a copy, x.copy(), of one of them",
+                "cannot differentiate a store into an array that shares memory with another argument, or "
+                "with what the function reads from outside; pass a copy, x.copy(), of one of them",
             )
 
     def enter(self, f: FunctionType, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:

@@ -148,7 +148,12 @@ class Target:
                 tests.append(guards.unshared(names[i]))
             tests += [guards.unshared(f"({names[i]}, {names[j]})") for j in self.beside(i)]
             if has_array(kinds[i]):
-                tests += [guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live]
+                if not isinstance(
+                    kinds[i], Array
+                ):  # by an array argument, what is read from outside is a constant
+                    tests += [
+                        guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live
+                    ]
         return tests
 
     def varying(self) -> set[str]:

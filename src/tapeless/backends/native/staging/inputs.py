@@ -14,6 +14,7 @@ from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.operations import Operations
 from tapeless.backends.native.staging.paths import (
+    Argument,
     Content,
     Field,
     Fixed,
@@ -50,6 +51,13 @@ PLAIN = (str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, sl
 def settled(module: Any) -> bool:
     name = getattr(module, "__name__", None) or ""
     return str(name).split(".")[0] in SETTLED
+
+
+def from_call(path: Path) -> bool:
+    """Whether what is at a path is part of the arguments."""
+    while isinstance(path, (Field, Item, Length)):
+        path = path.of
+    return isinstance(path, Argument)
 
 
 class Inputs(Operations):
@@ -120,8 +128,11 @@ class Inputs(Operations):
         if isinstance(obj, PLAIN):
             self.guard(path, "equal", obj)
             return Static(obj)
-        if id(obj) in self.identities and not isinstance(obj, (type, types.ModuleType, types.FunctionType)):
-            _, value, first = self.identities[id(obj)]
+        found = self.identities.get(id(obj))
+        if kind is np.ndarray and found is not None and from_call(path) != from_call(found[2]):
+            return self.lift_object(obj, path, hint)  # derivatives are by the argument alone
+        if found is not None and not isinstance(obj, (type, types.ModuleType, types.FunctionType)):
+            _, value, first = found
             if first != path:
                 self.guard(path, "same", first)
             return value
