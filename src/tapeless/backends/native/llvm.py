@@ -14,7 +14,7 @@ from dataclasses import replace
 from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
-from tapeless.backends.native.llvm_loose import loose
+from tapeless.backends.native.llvm_loose import apart, loose
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
@@ -129,7 +129,7 @@ class Emitter(Calls):
 
     def stmt(self, s: Stmt) -> None:
         if isinstance(s, Assign):
-            self.store(LL[s.var.type], self.value(s.value), self.slot_of(s.var))
+            self.store(LL[s.var.type], self.value(apart(s)), self.slot_of(s.var))
         elif isinstance(s, Store):
             self.assign_element(s)
         elif isinstance(s, Alloc):

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from tapeless.backends.native.nest import (
     FLOATS,
+    I64,
     Apply,
     Assign,
+    Const,
     Expr,
     For,
     Load,
@@ -48,6 +50,20 @@ def loose(loop: For) -> Iterator[tuple[int, str]]:
             if uses.get(var, 0) == len(assigns) and all(spines):
                 for spine in spines:
                     yield from spine
+
+
+def apart(s: Assign) -> Expr:
+    """The value of an assignment; `v = min(v, e if c else v)` with the second `v` replaced by the largest
+    integer: a reduction that LLVM knows."""
+    e, old = s.value, Ref(s.var)
+    if isinstance(e, Apply) and e.op in ("minimum", "maximum") and e.type == I64 and old in e.args:
+        other = e.args[1] if e.args[0] == old else e.args[0]
+        if isinstance(other, Apply) and other.op == "select" and old in other.args[1:]:
+            end = Const(2**63 - 1 if e.op == "minimum" else -(2**63), I64)
+            c, a, b = other.args
+            kept = Apply("select", (c, end if a == old else a, end if b == old else b), I64)
+            return Apply(e.op, (old, kept), I64)
+    return e
 
 
 def _product(e: Expr) -> Iterator[tuple[int, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tapeless.backends.native import vector_math
 from tapeless.backends.native.llvm_build import Builder, literal
 from tapeless.backends.native.nest import F64
@@ -45,27 +47,24 @@ def function(b: Builder, op: str, v: list[str]) -> str:
 
 
 def constant_power(b: Builder, x: str, n: float) -> str:
-    """`x ** n` for a known `n`: products where they are as exact as the function."""
-    if n == 2.0:
-        return b.op(f"fmul double {x}, {x}")
-    if n == 1.0:
-        return x
-    if n == 0.0:
-        return "1.0"
-    if n == 3.0:
-        return b.op(f"fmul double {b.op(f'fmul double {x}, {x}')}, {x}")
-    if n == 4.0:
-        square = b.op(f"fmul double {x}, {x}")
-        return b.op(f"fmul double {square}, {square}")
-    if n == -1.0:
-        return b.op(f"fdiv double 1.0, {x}")
-    if n == -2.0:
-        return b.op(f"fdiv double 1.0, {b.op(f'fmul double {x}, {x}')}")
-    if n == 0.5:  # pow(-0.0, 0.5) is +0.0, pow(-inf, 0.5) is inf
+    """`x ** n` for a known `n`: products and a root where they are as exact as the function."""
+    whole = math.floor(abs(n))
+    if abs(n) > 6 or abs(n) - whole not in (0.0, 0.5):
+        return function(b, "pow", [x, literal(n, F64)])
+    made, square, left = "", x, whole
+    while left:
+        if left & 1:
+            made = b.op(f"fmul double {made}, {square}") if made else square
+        left >>= 1
+        if left:
+            square = b.op(f"fmul double {square}, {square}")
+    if whole != abs(n):
         root = b.intrinsic("sqrt", "double", b.op(f"fadd double {x}, 0.0"))
-        lowest = b.op(f"fcmp oeq double {x}, 0xFFF0000000000000")
-        return b.op(f"select i1 {lowest}, double 0x7FF0000000000000, double {root}")
-    return function(b, "pow", [x, literal(n, "f64")])
+        made = b.op(f"fmul double {made}, {root}") if made else root
+        lowest = b.op(f"fcmp oeq double {x}, 0xFFF0000000000000")  # no number's root, but its powers are
+        made = b.op(f"select i1 {lowest}, double 0x7FF0000000000000, double {made}")
+    made = made or "1.0"
+    return b.op(f"fdiv double 1.0, {made}") if n < 0 else made
 
 
 def _horner(made: str, x: str, coefficients: list[float]) -> str:
