@@ -183,6 +183,8 @@ class Base:
         self.heap = Heap()
         self.ranges = Ranges()
         self.failures: list[Failure] = []
+        self.truths: list[tuple[Scalar, bool]] = []
+        """Variables known to be true or false here."""
         self.defs: dict[Scalar, Expr] = {}
         self.sources: dict[Scalar, Path] = {}
         """Scalar parameter -> where it comes from."""
@@ -387,11 +389,30 @@ class Base:
 
     def assume(self, condition: Expr, holds: bool = True) -> None:
         """From here on in this list a condition on integers is known to hold (or not to)."""
-        from tapeless.backends.native.affine import _facts
-
-        for fact in _facts(condition, holds):
+        self.learn(condition, holds)
+        for fact in self.ranges.implied(condition, holds):
             if fact not in self.ranges.facts:
                 self.ranges.facts.append(fact)
+
+    def learn(self, condition: Expr, holds: bool) -> None:
+        """Note what a condition says of variables that are true or false."""
+        if isinstance(condition, Apply) and condition.op == "not":
+            self.learn(condition.args[0], not holds)
+        elif isinstance(condition, Apply) and condition.op == ("all" if holds else "any"):
+            for part in condition.args:
+                self.learn(part, holds)
+        elif isinstance(condition, Ref):
+            self.truths.append((condition.var, holds))
+
+    def learnt(self, condition: Expr) -> bool | None:
+        """Whether a condition is known to hold here."""
+        if isinstance(condition, Const):
+            return bool(condition.value)
+        if isinstance(condition, Ref):
+            for var, holds in self.truths:
+                if var is condition.var:
+                    return holds
+        return None
 
     # ---- numbers
 

@@ -11,6 +11,7 @@ from typing import Any
 from tapeless.backends.native.nest import Ref
 from tapeless.backends.native.staging.base import Frame, NeedsKnown, describe
 from tapeless.backends.native.staging.inputs import Inputs
+from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.liveness import liveness
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -73,10 +74,6 @@ class Calls(Inputs):
             else:
                 self.result(op, self.call_method(owner, name, args, kwargs, op))
 
-    def result(self, op: Op, value: Value) -> None:
-        if self.alive:
-            self.assign(op.outs[0], value)
-
     def special(self, owner: Value, name: str, args: list[Value], op: Op) -> Value:
         """A method that Python looks up on the class: of a context manager."""
         if isinstance(owner, Static) and type(owner.obj).__module__.split(".")[0] in ("numpy", "contextlib"):
@@ -86,6 +83,8 @@ class Calls(Inputs):
     def call_method(
         self, owner: Value, name: str, args: list[Value], kwargs: dict[str, Value], op: Op | None = None
     ) -> Value:
+        if isinstance(owner, Maybe):
+            return self.resolved(lambda x: self.call_method(x, name, args, kwargs, op), owner)
         return self.call(self.getattr(owner, name), args, kwargs, op)
 
     def getattr(self, owner: Value, name: str) -> Value:
@@ -118,6 +117,8 @@ class Calls(Inputs):
         self, function: Value, args: list[Value], kwargs: dict[str, Value], op: Op | None = None
     ) -> Value:
         """The result of a call."""
+        if isinstance(function, Maybe):
+            return self.resolved(lambda f: self.call(f, args, kwargs, op), function)
         if isinstance(function, Closure):
             code = function.function.__code__
             cells = dict(zip(code.co_freevars, function.cells, strict=True))
@@ -140,6 +141,8 @@ class Calls(Inputs):
 
     def call_object(self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None = None) -> Value:
         """Call a Python object that is known."""
+        if any(isinstance(a, Maybe) for a in args) and not isinstance(obj, (types.FunctionType, type)):
+            return self.resolved(lambda *some: self.call_object(obj, list(some), kwargs, op), *args)
         found = self.builtin(obj, args, kwargs, op)
         if found is not None:
             return found

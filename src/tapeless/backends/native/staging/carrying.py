@@ -70,28 +70,47 @@ def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
     if spec.how == "conflict":
         return spec
     if spec.how == "maybe":
-        inner = end.value if isinstance(end, Maybe) else end
-        held = entry.value if isinstance(entry, Maybe) else entry
+        inner, held = there(end, spec.kind), there(entry, spec.kind)
         part = spec.parts[0]
-        if inner is None:
+        if inner is None or inner is held:
             return spec
-        return Spec("maybe", parts=(generalise(s, held, inner, part),))
-    if end is None or isinstance(end, Maybe) or entry is None or isinstance(entry, Maybe):
-        if end is None and entry is None:
-            return spec
-        if isinstance(end, Maybe) and end is entry:
-            return spec
-        values = [v.value if isinstance(v, Maybe) else v for v in (entry, end)]
-        there = [v for v in values if v is not None]
-        part = spec if spec.how != "kept" else first_guess(s, there[0])
-        if part.how == "kept" and is_array(there[0]):
-            part = array_spec(there[0])
-        elif part.how == "kept":
-            part = shape_of(s, there[0])
-        if len(there) == 2:
-            part = widen(s, part, there[0], there[1])
-        return Spec("maybe", parts=(part,))
-    return generalise(s, entry, end, spec)
+        part = generalise(s, held, inner, part)
+        return CONFLICT if part.how == "conflict" else Spec("maybe", spec.kind, (part,))
+    if end is None and entry is None or end is entry:
+        return spec
+    for v in (end, entry):
+        if v is None or isinstance(v, Maybe):
+            return optional(s, spec, entry, end, v.otherwise if isinstance(v, Maybe) else None)
+    assert end is not None
+    wide = generalise(s, entry, end, spec)
+    if wide.how == "conflict":
+        for v in sorted((x for x in (end, entry) if isinstance(x, Static)), key=lambda x: x.obj is not None):
+            wide = optional(s, KEPT, entry, end, v)
+            if wide.how != "conflict":
+                return wide
+    return wide
+
+
+def there(value: Value | None, otherwise: Static | None) -> Value | None:
+    """What a place holds, None if it holds `otherwise`."""
+    if isinstance(value, Maybe):
+        return value.value
+    if otherwise is not None and isinstance(value, Static) and same_static([value, otherwise]):
+        return None
+    return value
+
+
+def optional(s: Loops, spec: Spec, entry: Value | None, end: Value | None, otherwise: Static | None) -> Spec:
+    """The spec of a place that holds a value only sometimes, else `otherwise` (or nothing)."""
+    values = [v for v in (there(entry, otherwise), there(end, otherwise)) if v is not None]
+    if not values:
+        return spec
+    part = shape_of(s, values[0])
+    if len(values) == 2:
+        part = generalise(s, values[0], values[1], part)
+    return CONFLICT if part.how == "conflict" else Spec("maybe", otherwise, (part,))
+
+
 
 
 def is_array(value: Value | None) -> bool:
@@ -195,24 +214,24 @@ class Carried:
         if spec.how == "conflict":
             self.head = Conflict(() if entry is None else (entry,))
         elif spec.how == "maybe":
-            inner = entry.value if isinstance(entry, Maybe) else entry
+            inner = there(entry, spec.kind)
             self.flag = s.scalar(BOOL, f"{hint}_bound")
-            bound = entry.bound if isinstance(entry, Maybe) else const(entry is not None)
+            bound = entry.bound if isinstance(entry, Maybe) else const(inner is not None)
             s.emit(Assign(self.flag, bound))
             part = Carried(s, spec.parts[0], inner, hint)
             self.parts = [part]
-            self.head = Conflict(()) if part.head is None or isinstance(part.head, Conflict) else Maybe(part.head, Ref(self.flag))
+            self.head = Conflict(()) if part.head is None or isinstance(part.head, Conflict) else Maybe(part.head, Ref(self.flag), spec.kind)
         elif spec.how == "number":
             self.scalar = s.scalar(TYPES[spec.kind], hint)
-            if entry is not None:
-                s.emit(Assign(self.scalar, s.as_expr(entry, self.scalar.type)))
+            first = const(0, self.scalar.type) if entry is None else s.as_expr(entry, self.scalar.type)
+            s.emit(Assign(self.scalar, first))
             self.head = Number(Ref(self.scalar), spec.kind)
         elif spec.how == "complex":
             type = COMPLEX[spec.kind]
             self.real, self.imag = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
-            if entry is not None:
-                for var, e in zip((self.real, self.imag), s.complex_parts(entry, type), strict=True):
-                    s.emit(Assign(var, e))
+            parts = (const(0, type),) * 2 if entry is None else s.complex_parts(entry, type)
+            for var, e in zip((self.real, self.imag), parts, strict=True):
+                s.emit(Assign(var, e))
             self.head = ComplexNumber(Ref(self.real), Ref(self.imag), spec.kind)
         elif spec.how == "array":
             self.begin_array(entry)
@@ -229,6 +248,7 @@ class Carried:
             s.share(view, [entry])
         else:
             view = s.fresh(spec.kind, (const(0),) * ndim, self.hint)
+            s.alloc(view, view.shape)
         if varies:
             view.shape = tuple(Dim(view.array, k) for k in range(ndim))
         self.view = self.head = view
@@ -274,6 +294,7 @@ class Carried:
                 moves.scalars.append((self.flag, end.bound))
                 end = end.value
             else:
+                end = there(end, self.spec.kind)
                 moves.scalars.append((self.flag, const(end is not None)))
             if end is not None:
                 self.parts[0].move(end, moves)

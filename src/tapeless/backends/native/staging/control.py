@@ -65,9 +65,14 @@ class Control(Loops):
         if condition == FALSE or self.certain(apply("not", condition)):
             other()
             return
+        known = self.learnt(condition)
+        if known is not None:
+            (then if known else other)()
+            return
         condition = self.bind(condition, "test") if not isinstance(condition, Ref) else condition
         base, marks, frame, born = self.block, self.marks(), self.frames[-1], self.heap.clock
         env, level, facts = dict(frame.env), self.heap.open(), len(self.ranges.facts)
+        truths = len(self.truths)
         lists: dict[bool, list[Stmt]] = {True: [], False: []}
         exits: list[Exit] = []
         real = self.defined(condition)
@@ -75,10 +80,12 @@ class Control(Loops):
             self.block, self.alive = lists[truth], True
             frame.env = dict(env)
             self.assume(real, truth)
+            self.learn(condition, truth)
             (then if truth else other)()
             if self.alive:
                 exits.append(self.here(level, frame.env))
             del self.ranges.facts[facts:]
+            del self.truths[truths:]
             self.heap.undo(level)
             if truth is first and not self.alive and not self.grown(marks):
                 # it raises: the other branch goes on without a branch around it
@@ -86,6 +93,7 @@ class Control(Loops):
                 self.block, self.alive, frame.env = base, True, env
                 self.emit(If(condition if truth else apply("not", condition), lists[truth]))
                 self.assume(real, not truth)
+                self.learn(condition, not truth)
                 (other if truth else then)()
                 return
         self.heap.close(level)
@@ -96,7 +104,9 @@ class Control(Loops):
         alone = len(exits) == 1
         self.resume(exits, base, marks, born, stmt=stmt, live=live)
         if alone:
-            self.assume(real, self.tip(lists[True]) is self.block)
+            taken = self.tip(lists[True]) is self.block
+            self.assume(real, taken)
+            self.learn(condition, taken)
 
     def certain(self, condition: Expr) -> bool:
         """Whether a condition holds in every call, not just in calls like this one."""

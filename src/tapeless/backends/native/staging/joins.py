@@ -47,10 +47,11 @@ from tapeless.program.ir import Var
 
 @dataclass(eq=False, slots=True)
 class Maybe(Value):
-    """A variable that is bound only if `bound` holds."""
+    """A variable that has a value only if `bound` holds: else it is `otherwise`, or not bound at all."""
 
     value: Value
     bound: Expr
+    otherwise: Static | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -276,6 +277,24 @@ class Merger:
         return self.different(present, exits, hint)
 
     def maybe(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
+        others = [v.otherwise for v in values if isinstance(v, Maybe)]
+        if any(o is None for o in others) or any(v is None for v in values):
+            if any(o is not None for o in others):
+                return Conflict(tuple(v for v in values if v is not None))
+            return self.optional(values, exits, hint, None)
+        otherwise = others[0]
+        assert otherwise is not None
+        if not same_static([o for o in others if o is not None]):
+            return Conflict(tuple(v for v in values if v is not None))
+        return self.optional([self.unless_same(v, otherwise) for v in values], exits, hint, otherwise)
+
+    def unless_same(self, value: Value | None, otherwise: Static) -> Value | None:
+        return None if isinstance(value, Static) and same_static([value, otherwise]) else value
+
+    def optional(
+        self, values: list[Value | None], exits: list[Exit], hint: str, otherwise: Static | None
+    ) -> Value:
+        """A value on some paths (None on the others)."""
         there = [
             (v.value if isinstance(v, Maybe) else v, e)
             for v, e in zip(values, exits, strict=True)
@@ -283,14 +302,30 @@ class Merger:
         ]
         merged = self.among([v for v, _ in there], [e for _, e in there], hint)
         assert merged is not None
-        if isinstance(merged, Conflict):
-            return merged
+        if isinstance(merged, (Conflict, Maybe)):
+            return Conflict(tuple(v for v, _ in there))
+        if isinstance(merged, Number):
+            # a variable of its own, which has some value on every path
+            merged = self.scalar([merged] * len(there), [e for _, e in there], hint, merged.kind)
+            assert isinstance(merged.expr, Ref)
+            for v, e in zip(values, exits, strict=True):
+                if v is None:
+                    e.block.append(Assign(merged.expr.var, const(0, merged.expr.type), line=self.s.line))
         flag = self.s.scalar(BOOL, f"{hint}_bound")
         for v, e in zip(values, exits, strict=True):
             bound = v.bound if isinstance(v, Maybe) else const(v is not None)
             with self.s.at(e.block):
                 self.s.emit(Assign(flag, bound))
-        return Maybe(merged, Ref(flag))
+        return Maybe(merged, Ref(flag), otherwise)
+
+    def conflict(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
+        """Values of several kinds: one of them known, perhaps, and the others of one kind."""
+        known = [v for v in values if isinstance(v, Static)]
+        for otherwise in sorted(known, key=lambda v: v.obj is not None):
+            made = self.optional([self.unless_same(v, otherwise) for v in values], exits, hint, otherwise)
+            if not isinstance(made, Conflict):
+                return made
+        return Conflict(tuple(values))
 
     def different(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
         s, first = self.s, values[0]
@@ -305,7 +340,7 @@ class Merger:
         if any(type(v) is not type(first) for v in values):
             if all(isinstance(v, ArrayValue) for v in values):
                 return self.arrays(values, exits, hint)
-            return Conflict(tuple(values))
+            return self.conflict(values, exits, hint)
         if isinstance(first, ArrayValue):
             return self.arrays(values, exits, hint)
         if isinstance(first, (Sequence, Mapping, Instance, Cell, Closure)):
@@ -320,7 +355,7 @@ class Merger:
         if isinstance(first, Range) and len({v.step for v in vs}) == 1:
             ends = [self.scalar([Number(getattr(v, n), int) for v in vs], exits, n, int) for n in ("start", "stop")]
             return Range(ends[0].expr, ends[1].expr, first.step)
-        return Conflict(tuple(values))
+        return self.conflict(values, exits, hint)
 
     def part(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
         made = self.among(list(values), exits, hint)

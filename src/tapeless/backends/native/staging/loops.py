@@ -205,7 +205,7 @@ class Checkpoint:
         self.s, self.frame, self.base = s, s.frames[-1], s.block
         self.env, self.marks, self.level = dict(self.frame.env), s.marks(), s.heap.open()
         lists: list[list[Any]] = [
-            s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised
+            s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised, s.truths
         ]  # fmt: skip
         self.lists = [(x, len(x)) for x in lists]
         self.plain = (s.closed, s.recent, s.line, dict(s.frozen))
@@ -232,6 +232,7 @@ class Checkpoint:
             self.s.heap.undo(self.level)
         self.s.heap.close(self.level)
         del self.s.ranges.facts[self.lists[6][1] :]
+        del self.s.truths[self.lists[8][1] :]
 
 
 class Attempt:

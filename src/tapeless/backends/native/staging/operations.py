@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from tapeless.backends.native.nest import BOOL, FALSE, TRUE, Const, Expr, Ref, apply, const
@@ -61,6 +62,9 @@ class Operations(Scalars):
 
     def present(self, value: Value, what: str, name: str, kind: type[BaseException] = UnboundLocalError) -> Value:
         """A value that may not be there, now that it is read."""
+        if isinstance(value, Maybe) and value.otherwise is not None:
+            known = self.learnt(value.bound)
+            return value if known is None else value.value if known else value.otherwise
         if isinstance(value, Maybe):
             message = f"cannot access local variable '{name}' where it is not associated with a value"
             if kind is not UnboundLocalError:
@@ -107,12 +111,12 @@ class Operations(Scalars):
     def op_binary(self, op: Op) -> None:
         a, b = (self.read(x) for x in op.args)
         if self.alive:
-            self.assign(op.outs[0], self.binary(op.attrs["op"], a, b))
+            self.result(op, self.resolved(lambda x, y: self.binary(op.attrs["op"], x, y), a, b))
 
     def op_inplace(self, op: Op) -> None:
         a, b = (self.read(x) for x in op.args)
         if self.alive:
-            self.assign(op.outs[0], self.inplace(op.attrs["op"], a, b))
+            self.result(op, self.resolved(lambda x, y: self.inplace(op.attrs["op"], x, y), a, b))
 
     def op_unary(self, op: Op) -> None:
         value = self.read(op.args[0])
@@ -123,12 +127,32 @@ class Operations(Scalars):
             made = Static(not condition.value) if isinstance(condition, Const) else Number(self.not_(condition), bool)
             self.assign(op.outs[0], made)
         else:
-            self.assign(op.outs[0], self.unary(op.attrs["op"], value))
+            self.result(op, self.resolved(lambda x: self.unary(op.attrs["op"], x), value))
 
     def op_compare(self, op: Op) -> None:
         a, b = (self.read(x) for x in op.args)
         if self.alive:
-            self.assign(op.outs[0], self.compare(op.attrs["op"], a, b))
+            name = op.attrs["op"]
+            if name in ("is", "is not"):
+                self.result(op, self.compare(name, a, b))
+            else:
+                self.result(op, self.resolved(lambda x, y: self.compare(name, x, y), a, b))
+
+    def result(self, op: Op, value: Value) -> None:
+        if self.alive:
+            self.assign(op.outs[0], value)
+
+    def resolved(self, function: Callable[..., Value], *values: Value) -> Value:
+        """A function of values each of which may be one thing or another: on each path of what it is there."""
+        for k, v in enumerate(values):
+            if isinstance(v, Maybe) and v.otherwise is not None:
+                otherwise, value = v.otherwise, v.value
+                return self.choose(
+                    v.bound,
+                    lambda: self.resolved(function, *values[:k], value, *values[k + 1 :]),
+                    lambda: self.resolved(function, *values[:k], otherwise, *values[k + 1 :]),
+                )
+        return function(*values)
 
     def binary(self, op: str, a: Value, b: Value) -> Value:
         raise NotImplementedError
@@ -281,6 +305,10 @@ class Operations(Scalars):
         """Whether a value is true."""
         if isinstance(value, Static):
             return const(bool(value.obj))
+        if isinstance(value, Maybe):
+            bound, other = value.bound, self.truth(value.otherwise or Static(None))
+            return apply("any", apply("all", bound, self.truth(value.value)),
+                         apply("all", apply("not", bound), other))  # fmt: skip
         if self.is_number(value) or self.is_complex(value):
             return self.number_truth(value)
         if isinstance(value, Sequence):

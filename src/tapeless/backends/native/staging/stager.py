@@ -38,6 +38,7 @@ from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
     ComplexResult,
+    Either,
     Items,
     Kept,
     Object,
@@ -264,6 +265,16 @@ class Outputs:
         s = self.s
         if isinstance(value, (Maybe, Conflict)):
             value = s.present(value, "the result", "result")
+        if isinstance(value, Maybe):
+            assert value.otherwise is not None
+            flag = self.scalar(value.bound)
+            with s.collect() as inside:
+                made = self.template(value.value)
+            for stmt in inside:
+                if isinstance(stmt, Assign):
+                    s.emit(Assign(stmt.var, const(0, stmt.var.type)))
+            s.emit(If(value.bound, inside))
+            return Either(flag, made, self.template(value.otherwise))
         if isinstance(value, Static):
             return Kept(value.obj)
         if isinstance(value, Number):

@@ -153,6 +153,12 @@ class Structures(Calls):
             return self.evaluate(BINARY[op], a, b)
         if op == "BitOr" and isinstance(a, Mapping) and isinstance(b, Mapping):
             return self.heap.born(Mapping({**a.items, **b.items}))  # type: ignore[no-any-return]
+        for v in (a, b):
+            if isinstance(v, Static) and v.obj is None:
+                names = [k.__name__ if k else "object" for k in map(self.class_of, (a, b))]
+                symbol = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "Pow": "** or pow()"}.get(op, op)
+                self.throw(TypeError, f"unsupported operand type(s) for {symbol}: '{names[0]}' and '{names[1]}'")
+                return a
         if isinstance(a, Static) or isinstance(b, Static):
             for v in (a, b):
                 self.known(v) if not isinstance(v, Static) else None
@@ -202,6 +208,9 @@ class Structures(Calls):
 
     def compare(self, op: str, a: Value, b: Value) -> Value:
         if op in ("is", "is not"):
+            for x, y in ((a, b), (b, a)):
+                if isinstance(x, Maybe):
+                    return self.optional_is(x, y, op == "is")
             same = self.identical(a, b)
             return Static(same if op == "is" else not same)
         if op in ("in", "not in"):
@@ -284,6 +293,16 @@ class Structures(Calls):
         if isinstance(a, View) and isinstance(b, View):
             return a is b or (a.array is b.array and (a.axes, a.shape) == (b.axes, b.shape))
         return a is b
+
+    def optional_is(self, x: Maybe, y: Value, wanted: bool) -> Value:
+        """`x is y` for what may be one thing or another."""
+        assert x.otherwise is not None
+        if isinstance(y, Maybe):
+            self.refuse("two values that may be None are compared with `is`", "compare each with None")
+        yes, no = self.identical(x.value, y), self.identical(x.otherwise, y)
+        if yes == no:
+            return Static(yes is wanted)
+        return Number(x.bound if yes is wanted else self.not_(x.bound), bool)
 
     def contains(self, container: Value, item: Value) -> Value:
         method = self.python_method(container, "__contains__")
@@ -382,9 +401,7 @@ class Structures(Calls):
     def op_getattr(self, op: Op) -> None:
         value = self.read(op.args[0])
         if self.alive:
-            made = self.getattr(value, op.attrs["name"])
-            if self.alive:
-                self.assign(op.outs[0], made)
+            self.result(op, self.resolved(lambda x: self.getattr(x, op.attrs["name"]), value))
 
     def getattr(self, owner: Value, name: str) -> Value:
         from tapeless.backends.native.staging.methods import method_of
@@ -580,9 +597,7 @@ class Structures(Calls):
     def op_getitem(self, op: Op) -> None:
         value, index = (self.read(a) for a in op.args)
         if self.alive:
-            made = self.getitem(value, index)
-            if self.alive:
-                self.assign(op.outs[0], made)
+            self.result(op, self.resolved(self.getitem, value, index))
 
     def getitem(self, value: Value, index: Value) -> Value:
         if isinstance(value, ArrayValue) or (self.is_numpy(value) and not isinstance(value, Static)):

@@ -48,6 +48,18 @@ class Result(Template):
 
 
 @dataclass(eq=False, slots=True)
+class Either(Template):
+    """One object or another, by a truth among the results."""
+
+    index: int
+    value: Template
+    otherwise: Template
+
+    def build(self, call: Call) -> Any:
+        return (self.value if call.results[self.index] else self.otherwise).build(call)
+
+
+@dataclass(eq=False, slots=True)
 class ComplexResult(Template):
     real: int
     imag: int
