@@ -65,3 +65,28 @@ def test_branches_and_clamped_lengths() -> None:
             assert not r.proves(in_range(Ref(P) - 1, N))
             assert r.proves(apply("le", Ref(P), const(0)))
         assert not r.proves(in_range(Ref(P) - 1, N))
+
+
+def test_unequal_says_more_at_an_end() -> None:
+    r = Ranges()
+    with r.loop(P, const(0), N, 1):
+        with r.where(apply("eq", Ref(P), const(0)), holds=False):
+            assert r.proves(in_range(Ref(P) - 1, N))
+        with r.where(apply("ne", Ref(P), N - 1)):
+            assert r.proves(in_range(Ref(P) + 1, N))
+        with r.where(apply("ne", Ref(P), const(5))):
+            assert not r.proves(in_range(Ref(P) + 1, N))
+
+
+def test_what_holds_in_this_call_is_decided_only_if_asked() -> None:
+    r = Ranges()
+    asked = []
+
+    def decide(a: dict) -> bool:  # type: ignore[type-arg]
+        asked.append(a)
+        return a == {N: 1, None: -2}
+
+    r.decide = decide
+    assert r.proves(apply("ge", N, const(0))) and not asked
+    assert r.proves(apply("ge", N, const(2)))
+    assert not r.proves(apply("ge", N, const(3)))

@@ -107,11 +107,27 @@ class Ranges:
     def where(self, condition: Expr, holds: bool = True) -> Iterator[None]:
         """Inside a branch taken if `condition` holds (or does not)."""
         count = len(self.facts)
-        self.facts.extend(_facts(condition, holds))
+        self.facts.extend(self.implied(condition, holds))
         try:
             yield
         finally:
             del self.facts[count:]
+
+    def implied(self, condition: Expr, holds: bool) -> list[Affine]:
+        """Sums that are not negative where a condition holds (or does not): i != 0 says i > 0 if i >= 0."""
+        if isinstance(condition, Apply) and condition.op == "not":
+            return self.implied(condition.args[0], not holds)
+        if isinstance(condition, Apply) and condition.op == ("all" if holds else "any"):
+            return [f for part in condition.args for f in self.implied(part, holds)]
+        if not (isinstance(condition, Apply) and condition.op == ("ne" if holds else "eq")):
+            return _facts(condition, holds)
+        if condition.args[0].type != I64:
+            return []
+        a, b = map(affine, condition.args)
+        decide, self.decide = self.decide, None
+        known = [d for d in (plus(a, b, -1), plus(b, a, -1)) if self.nonnegative(d)]
+        self.decide = decide
+        return [plus(d, {None: -1}) for d in known]
 
     def proves(self, condition: Expr) -> bool:
         """Whether a comparison of integers, or a conjunction of such, certainly holds."""

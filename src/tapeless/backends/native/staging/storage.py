@@ -395,15 +395,21 @@ def aligned(stager: Stager, body: list[Stmt], target: View) -> bool:
     root = target.array.root
     inner = {s.var for s in walk(body) if isinstance(s, (For, Assign))}
     stores = [s for s in walk(body) if isinstance(s, Store) and s.array.root is root]
-    for stmt in walk(body):
-        if isinstance(stmt, Intrinsic):
-            return False
-        for e in expressions(stmt):
-            for leaf in leaves(e):
-                if isinstance(leaf, Load) and leaf.array.root is root:
+    with ExitStack() as inside:
+        for stmt in walk(body):
+            if isinstance(stmt, Intrinsic):
+                return False
+            if isinstance(stmt, For):
+                inside.enter_context(stager.ranges.loop(stmt.var, stmt.start, stmt.stop, stmt.step))
+            for e in expressions(stmt):
+                for leaf in leaves(e):
+                    if not (isinstance(leaf, Load) and leaf.array.root is root):
+                        continue
                     for s in stores:
-                        if leaf.array is not s.array or not (
-                            _equal_index(leaf.index, s.index) or _apart(leaf.index, s.index, inner)
+                        if leaf.array is not s.array:
+                            return False
+                        if not _equal_index(leaf.index, s.index) and not _apart(
+                            stager, leaf.index, s.index, inner
                         ):
                             return False
     return True
@@ -413,14 +419,19 @@ def _equal_index(a: Index, b: Index) -> bool:
     return all(map(same_length, a, b))
 
 
-def _apart(a: Index, b: Index, inner: set[Scalar]) -> bool:
-    """Whether two indices differ on an axis in all iterations: there by a constant, and both invariant."""
-    for x, y in zip(a, b, strict=True):
-        difference = plus(affine(x), affine(y), -1)
-        if difference and set(difference) == {None}:
-            if not any(isinstance(leaf, Ref) and leaf.var in inner for leaf in leaves(x)):
-                return True
-    return False
+def _apart(stager: Stager, a: Index, b: Index, inner: set[Scalar]) -> bool:
+    """Whether two indices of any two iterations differ on an axis, where one of them is the same in all."""
+
+    def varies(e: Expr) -> bool:
+        return any(isinstance(leaf, Ref) and leaf.var in inner for leaf in leaves(e))
+
+    decide, stager.ranges.decide = stager.ranges.decide, None
+    found = any(
+        not (varies(x) and varies(y)) and stager.ranges.proves(apply("ne", x, y))
+        for x, y in zip(a, b, strict=True)
+    )
+    stager.ranges.decide = decide
+    return found
 
 
 # ---- other shapes of the same storage
