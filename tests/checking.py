@@ -14,6 +14,7 @@ import enum
 import io
 import itertools
 import linecache
+import os
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,10 @@ from typing import Any
 import numpy as np
 
 import tapeless as tl
+from tapeless.errors import NotCompilable
+
+#: Whether programs that compile are also held to the contract as native code.
+NATIVE = os.environ.get("TAPELESS_TEST_NATIVE", "0") != "0"
 
 OPAQUE_TYPES = (
     type,
@@ -575,9 +580,38 @@ class Check:
             self.check_gradient()
             if self.order > 1:
                 self.check_second_order()
+        if NATIVE and self.api is tl:
+            self.check_native()
         return self.plain.value
 
+    def compiled(self, name: str, f: Callable[..., Any], plain: Outcome) -> Outcome | None:
+        """The outcome of `f` compiled, which must be that of `plain`; None where it cannot be compiled."""
+        got = run(tl.jit(f), self.fresh())
+        if isinstance(got.error, NotCompilable):
+            return None
+        same_effects(name, got, plain)
+        return got
+
+    def check_native(self) -> None:
+        got = self.compiled(f"{self.name}: jit", self.f, self.plain)
+        if got is None:
+            return
+        out = vector(got.value, shared=False)
+        scale = 1.0 + float(np.max(np.abs(self.outputs), initial=0))
+        assert kind(got.value) == kind(self.value), f"{self.name}: jit returned a {type(got.value).__name__}"
+        assert_close(out, self.outputs, scale, 1e-12, f"{self.name}: jit", self.out_labels)
+        if not self.outputs.size:
+            return
+        name = f"{self.name}: jit of grad"
+        got = self.compiled(name, self.gradient, self.plain)
+        if got is not None:
+            slope = tangent_vector(got.value, self.args, name)
+            scale = 1.0 + float(np.max(np.abs(self.slope), initial=0))
+            assert_close(slope, self.slope, scale, 1e-10, f"{name} against grad", self.in_labels)
+
     def check_raises(self) -> None:
+        if NATIVE and self.api is tl:
+            self.compiled(f"{self.name}: jit", self.f, self.plain)
         zero = np.zeros(self.point.size)
         jvp = run(lambda *a: self.api.jvp(self.f, a, self.tangents(zero)), self.fresh())
         same_effects(f"{self.name}: jvp", jvp, self.plain)
