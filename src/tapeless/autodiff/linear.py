@@ -82,7 +82,8 @@ class Record:
 
     def overwrite(self, window: Any, old: Lin | None, value: Lin | None, like: Any) -> Lin:
         """The array `old` after the store `old[window] = value`."""
-        return self.linear(Overwrite(window), (old, value), like)
+        parents = (None if old is None else old.index, None if value is None else value.index)
+        return self.append(Overwrite(window), parents, _space(like))
 
     def pullback(self, outputs: Iterable[tuple[Any, Any]], inputs: Iterable[Any]) -> list[Any]:
         """Transpose: from cotangents of outputs [(Lin, cotangent)] to cotangents of inputs; None is zero.

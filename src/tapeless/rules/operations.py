@@ -214,7 +214,7 @@ def overlaps_itself(view: Any) -> bool:
 def add_into(view: Any, ct: Any) -> None:
     """`view += ct`, where elements of the view that are one in memory get the sum."""
     if not overlaps_itself(view):
-        view[...] += ct
+        view += ct
         return
     ct = np.broadcast_to(ct, view.shape)
     flat = view

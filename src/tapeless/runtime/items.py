@@ -253,7 +253,8 @@ class Items(Attributes):
                 iter(x)
             return (self.array_item(x, i) for i in range(len(x)))
         if kind is GeneratorType:
-            return self.iterate_next(x)
+            slot = self.slots.get(id(x))
+            return self.iterate_next(x) if slot is None or slot.ref() is not x else iterate_slot(x, slot)
         if isinstance(x, dict) and not is_python(kind.__iter__):
             keys = self.key_tangents.get(id(x))
             return zip(x, repeat(None)) if keys is None else ((k, keys[1].get(k)) for k in x)
@@ -526,6 +527,10 @@ class Items(Attributes):
         return tuple(all_values), tuple_tangent(all_ts)
 
     def spread_call(self, starred: Any, values: Any, ts: Any) -> tuple[Any, Any]:
+        last = values[-1]
+        if type(last) is tuple and starred.index(True) == len(values) - 1:  # f(a, b, *rest)
+            more = nones(len(last)) if ts[-1] is None else ts[-1]
+            return (*values[:-1], *last), (*ts[:-1], *more)
         args, found = self.spread(starred, values, ts)
         return args, found or nones(len(args))
 
@@ -571,6 +576,14 @@ class Items(Attributes):
 
     def element(self, m: Any, base: Any, a: Any, index: Any, value: Any) -> Any:
         raise NotImplementedError
+
+
+def iterate_slot(generator: Any, slot: Slot) -> Iterator[tuple[Any, Any]]:
+    """What a generator of this run yields, with the companions that pass through its slot."""
+    slot.out = None
+    for value in generator:
+        t, slot.out = slot.out, None
+        yield value, t
 
 
 def behind_keys(view: Any) -> Any:

@@ -41,14 +41,15 @@ class ArrayMirror(weakref.ref):  # type: ignore[type-arg]
 
     `key` is what it is entered under, `low` its lowest address once that was asked for; `value` belongs to
     the mode of the run.  `flat` tells, in reverse mode, that `value` lives in memory order (one axis) rather
-    than in the owner's shape.
+    than in the owner's shape; `read` holds the entries of elements read from that value.
     """
 
-    __slots__ = ("flat", "key", "low", "value")
+    __slots__ = ("flat", "key", "low", "read", "value")
 
     flat: bool
     key: int
     low: int | None
+    read: Any
     value: Any
 
 

@@ -164,8 +164,13 @@ class Reverse(Entries):
         if m.value is None:
             return None
         if a is base and not m.flat:
-            if type(value) is np.float64:
-                return self.record.append(Gather(index), (m.value.index,), _DOUBLE)
+            if type(value) is np.float64 and type(index) is int:  # read again, it is the same entry
+                if m.read is None or m.read[0] is not m.value:
+                    m.read = (m.value, {})
+                t = m.read[1].get(index)
+                if t is None:
+                    t = m.read[1][index] = self.record.append(Gather(index), (m.value.index,), _DOUBLE)
+                return t
             return self.record.gather(index, m.value, value)
         window = self.window(m, base, a)
         if type(window) is Window and is_basic(index):

@@ -150,7 +150,7 @@ class State:
 
     def new_array(self, base: Any, value: Any, flat: bool = False) -> ArrayMirror:
         m = ArrayMirror(base, self.forget)
-        m.key, m.value, m.flat, m.low = id(base), value, flat, None
+        m.key, m.value, m.flat, m.low, m.read = id(base), value, flat, None, None
         self.arrays[m.key] = m
         return m
 
