@@ -39,6 +39,8 @@ RANGES = {
     "log1p": [(-1, 10), (-0.1, 0.1), (-1e-8, 1e-8), (0, 1e20)],
     "sin": [(-4, 4), (-1e4, 1e4), (-1e12, 1e12), (-0.1, 0.1), (-1e300, 1e300)],
     "cos": [(-4, 4), (-1e4, 1e4), (-1e12, 1e12), (-0.1, 0.1), (-1e300, 1e300)],
+    "atan": [(-1, 1), (-10, 10), (-1e300, 1e300), (-1e-5, 1e-5), (0.4, 0.43), (2.4, 2.43)],
+    "atan2": [((-1, -1), (1, 1)), ((-1e-200, -1), (1e-200, 1)), ((-1e290, -1), (1e290, 1e-300))],
     "pow": [
         ((0.1, -5), (10, 5)),
         ((1e-300, -1), (1e300, 1)),
@@ -46,6 +48,8 @@ RANGES = {
         ((0, -90), (999, 90)),
     ],
 }
+
+NUMPYS = {"pow": "power", "atan": "arctan", "atan2": "arctan2"}
 
 
 def kernel(name: str) -> Kernel:
@@ -70,7 +74,7 @@ def test_units_in_the_last_place(name, low, high):
     if name in ("sin", "cos"):  # the hardest: next to the roots
         args = np.concatenate([args, np.arange(-3000, 3000)[None] * (np.pi / 2)], axis=1)
     with np.errstate(all="ignore"):
-        call = getattr(np, {"pow": "power"}.get(name, name))
+        call = getattr(np, NUMPYS.get(name, name))
         wanted = call(*args.astype(np.longdouble))
         rounded = wanted.astype(float)
     ok = np.isfinite(rounded) & (np.abs(rounded) > 2.3e-308)
@@ -86,5 +90,5 @@ def test_units_in_the_last_place(name, low, high):
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 13, 64])
 def test_every_number_of_lanes(name, length):
     args = np.random.default_rng(length).uniform(0.1, 2.0, (vector_math.FUNCTIONS[name][0], length))
-    call = getattr(np, {"pow": "power"}.get(name, name))
+    call = getattr(np, NUMPYS.get(name, name))
     np.testing.assert_allclose(kernel(name).call(*args)[0], call(*args), rtol=1e-15)

@@ -318,6 +318,46 @@ def _cos(v: Lanes, x: str) -> tuple[str, str | None]:
     return _turned(v, x, 1)
 
 
+# ---- inverse tangents
+
+
+#: (atan(√z)/√z - 1)/z for z up to tan(π/8)².
+ATAN = [
+    -0.3333333333333333, 0.19999999999999804, -0.14285714285659779, 0.11111111105150588,
+    -0.09090908753259112, 0.07692296368042296, -0.0666642476020052, 0.05878927554473807,
+    -0.05230443640686948, 0.045515447340221615, -0.03456931506332609, 0.016284375050043393,
+]  # fmt: skip
+TAN_EIGHTH = math.sqrt(2) - 1
+
+
+def _angle(v: Lanes, y: str, x: str) -> str:
+    """atan(y/x) for y, x ≥ 0: the angle from the nearest of 0, π/4 and π/2, and that one."""
+    low, high = v.test("ole", y, v.mul(x, TAN_EIGHTH)), v.test("ole", x, v.mul(y, TAN_EIGHTH))
+    over = v.select(low, y, v.select(high, v.neg(x), v.sub(y, x)))
+    under = v.select(low, x, v.select(high, y, v.add(y, x)))
+    base = v.select(low, 0.0, v.select(high, HALF_PI[0], HALF_PI[0] / 2))
+    rest = v.select(low, 0.0, v.select(high, HALF_PI[1], HALF_PI[1] / 2))
+    t = v.div(over, under)
+    z = v.mul(t, t)
+    return v.add(base, v.add(v.fma(v.mul(t, z), v.poly(z, ATAN), rest), t))
+
+
+@_function
+def _atan(v: Lanes, x: str) -> tuple[str, str | None]:
+    return v.sign_of(_angle(v, v.at_most(v.abs(x), 1e300), v.splat(1.0)), x), None
+
+
+@_function
+def _atan2(v: Lanes, y: str, x: str) -> tuple[str, str | None]:
+    high, wide = v.abs(y), v.abs(x)
+    angle = _angle(v, high, wide)
+    back = v.sub(2 * HALF_PI[0], v.sub(angle, 2 * HALF_PI[1]))
+    made = v.sign_of(v.select(v.test("olt", x, 0.0), back, angle), y)
+    tame = v.two("and", v.test("olt", high, 1e300), v.test("olt", wide, 1e300), v.b)
+    some = v.two("or", v.test("ogt", high, 1e-300), v.test("ogt", wide, 1e-300), v.b)
+    return made, v.op(f"xor {v.b} {v.two('and', tame, some, v.b)}, splat (i1 true)")
+
+
 # ---- the functions as modules
 
 
