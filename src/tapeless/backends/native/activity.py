@@ -27,7 +27,19 @@ from tapeless.backends.native.nest import (
 
 Name = Scalar | Array
 #: Operations whose result does not change, or jumps, as their operands change.
-CONSTANT = {"floor", "ceil", "trunc", "rint", "floordiv", "signbit", "isnan", "isinf", "isfinite", "not"}
+CONSTANT = {
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "floordiv",
+    "signbit",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "not",
+    "stop",
+}
 CONSTANT |= {"all", "any", "and", "or", "xor", "invert", "shl", "shr", *COMPARISONS}
 #: Results of operations, by position, that carry no derivative.
 _CHOICES = {"slogdet": (0,)}

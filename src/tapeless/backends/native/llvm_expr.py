@@ -131,6 +131,8 @@ class Expressions(Builder):
             return self.op(f"select i1 {v[0]}, {kind} {v[1]}, {kind} {v[2]}")
         if op == "cast":
             return self.cast(v[0], source, x.type)
+        if op == "stop":
+            return v[0]
         if op in COMPARISONS:
             if source in FLOATS:
                 return self.op(f"fcmp {FLOAT_COMPARE[op]} {kind} {v[0]}, {v[1]}")

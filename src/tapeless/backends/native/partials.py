@@ -167,6 +167,7 @@ RULES: dict[str, Rule] = {
     "copysign": lambda m, y, a: (m.by(_sign(a[0]) * apply("copysign", const(1, y.type), a[1])), None),
     "select": lambda m, y, a: (None, only_if(a[0]), only_if(apply("not", a[0]))),
     "cast": _cast,
+    "stop": lambda m, y, a: (None,),
     "sqrt": _scaled(0.5, lambda y, x: y),
     "cbrt": _inverse(lambda y, x: 3.0 * y * y),
     "exp": _unary(lambda y, x: y),

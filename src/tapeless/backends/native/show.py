@@ -282,6 +282,8 @@ class Printer:
             if x.type == I64:
                 return f"{x.op[:3]}({', '.join(map(self.expr, x.args))})"
             return f"np.{x.op}({', '.join(map(self.expr, x.args))})"
+        elif x.op == "stop":
+            return self.expr(x.args[0], outer)
         elif x.op == "cast":
             kind = "np.float64" if self.running and x.type == F64 else CASTS[x.type]
             return f"{kind}({self.expr(x.args[0])})"
