@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,188 +34,23 @@ from tapeless.runtime.structure import (
     result_tangent,
 )
 from tapeless.runtime.tracebacks import user_frames_only
-
-Argnums = int | str | Sequence[int | str]
-
-
-class Transformed:
-    """A derivative function: called like the function it was made from, with its name and signature."""
-
-    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
-        functools.update_wrapper(self, fun, updated=())  # type: ignore[arg-type]
-        self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
-
-    def __reduce__(self) -> Any:
-        return type(self), (self.fun, self.argnums, self.has_aux)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__.lower()} of {getattr(self.fun, '__qualname__', self.fun)}>"
-
-
-class Gradient(Transformed):
-    """What `grad` and `value_and_grad` return.
-
-    A call takes the typed road where the program can be specialised for its arguments, else the untyped
-    one.  The specialised entry that fits checks its own guards, and is made the `__call__` of a class of its
-    own, so that a call of the gradient function goes straight to generated code.
-    """
-
-    with_value = False
-
-    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
-        super().__init__(fun, argnums, has_aux)
-        self.entries: list[Any] = []
-        self.refused: set[Any] = set()
-
-    def __reduce__(self) -> Any:
-        return (ValueAndGrad if self.with_value else Grad), (self.fun, self.argnums, self.has_aux)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.slowly(args, kwargs, None)
-
-    def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], stale: Any) -> Any:
-        """A call that no front entry took: by another entry, by a new one, or by the untyped road."""
-        key = call_key(args, kwargs)
-        if stale is not None and stale.key == key:
-            self.entries = [e for e in self.entries if e is not stale]
-        for entry in self.entries:
-            if entry.key == key and entry is not stale:
-                entry.hits += 1
-                if entry.hits % 16 == 0:
-                    self.to_front(entry)
-                with user_frames_only():
-                    return entry.call(*args, **kwargs)
-        entry = self.typed_entry(args, kwargs)
-        if entry is None:
-            return self.untyped(args, kwargs)
-        with user_frames_only():
-            return entry.call(*args, **kwargs)
-
-    def untyped(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The derivative by the untyped road."""
-        value, aux, grads = _value_and_grad(self, args, kwargs)
-        if self.with_value:
-            return ((value, aux), grads) if self.has_aux else (value, grads)
-        return (grads, aux) if self.has_aux else grads
-
-    def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The entry for these arguments, specialised now if need be; None for the untyped road."""
-        # imported when first needed: it is half the package
-        from tapeless.backends.python.entry import reverse_entry
-        from tapeless.specialise.types import NotTyped
-
-        key = call_key(args, kwargs)
-        for known in self.entries:
-            if known.key == key:
-                return known
-        if key in self.refused:
-            return None
-        where = _positions(self.fun, self.argnums, args, kwargs)
-        nums = tuple(w for w in where if isinstance(w, int))
-        if len(nums) != len(where):
-            return None
-        many = isinstance(self.argnums, (tuple, list))
-        try:
-            entry: Any = reverse_entry(
-                self.fun,
-                args,
-                kwargs,
-                nums if many else nums[0],
-                with_value=self.with_value,
-                has_aux=self.has_aux,
-            )
-        except NotTyped:
-            self.refused.add(key)
-            return None
-        entry.key, entry.hits = key, 0
-        entry.miss = functools.partial(respecialise, self, entry)
-        self.entries = [*self.entries, entry]
-        self.to_front(entry)
-        return entry
-
-    def to_front(self, entry: Any) -> None:
-        """Let calls of this gradient function go straight to an entry."""
-        base = ValueAndGrad if self.with_value else Grad
-        self.__class__ = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})
-
-
-def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
-    """The guards of an entry have refused a call."""
-    return gradient.slowly(args, {}, entry)
-
-
-def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a specialisation depends on: the types of the arguments, in depth."""
-    shared = tuple([type(a) in (tuple, list, dict) and parts_shared(a) for a in args])
-    return shared, tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
-
-
-def parts_shared(value: Any) -> bool:
-    """Whether two parts of `value` are one storage."""
-    from tapeless.specialise.types import shared
-
-    return shared(value)
-
-
-def _key(x: Any, depth: int = 0) -> Any:
-    kind = type(x)
-    if kind is np.ndarray:
-        return kind, x.dtype, x.ndim
-    if depth > 8:  # deeper than any program is specialised for, or a cycle
-        return kind
-    if isinstance(x, tuple):
-        return kind, *[_key(e, depth + 1) for e in x]
-    if kind is list:
-        return kind, *{_key(e, depth + 1): None for e in x}
-    if kind is dict:
-        return kind, *[(k, _key(v, depth + 1)) for k, v in x.items()]
-    return kind
-
-
-class Grad(Gradient):
-    """What `grad` returns."""
-
-
-class ValueAndGrad(Gradient):
-    """What `value_and_grad` returns."""
-
-    with_value = True
+from tapeless.transformed import Argnums as Argnums
+from tapeless.transformed import Grad as Grad
+from tapeless.transformed import Gradient as Gradient
+from tapeless.transformed import Transformed as Transformed
+from tapeless.transformed import ValueAndGrad as ValueAndGrad
+from tapeless.transformed import grad as grad
+from tapeless.transformed import value_and_grad as value_and_grad
 
 
 def _gradient_in_run(run: Any, f: Gradient, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
     """A gradient function called by a program that is itself being differentiated."""
     for name, t in kts.items():
         run.put(kw, name, t)
-    return run.enter(Gradient.untyped, (f, args, kw), (None, tuple_tangent(ts), None))
+    return run.enter(untyped_gradient, (f, args, kw), (None, tuple_tangent(ts), None))
 
 
 CALLABLE_TYPES[Gradient] = _gradient_in_run
-
-
-def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """The gradient of a function whose result is one real number.
-
-    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them
-    (then a tuple comes back).  The gradient has the shape of the argument.  With `has_aux` the function
-    returns `(value, aux)` and the gradient function `(gradient, aux)`.
-
-    >>> import tapeless as tl
-    >>> tl.grad(lambda x: x * x)(3.0)
-    6.0
-    """
-    return Grad(fun, argnums, has_aux)
-
-
-def value_and_grad(
-    fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """Like `grad`, but the function returned gives `(value, gradient)`.
-
-    >>> import tapeless as tl
-    >>> tl.value_and_grad(lambda x: x * x)(3.0)
-    (9.0, 6.0)
-    """
-    return ValueAndGrad(fun, argnums, has_aux)
 
 
 def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
@@ -245,6 +79,14 @@ def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[s
             )
         found.append(one % len(args) if args else one)
     return found
+
+
+def untyped_gradient(f: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a gradient function gives, by the untyped road."""
+    value, aux, grads = _value_and_grad(f, args, kwargs)
+    if f.with_value:
+        return ((value, aux), grads) if f.has_aux else (value, grads)
+    return (grads, aux) if f.has_aux else grads
 
 
 def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -419,7 +261,7 @@ def _check_aux(fun: Any, value: Any) -> None:
     if not isinstance(value, tuple) or len(value) != 2:
         raise StructureError(
             f"with has_aux {name_of(fun)} must return (value, aux), "
-                f"not {type(value).__name__}{definition(fun)}"
+            f"not {type(value).__name__}{definition(fun)}"
         )
 
 

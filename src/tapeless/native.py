@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.api import Transformed
+from tapeless.transformed import Transformed
 
 _LOCK = threading.RLock()
 _MISSED = object()
@@ -136,3 +137,25 @@ def compiled(fun: Callable[..., Any], *args: Any, show: str = "loops", **kwargs:
         raise ValueError(f"show is 'loops', 'llvm' or 'assembly', not {show!r}")
     kernel = make_entry(inner, args, kwargs, None).kernel
     return str(kernel.optimised_ir if show == "llvm" else kernel.assembly)
+
+
+def export(
+    fun: Callable[..., Any], args: tuple[Any, ...], file: str | os.PathLike[str], *, numba: bool = False
+) -> None:
+    """Write `fun`, for arguments of these types, as a Python module of one function that needs no tapeless.
+
+    The function may be a derivative.  Its name is that of `fun` and its arguments are positional.  What
+    `fun` reads from outside its arguments is written out as it is now.  With `numba` the loops are compiled by
+    Numba when they are first called; without it they run in CPython, on NumPy arrays.
+
+    >>> import tapeless as tl, pathlib, runpy, tempfile
+    >>> def cube(x):
+    ...     return x**3
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "cube_grad.py")
+    >>> tl.export(tl.grad(cube), (2.0,), file)
+    >>> runpy.run_path(str(file))["cube"](3.0)
+    27.0
+    """
+    from tapeless.backends.native.export import export as write
+
+    write(fun, args, file, numba=numba)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -29,7 +30,7 @@ NUMBA = "import numba\n"
 
 
 def export(
-    fun: Callable[..., Any], args: tuple[Any, ...], file: str | FilePath, *, numba: bool = False
+    fun: Callable[..., Any], args: tuple[Any, ...], file: str | os.PathLike[str], *, numba: bool = False
 ) -> None:
     """Write `fun`, for arguments of these types, as a Python module of one public function.
 

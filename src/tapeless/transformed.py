@@ -1,0 +1,240 @@
+"""Derivative functions as objects: what was asked for.  How it is computed is imported when one is called.
+
+So `import tapeless` is quick, and a compiled gradient that is found on disk never loads the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+Argnums = int | str | Sequence[int | str]
+V = TypeVar("V")
+
+#: The attribute of a function under which its `Versions` are.
+VERSIONS = "__tapeless__"
+
+
+class Versions:
+    """What was specialised or compiled for one function, by transformation and options.
+
+    It hangs on the function itself, so that `grad(f)` written anew in every iteration is made once and yet
+    dies with `f`.
+    """
+
+    def __init__(self, fun: Any) -> None:
+        self.owner = weakref.ref(fun)
+        self.made: dict[Any, Any] = {}
+
+    def __reduce__(self) -> Any:  # for who pickles functions with their attributes
+        return dict, ()
+
+
+def shared(fun: Any, key: Any, make: Callable[[], V]) -> V:
+    """What belongs to `fun` and `key`, made if need be; functions only, everything else has its own."""
+    if type(fun) is not types.FunctionType:
+        return make()
+    versions = fun.__dict__.get(VERSIONS)
+    if (
+        not isinstance(versions, Versions) or versions.owner() is not fun
+    ):  # `functools.wraps` copies attributes
+        versions = fun.__dict__[VERSIONS] = Versions(fun)
+    try:
+        found: V = versions.made[key]
+    except KeyError:
+        found = versions.made.setdefault(key, make())
+    except TypeError:  # argnums that cannot be hashed
+        found = make()
+    return found
+
+
+class Transformed:
+    """A derivative function: called like the function it was made from, with its name and signature."""
+
+    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
+        functools.update_wrapper(self, fun, updated=())  # type: ignore[arg-type]
+        self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.fun, self.argnums, self.has_aux)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} of {getattr(self.fun, '__qualname__', self.fun)}>"
+
+
+class Specialised:
+    """The entries that the typed road has made for a gradient function, and what it has refused."""
+
+    def __init__(self) -> None:
+        self.entries: list[Any] = []
+        self.refused: set[Any] = set()
+        self.front: type | None = None
+
+
+class Gradient(Transformed):
+    """What `grad` and `value_and_grad` return.
+
+    A call takes the typed road where the program can be specialised for its arguments, else the untyped
+    one.  The specialised entry that fits checks its own guards, and is made the `__call__` of a class of its
+    own, so that a call of the gradient function goes straight to generated code.
+    """
+
+    with_value = False
+
+    def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
+        super().__init__(fun, argnums, has_aux)
+        key = (self.with_value, tuple(argnums) if type(argnums) is list else argnums, has_aux)
+        self.specialised = shared(fun, key, Specialised)
+        if self.specialised.front is not None:
+            self.__class__ = self.specialised.front
+
+    def __reduce__(self) -> Any:
+        return (ValueAndGrad if self.with_value else Grad), (self.fun, self.argnums, self.has_aux)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.slowly(args, kwargs, None)
+
+    @property
+    def entries(self) -> list[Any]:
+        return self.specialised.entries
+
+    def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], stale: Any) -> Any:
+        """A call that no front entry took: by another entry, by a new one, or by the untyped road."""
+        from tapeless.runtime.tracebacks import user_frames_only
+
+        key = call_key(args, kwargs)
+        if stale is not None and stale.key == key:
+            self.specialised.entries = [e for e in self.entries if e is not stale]
+        for entry in self.entries:
+            if entry.key == key and entry is not stale:
+                entry.hits += 1
+                if entry.hits % 16 == 0:
+                    self.to_front(entry)
+                with user_frames_only():
+                    return entry.call(*args, **kwargs)
+        entry = self.typed_entry(args, kwargs)
+        if entry is None:
+            return self.untyped(args, kwargs)
+        with user_frames_only():
+            return entry.call(*args, **kwargs)
+
+    def untyped(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The derivative by the untyped road."""
+        from tapeless.api import untyped_gradient
+
+        return untyped_gradient(self, args, kwargs)
+
+    def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The entry for these arguments, specialised now if need be; None for the untyped road."""
+        from tapeless.api import _positions
+        from tapeless.backends.python.entry import reverse_entry
+        from tapeless.specialise.types import NotTyped
+
+        key = call_key(args, kwargs)
+        for known in self.entries:
+            if known.key == key:
+                return known
+        if key in self.specialised.refused:
+            return None
+        where = _positions(self.fun, self.argnums, args, kwargs)
+        nums = tuple(w for w in where if isinstance(w, int))
+        if len(nums) != len(where):
+            return None
+        many = isinstance(self.argnums, (tuple, list))
+        try:
+            entry: Any = reverse_entry(
+                self.fun,
+                args,
+                kwargs,
+                nums if many else nums[0],
+                with_value=self.with_value,
+                has_aux=self.has_aux,
+            )
+        except NotTyped:
+            self.specialised.refused.add(key)
+            return None
+        entry.key, entry.hits = key, 0
+        entry.miss = functools.partial(respecialise, self, entry)
+        self.specialised.entries = [*self.entries, entry]
+        self.to_front(entry)
+        return entry
+
+    def to_front(self, entry: Any) -> None:
+        """Let calls of this gradient function go straight to an entry."""
+        base = ValueAndGrad if self.with_value else Grad
+        self.specialised.front = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})
+        self.__class__ = self.specialised.front
+
+
+def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
+    """The guards of an entry have refused a call."""
+    return gradient.slowly(args, {}, entry)
+
+
+def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a specialisation depends on: the types of the arguments, in depth."""
+    together = tuple([type(a) in (tuple, list, dict) and parts_shared(a) for a in args])
+    return together, tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
+
+
+def parts_shared(value: Any) -> bool:
+    """Whether two parts of `value` are one storage."""
+    from tapeless.specialise.types import shared
+
+    return shared(value)
+
+
+def _key(x: Any, depth: int = 0) -> Any:
+    kind = type(x)
+    if kind is np.ndarray:
+        return kind, x.dtype, x.ndim
+    if depth > 8:  # deeper than any program is specialised for, or a cycle
+        return kind
+    if isinstance(x, tuple):
+        return kind, *[_key(e, depth + 1) for e in x]
+    if kind is list:
+        return kind, *{_key(e, depth + 1): None for e in x}
+    if kind is dict:
+        return kind, *[(k, _key(v, depth + 1)) for k, v in x.items()]
+    return kind
+
+
+class Grad(Gradient):
+    """What `grad` returns."""
+
+
+class ValueAndGrad(Gradient):
+    """What `value_and_grad` returns."""
+
+    with_value = True
+
+
+def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a function whose result is one real number.
+
+    `argnums` says with respect to which arguments: a position, a parameter's name, or a sequence of them
+    (then a tuple comes back).  The gradient has the shape of the argument.  With `has_aux` the function
+    returns `(value, aux)` and the gradient function `(gradient, aux)`.
+
+    >>> import tapeless as tl
+    >>> tl.grad(lambda x: x * x)(3.0)
+    6.0
+    """
+    return Grad(fun, argnums, has_aux)
+
+
+def value_and_grad(
+    fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Like `grad`, but the function returned gives `(value, gradient)`.
+
+    >>> import tapeless as tl
+    >>> tl.value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+    return ValueAndGrad(fun, argnums, has_aux)
