@@ -8,7 +8,6 @@ derivatives nest to any depth, and a derivative inside a loop is differentiated 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,30 +16,30 @@ from tapeless.backends.native.forward import forward
 from tapeless.backends.native.nest import (
     F64,
     FLOATS,
-    Alias,
     Alloc,
     Array,
     Assign,
     Dim,
     Expr,
-    For,
     Function,
-    Grow,
-    Intrinsic,
     Load,
     Ref,
     Scalar,
-    Stmt,
     Store,
-    Swap,
     const,
-    expressions,
-    leaves,
-    walk,
 )
 from tapeless.backends.native.promote import promote
 from tapeless.backends.native.reverse import reverse
 from tapeless.backends.native.staging import arrays
+from tapeless.backends.native.staging.apart import (
+    Apart,
+    float_leaves,
+    keep_changes,
+    rebuild,
+    result,
+    stage_apart,
+    type_name,
+)
 from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -57,10 +56,6 @@ from tapeless.errors import NotDifferentiableError, NotScalarError, StructureErr
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
-
-#: The derivative's dtype of a float array, by the name of its dtype.
-_FLOAT_ARRAYS = ("float64", "float32")
-_FLOAT_KINDS = (float, np.float64, np.float32)
 
 
 def handles(obj: Any) -> bool:
@@ -91,196 +86,10 @@ def call(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) 
     return stager.refuse(f"{obj.__name__} inside a compiled program", "call it from outside the program")
 
 
-# ---- a function with parameters of its own
-
-
-@dataclass
-class Apart:
-    """A call, staged apart: `function` has a parameter for each leaf of the arguments that count."""
-
-    function: Function
-    count: int
-    """How many parameters are differentiated; they come first."""
-    shapes: list[Value]
-    """The arguments that count, as the call saw them: structures of the parameters."""
-    value: Value
-    """The result, in terms of scalars and arrays of the body."""
-    written: bool
-    """Whether the call writes memory that was there before."""
-
-
-@dataclass
-class _Parameters:
-    stager: Stager
-    params: list[Scalar | Array] = field(default_factory=list)
-
-    def of(self, value: Value, path: str, top: bool) -> Value:
-        """The value with fresh parameters for its floats and arrays of floats."""
-        if isinstance(value, Number) and value.kind in _FLOAT_KINDS:
-            p = self.stager.scalar(value.expr.type, path)
-            self.stager.emit(Assign(p, value.expr))
-            self.params.append(p)
-            return Number(Ref(p), value.kind)
-        if isinstance(value, Static) and type(value.obj) in _FLOAT_KINDS:
-            return self.of(self.stager.number(value), path, top)
-        if isinstance(value, ArrayValue) and value.dtype in _FLOAT_ARRAYS:
-            view = arrays.materialise(self.stager, value)
-            if view.array.alias is not None or view.array in self.params or not view.array.contiguous:
-                view = arrays.store_copy(self.stager, view)
-            self.params.append(view.array)
-            return view
-        if isinstance(value, SequenceValue):
-            items = [self.of(v, f"{path}_{k}", False) for k, v in enumerate(value.items)]
-            return SequenceValue(items, value.kind)
-        if isinstance(value, Mapping):
-            return Mapping({k: self.of(v, f"{path}_{k}", False) for k, v in value.items.items()}, value.kind)
-        if isinstance(value, Instance):
-            return Instance(value.cls, {k: self.of(v, f"{path}_{k}", False) for k, v in value.fields.items()})
-        if top:
-            raise NotDifferentiableError(
-                f"cannot take a derivative with respect to {path!r}: it is of type "
-                f"{_type_name(value)}, which has no derivative; pass a float"
-            )
-        return value
-
-
-def _type_name(value: Value) -> str:
-    if isinstance(value, Number):
-        return value.kind.__name__
-    if isinstance(value, Static):
-        return type(value.obj).__name__
-    return f"array of {value.dtype}" if isinstance(value, ArrayValue) else type(value).__name__.lower()
-
-
-def stage_apart(
-    stager: Stager, fun: Any, args: list[Value], kwargs: dict[str, Value], where: Sequence[int | str]
-) -> Apart:
-    """Stage a call of `fun` with the arguments at `where` (positions or keywords) as parameters."""
-    parameters = _Parameters(stager)
-    args, kwargs = list(args), dict(kwargs)
-    shapes: list[Value] = []
-    for at in where:
-        holder: Any = kwargs if isinstance(at, str) else args
-        name = at if isinstance(at, str) else argument_name(fun, at)
-        holder[at] = parameters.of(holder[at], name, True)
-        shapes.append(holder[at])
-    with stager.collect() as body:
-        value = stager.call(as_value(fun), args, kwargs)
-    count = len(parameters.params)
-    params = list(parameters.params)
-    free, written = _free(body, params)
-    params.extend(free)
-    name = getattr(fun, "__name__", "inner")
-    function = Function(name, params, body, [], stager.failures)
-    return Apart(function, count, shapes, value, bool(written))
-
-
-def as_value(fun: Any) -> Value:
-    return fun if isinstance(fun, Value) else Static(fun)
-
-
-def argument_name(fun: Any, at: int) -> str:
-    import inspect
-
-    try:
-        return list(inspect.signature(fun).parameters)[at]
-    except (ValueError, TypeError, IndexError):
-        return f"argument {at}"
-
-
-def _free(body: list[Stmt], params: list[Scalar | Array]) -> tuple[list[Scalar | Array], set[Array]]:
-    """What a body takes from outside, and the arrays that it writes among them."""
-    made: set[Any] = set()
-    used: dict[Scalar | Array, None] = {}
-    written: set[Array] = set()
-    for s in walk(body):
-        for e in expressions(s):
-            for part in leaves(e):
-                if isinstance(part, Ref):
-                    used[part.var] = None
-                elif isinstance(part, (Load, Dim)):
-                    used[part.array] = None
-        if isinstance(s, (Assign, For)):
-            made.add(s.var)
-        elif isinstance(s, (Alloc, Alias)):
-            made.add(s.array)
-            if isinstance(s, Alias) and s.array.alias is not None:
-                used[s.array.alias] = None
-        elif isinstance(s, (Store, Grow)):
-            used[s.array] = None
-            written.add(s.array)
-        elif isinstance(s, Swap):
-            used[s.a] = used[s.b] = None
-            written |= {s.a, s.b}
-        elif isinstance(s, Intrinsic):
-            for x in (*s.ins, *s.outs):
-                if isinstance(x, Array):
-                    used[x] = None
-            made.update(x for x in s.outs if isinstance(x, Scalar))
-            written.update(x for x in s.outs if isinstance(x, Array))
-    free = [x for x in used if x not in made and x not in params]
-    outside = {a for a in written if a.root not in made}
-    return free, outside
-
-
-def _result(stager: Stager, apart: Apart, value: Value) -> Value:
-    """`value`, computed in the body of `apart`, as results of its function."""
-    fn = apart.function
-    if isinstance(value, Number):
-        r = stager.scalar(value.expr.type, "value")
-        fn.body.append(Assign(r, value.expr))
-        fn.results.append(r)
-        return Number(Ref(r), value.kind)
-    if isinstance(value, ArrayValue):
-        with stager.collect() as more:
-            view = arrays.store_copy(stager, value)
-        fn.body.extend(more)
-        fn.results.append(view.array)
-        return view
-    if isinstance(value, SequenceValue):
-        return SequenceValue([_result(stager, apart, v) for v in value.items], value.kind)
-    if isinstance(value, Mapping):
-        return Mapping({k: _result(stager, apart, v) for k, v in value.items.items()}, value.kind)
-    if isinstance(value, Instance):
-        return Instance(value.cls, {k: _result(stager, apart, v) for k, v in value.fields.items()})
-    return value
-
-
 def insert(stager: Stager, fn: Function) -> None:
     """The statements of a nest, here.  Its parameters are scalars and arrays of the program around it."""
     for s in fn.body:
         stager.emit(s)
-
-
-def rebuild(shape: Value, made: Iterator[Value]) -> Value:
-    """A structure like `shape` with derivatives at its leaves; None where there is none."""
-    from tapeless.runtime.tangent import Tangent
-
-    if (isinstance(shape, Number) and shape.kind in _FLOAT_KINDS) or (
-        isinstance(shape, ArrayValue) and shape.dtype in _FLOAT_ARRAYS
-    ):
-        return next(made)
-    if isinstance(shape, SequenceValue):
-        return SequenceValue([rebuild(v, made) for v in shape.items], shape.kind)
-    if isinstance(shape, Mapping):
-        return Mapping({k: rebuild(v, made) for k, v in shape.items.items()}, shape.kind)
-    if isinstance(shape, Instance):
-        fields = {k: rebuild(v, made) for k, v in shape.fields.items()}
-        return Instance(Tangent, {"_name": Static(shape.cls.__name__), **fields})
-    return Static(None)
-
-
-def _leaves(shape: Value) -> Iterator[Value]:
-    if isinstance(shape, SequenceValue):
-        for v in shape.items:
-            yield from _leaves(v)
-    elif isinstance(shape, (Mapping, Instance)):
-        for v in (shape.items if isinstance(shape, Mapping) else shape.fields).values():
-            yield from _leaves(v)
-    elif (isinstance(shape, Number) and shape.kind in _FLOAT_KINDS) or (
-        isinstance(shape, ArrayValue) and shape.dtype in _FLOAT_ARRAYS
-    ):
-        yield shape
 
 
 def as_values(stager: Stager, results: Sequence[Scalar | Array], like: Sequence[Value]) -> Iterator[Value]:
@@ -315,24 +124,25 @@ def gradient(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Val
         if isinstance(value, Number):  # an integer: the derivative is zero
             value = Number(stager_cast(value), float)
         else:
-            got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else _type_name(value)
+            got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else type_name(value)
             raise NotScalarError(
                 f"grad needs a function whose result is one real number; {_name(what.fun)} returned {got}. "
                 "Sum it, or use jacobian, vjp or jvp"
             )
-    value = _result(stager, apart, value)
-    aux = None if aux is None else _result(stager, apart, aux)
+    value = result(stager, apart, value)
+    aux = None if aux is None else result(stager, apart, aux)
+    keep_changes(stager, apart)
     made = reverse(promote(apart.function), range(apart.count))
     insert(stager, made)
-    flat = [leaf for shape in apart.shapes for leaf in _leaves(shape)]
-    slopes = as_values(stager, made.results[len(apart.function.results) :], flat)
-    grads = [rebuild(shape, slopes) for shape in apart.shapes]
+    slopes = as_values(stager, made.results[len(apart.function.results) :], apart.leaves)
+    table = {id(leaf): slope for leaf, slope in zip(apart.leaves, slopes, strict=True)}
+    grads = [rebuild(shape, table) for shape in apart.shapes]
     many = isinstance(what.argnums, (tuple, list))
-    result: Value = SequenceValue(grads, tuple) if many else grads[0]
+    slope: Value = SequenceValue(grads, tuple) if many else grads[0]
     if what.with_value:
         first: Value = value if aux is None else SequenceValue([value, aux], tuple)
-        return SequenceValue([first, result], tuple)
-    return result if aux is None else SequenceValue([result, aux], tuple)
+        return SequenceValue([first, slope], tuple)
+    return slope if aux is None else SequenceValue([slope, aux], tuple)
 
 
 def stager_cast(value: Number) -> Expr:
@@ -366,18 +176,19 @@ def jvp(stager: Stager, fun: Value, primals: Value, tangents: Value, has_aux: Va
         if not isinstance(value, SequenceValue) or len(value.items) != 2:
             raise StructureError("with has_aux the function must return (value, aux)")
         value, aux = value.items
-    value = _result(stager, apart, value)
+    value = result(stager, apart, value)
     count = len(apart.function.results)
-    aux = None if aux is None else _result(stager, apart, aux)
+    aux = None if aux is None else result(stager, apart, aux)
     made = forward(apart.function, range(apart.count))
     directions = [leaf for at in where for leaf in _tangent_leaves(stager, tangents.items[at])]
     bind_tangents(stager, made.params[len(apart.function.params) :], directions)
     insert(stager, made)
-    floats = [leaf for leaf in _leaves(value)]
+    floats = list(float_leaves(value))
     del count
     slopes = as_values(stager, made.results[len(apart.function.results) :][: len(floats)], floats)
-    result = [value, rebuild(value, slopes)]
-    return SequenceValue(result if aux is None else [*result, aux], tuple)
+    table = {id(leaf): slope for leaf, slope in zip(floats, slopes, strict=True)}
+    parts = [value, rebuild(value, table)]
+    return SequenceValue(parts if aux is None else [*parts, aux], tuple)
 
 
 def _object(fun: Value) -> Any:
@@ -436,7 +247,7 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
         raise StructureError("jacobian needs a function whose result is a number or an array")
     if apart.written:
         stager.refuse("the jacobian of a program that writes into its arguments", "let it write into a copy")
-    y = _result(stager, apart, apart.value)
+    y = result(stager, apart, apart.value)
     mode = what.mode
     if mode == "auto":
         mode = "forward" if isinstance(x, Number) or isinstance(y, ArrayValue) else "reverse"
