@@ -162,8 +162,8 @@ class Ranges:
                 return True
         if facts:
             for fact in (*self.facts, *self.always):
-                # a fact is of use if it takes away something negative
-                if any(c < 0 and a.get(k, 0) < 0 for k, c in fact.items()):
+                # a fact is of use if it takes away something negative, or of unknown sign
+                if any(a.get(k, 0) * c > 0 and (c < 0 or isinstance(k, Ref)) for k, c in fact.items()):
                     if self._proof(plus(a, fact, -1), facts - 1, seen, deciding):
                         return True
         return False

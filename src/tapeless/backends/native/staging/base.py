@@ -71,6 +71,21 @@ TYPES: dict[type, str] = {
 COMPLEX: dict[type, str] = {complex: F64, np.complex128: F64, np.complex64: F32}
 
 
+#: What the arguments of an exception may be that a nest raises itself.
+PLAIN = (str, int, float, bool, type(None))
+
+
+class Text(Value):
+    """A text with numbers of run time in it: it may be made, but not read."""
+
+    def __init__(self, template: Any = (), args: tuple[Value, ...] = ()) -> None:
+        self.template, self.args = template, args
+
+
+class Replay(Exception):
+    """The program raises here an exception that only the plain program can make: it is to be run instead."""
+
+
 class NeedsKnown(Exception):
     """Staging has to begin again with the value at a path of the call fixed."""
 
@@ -186,6 +201,8 @@ class Base:
         self.truths: list[tuple[Scalar, bool]] = []
         """Variables known to be true or false here."""
         self.defs: dict[Scalar, Expr] = {}
+        self.merged: dict[Scalar, list[Expr]] = {}
+        """Variable that is assigned where paths meet -> what it may be."""
         self.sources: dict[Scalar, Path] = {}
         """Scalar parameter -> where it comes from."""
         self.array_sources: dict[Array, Path] = {}
@@ -319,7 +336,7 @@ class Base:
 
     def throw(self, kind: type[BaseException], *args: Any) -> None:
         """An exception is raised here."""
-        self.throw_value(kind, tuple(Static(a) for a in args))
+        self.throw_value(kind, tuple(a if isinstance(a, Value) else Static(a) for a in args))
 
     def throw_value(self, kind: type[BaseException], args: tuple[Value, ...]) -> None:
         if self.handlers or self.finals:
@@ -330,15 +347,11 @@ class Base:
             else:
                 self.leave(self.finals[-1].uncaught, error)
             return
-        plain = []
-        for a in args:
-            if not (isinstance(a, Static) and isinstance(a.obj, (str, int, float, bool, type(None)))):
-                self.refuse(
-                    f"{kind.__name__} is raised with a value of run time",
-                    "raise it with a text that is known, or check before the compiled call",
-                )
-            plain.append(a.obj)
-        self.emit(Raise(self.failure(kind, *plain)))
+        plain = [a.obj for a in args if isinstance(a, Static) and isinstance(a.obj, PLAIN)]
+        if len(plain) == len(args):
+            self.emit(Raise(self.failure(kind, *plain)))
+        else:
+            self.emit(Raise(self.failure(Replay, kind.__name__)))
         self.die()
 
     def leave(self, target: Target, value: Value | None) -> None:
@@ -384,7 +397,8 @@ class Base:
                     f"{kind.__name__}, raised inside an array operation, may be caught by the program",
                     "test the condition before the operation",
                 )
-            self.emit(Check(condition, self.failure(kind, *args)))
+            plain = all(isinstance(a, PLAIN) for a in args)
+            self.emit(Check(condition, self.failure(kind, *args) if plain else self.failure(Replay, kind.__name__)))
         self.assume(condition)
 
     def assume(self, condition: Expr, holds: bool = True) -> None:
@@ -522,6 +536,7 @@ class Base:
                     if leaf.var in seen:
                         continue
                     seen.add(leaf.var)
+                    todo += self.merged.get(leaf.var, ())
                     if leaf.var in self.defs:
                         todo.append(self.defs[leaf.var])
                         continue

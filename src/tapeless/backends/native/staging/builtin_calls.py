@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Apply, Expr, apply, const
-from tapeless.backends.native.staging.base import COMPLEX, TYPES, describe
+from tapeless.backends.native.staging.base import COMPLEX, TYPES, Text, describe
 from tapeless.backends.native.staging.calls import Partial
 from tapeless.backends.native.staging.complex_functions import CMATH
 from tapeless.backends.native.staging.control import Iteration
@@ -732,13 +732,6 @@ def repr_(s: Builtins, x: Value, spec: Value | None = None) -> Value:
     if isinstance(x, Static):
         return s.evaluate(format, x, spec) if spec is not None else s.evaluate(repr, x)
     return Text(("", "r"), (x,))
-
-
-class Text(Value):
-    """A text with numbers of run time in it: it may be made, but not read."""
-
-    def __init__(self, template: tuple[Any, ...], args: tuple[Value, ...]) -> None:
-        self.template, self.args = template, args
 
 
 # ---- operators as functions

@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from tapeless.backends.native.nest import BOOL, FALSE, TRUE, ZERO, Assign, Const, Expr, If, Ref, Stmt, apply, const
-from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Target, describe
+from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Replay, Target, describe
 from tapeless.backends.native.staging.loops import Checkpoint, Loop, Loops
 from tapeless.backends.native.staging.values import Instance, Sequence, Static, Value
 from tapeless.frontend.lower import ends
@@ -268,10 +268,8 @@ class Control(Loops):
         args = error.fields.get("args")
         assert isinstance(args, Sequence)
         if error.fields.keys() - {"args"} or not exact(error.cls):
-            self.refuse(
-                f"{error.cls.__name__}, which has attributes of its own, leaves the compiled function",
-                "catch it inside, or raise an exception of a builtin class",
-            )
+            self.throw(Replay, error.cls.__name__)
+            return
         self.throw_value(error.cls, tuple(args.items))
 
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:

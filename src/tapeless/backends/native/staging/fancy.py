@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import BOOL, I64, ONE, TRUE, ZERO, Assign, Expr, Ref, apply, cast
 from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging.base import Text
 from tapeless.backends.native.staging.broadcasting import (
     broadcast_checked,
     broadcast_shapes,
@@ -36,7 +37,7 @@ def places(stager: Stager, index: ArrayValue, length: Expr, axis: int) -> ArrayV
         i = stager.bind(i, "i")
         inside = apply("all", apply("ge", i, -length), apply("lt", i, length))
         stager.emit(Assign(good, apply("all", Ref(good), inside)))
-    stager.check(Ref(good), IndexError, f"index out of bounds for axis {axis}")
+    stager.check(Ref(good), IndexError, Text())
     checked = index
 
     def element(at: Index) -> Element:

@@ -56,6 +56,8 @@ class Heap:
         self.levels: list[dict[int, tuple[Any, Any]]] = []
         self.births: dict[int, tuple[Any, int]] = {}
         self.clock = 0
+        self.outer_changed = False
+        """Whether an object from outside was changed."""
 
     def born(self, obj: Any) -> Any:
         """Note that the program makes an object here."""
@@ -69,6 +71,7 @@ class Heap:
 
     def touch(self, obj: Any) -> None:
         """To be called before an object changes."""
+        self.outer_changed = self.outer_changed or not self.age(obj)
         if self.levels and id(obj) not in self.levels[-1]:
             self.levels[-1][id(obj)] = (obj, content(obj))
 

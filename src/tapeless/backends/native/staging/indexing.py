@@ -19,6 +19,7 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging.base import Text
 from tapeless.backends.native.staging.broadcasting import broadcast_checked, operand, to_array
 from tapeless.backends.native.staging.elements import convert, value_of
 from tapeless.backends.native.staging.storage import fail, known_length
@@ -78,7 +79,9 @@ class Mask:
 Item = At | Span | New | Pick | Mask
 
 
-def getitem(stager: Stager, value: ArrayValue, index: Value) -> Value:
+def getitem(stager: Stager, value: Value, index: Value) -> Value:
+    """`value[index]` of an array, or of a NumPy scalar (`x[..., None]`)."""
+    value = to_array(stager, value)
     items = parse(stager, value, index)
     if any(isinstance(i, (Pick, Mask)) for i in items):
         from tapeless.backends.native.staging import fancy
@@ -216,7 +219,7 @@ def _fancy(stager: Stager, value: ArrayValue, axis: int, index: ArrayValue) -> I
 def place_of(stager: Stager, i: Expr, length: Expr, axis: int) -> Expr:
     """An index of an axis, checked, with a negative one counted from the end."""
     n = known_length(length)
-    message = f"index out of bounds for axis {axis}"
+    message = Text()  # it has the index and the length
     proves = stager.ranges.proves
     if isinstance(i, Const):
         k = int(i.value)
@@ -226,7 +229,7 @@ def place_of(stager: Stager, i: Expr, length: Expr, axis: int) -> Expr:
             return const(k % n)
         inside = apply("lt", i, length) if k >= 0 else apply("le", const(-k), length)
         if not proves(inside):
-            stager.check(inside, IndexError, f"index {k} is out of bounds for axis {axis}")
+            stager.check(inside, IndexError, message)
         return i if k >= 0 else simplify(length + k)
     i = simplify(i)
     if not proves(apply("ge", i, ZERO)):
@@ -286,9 +289,9 @@ def _bound(stager: Stager, v: Value) -> Expr | None:
 def _length(stager: Stager, distance: Expr, step: int) -> Expr:
     """How many steps fit before a distance is reached."""
     distance = at_least_zero(stager, distance)
-    if step == 1:
-        return distance
-    return apply("floordiv", simplify(distance + (step - 1)), const(step))
+    if step != 1:
+        distance = apply("floordiv", simplify(distance + (step - 1)), const(step))
+    return storage.settled_length(stager, distance)
 
 
 def at_least_zero(stager: Stager, e: Expr) -> Expr:

@@ -365,9 +365,10 @@ class Merger:
     def scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> Number:
         s = self.s
         m = s.scalar(TYPES[kind], hint)
-        for v, e in zip(values, exits, strict=True):
+        s.merged[m] = [s.as_expr(v, m.type) for v in values]
+        for e, value in zip(exits, s.merged[m], strict=True):
             with s.at(e.block):
-                s.emit(Assign(m, s.as_expr(v, m.type)))
+                s.emit(Assign(m, value))
         return Number(Ref(m), kind)
 
     def complex_scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> ComplexNumber:

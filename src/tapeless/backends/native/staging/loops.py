@@ -322,9 +322,19 @@ class Attempt:
         for var, e in moves.scalars:
             if var in self.guessed:
                 place, way, start = self.guessed[var]
-                if not self.s.ranges.proves(apply("ge" if way == "low" else "le", e, start)):
+                if not all(
+                    self.s.ranges.proves(apply("ge" if way == "low" else "le", x, start)) for x in self.alternatives(e)
+                ):
                     self.plan.bounded[place] = {"low": "high", "high": "none"}[way]
                     raise Again
+
+    def alternatives(self, e: Expr) -> Iterator[Expr]:
+        """What an expression may be on the paths that have met."""
+        if isinstance(e, Ref) and e.var in self.s.merged:
+            for x in self.s.merged[e.var]:
+                yield from self.alternatives(x)
+        else:
+            yield e
 
     # ---- the body
 

@@ -13,11 +13,13 @@ from tapeless.backends.native.nest import (
     Alloc,
     Array,
     Assign,
+    Check,
     Expr,
     For,
     Function,
     If,
     Intrinsic,
+    Raise,
     Ref,
     Scalar,
     Stmt,
@@ -28,9 +30,10 @@ from tapeless.backends.native.nest import (
     const,
     walk,
 )
+from tapeless.backends.native.kernel import Mismatch
 from tapeless.backends.native.staging import arrays
-from tapeless.backends.native.staging.base import NeedsKnown, NeedsUnrolling, describe
-from tapeless.backends.native.staging.builtin_calls import Builtins, Text
+from tapeless.backends.native.staging.base import NeedsKnown, NeedsUnrolling, Replay, Text, describe
+from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.paths import Argument, Content, Field, Fixed, Guard, Held, Length, Path
@@ -82,7 +85,11 @@ class Parameter:
 
 @dataclass(eq=False, slots=True)
 class Staged:
-    """A staged function, and what an entry needs to call it."""
+    """A staged function, and what an entry needs to call it.
+
+    If `replay`, a call that raises has to be made again with the plain function, the arrays of the parameters
+    `written` being put back as they were: it raises what the nest cannot make, or has changed objects before.
+    """
 
     function: Function
     inputs: list[Path]
@@ -91,6 +98,8 @@ class Staged:
     guards: list[Guard]
     signature: list[Parameter]
     known: dict[Path, Any] = field(default_factory=dict)
+    replay: bool = False
+    written: list[int] = field(default_factory=list)
 
     def holds(self, args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> bool:
         """Whether a call is one that this was staged for."""
@@ -231,7 +240,15 @@ class Stager(Builtins):
                 signature.append(Parameter(path, p.dtype, p.ndim, p.contiguous))
             else:
                 signature.append(Parameter(path, p.type))
-        return Staged(fn, self.paths, output, writes, list(self.guards.values()), signature)
+        written = written_arrays(fn)
+        raised = {x.failure for x in walk(fn.body) if isinstance(x, (Raise, Check))}
+        raised |= {x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs}
+        kinds = {self.failures[k].type for k in raised} - {Mismatch}
+        replay = Replay in kinds or bool(kinds and self.heap.outer_changed)
+        return Staged(
+            fn, self.paths, output, writes, list(self.guards.values()), signature, replay=replay,
+            written=[k for k, p in enumerate(self.params) if p in written],
+        )  # fmt: skip
 
     def start(self, function: Any) -> Value:
         return Static(function) if isinstance(function, (types.FunctionType, type)) else self.outside(function)
@@ -338,6 +355,17 @@ class Outputs:
             elif isinstance(value, Instance):
                 found.append(Write(path, Object(value.cls, {k: self.template(v) for k, v in after.items()})))
         return found
+
+
+def written_arrays(fn: Function) -> set[Any]:
+    """The arrays that a nest writes."""
+    written: set[Any] = set()
+    for stmt in walk(fn.body):
+        if isinstance(stmt, Store):
+            written.add(stmt.array.root)
+        elif isinstance(stmt, Intrinsic):
+            written.update(a.root for a in stmt.outs if isinstance(a, Array))
+    return written
 
 
 def same_content(before: Any, after: Any) -> bool:
