@@ -22,6 +22,7 @@ from tapeless.backends.native.staging.values import (
     Value,
     View,
 )
+from tapeless.errors import NotCompilable
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -119,10 +120,17 @@ def _weight(e: Expr) -> int:
 
 
 def _same_or_raise(stager: Stager, a: Expr, b: Expr, shapes: list[Shape]) -> None:
+    """Lengths that may differ, neither of them known to be 1: if one is at run time, NumPy would repeat it."""
     message = f"operands could not be broadcast together with shapes {' '.join(map(shape_text, shapes))} "
     if known_length(a) is not None and known_length(b) is not None:
         fail(stager, ValueError, message)
-    check_same(stager, a, b, ValueError, message)
+    same = apply("eq", a, b)
+    if stager.ranges.proves(same):
+        return
+    longer = apply("all", apply("ne", a, ONE), apply("ne", b, ONE))
+    reason = "an axis whose length is found to be 1 is broadcast; write its length, or index it with None"
+    stager.check(apply("any", same, longer), NotCompilable, reason)
+    stager.check(same, ValueError, message)
 
 
 def check_same(stager: Stager, a: Expr, b: Expr, kind: type[Exception], message: str) -> None:

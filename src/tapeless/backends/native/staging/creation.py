@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -20,7 +20,13 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.staging import elements, storage
-from tapeless.backends.native.staging.broadcasting import broadcast_checked, operand, to_array
+from tapeless.backends.native.staging.broadcasting import (
+    Operand,
+    broadcast_checked,
+    check_same,
+    operand,
+    to_array,
+)
 from tapeless.backends.native.staging.elements import convert, is_float, literal, own_dtype, scalar_element
 from tapeless.backends.native.staging.elementwise import astype
 from tapeless.backends.native.staging.lowerings import (
@@ -61,7 +67,7 @@ def _checked(stager: Stager, shape: storage.Shape) -> storage.Shape:
         if isinstance(n, Const) and n.value < 0:
             fail(stager, ValueError, "negative dimensions are not allowed")
         stager.check(apply("ge", n, ZERO), ValueError, "negative dimensions are not allowed")
-    return tuple(stager.bind(n, "n") for n in shape)
+    return tuple(stager.bind(storage.settled_length(stager, n), "n") for n in shape)
 
 
 def _constant_maker(value: int | None) -> Callable[..., Value]:
@@ -409,31 +415,51 @@ def fromfunction(
 
 def from_sequence(stager: Stager, value: Sequence, dtype: str | None = None) -> View:
     """An array of a list or tuple of numbers, arrays, or such lists."""
-    parts = [operand(stager, v) for v in value.items]
+    entries: list[tuple[tuple[int, ...], Operand]] = []
+    outer = _spread(stager, value, (), entries)
+    parts = [o for _, o in entries]
     if dtype is None:
         dtype = _joined(parts)
-    if not parts:
-        return storage.fresh(stager, (const(0),), dtype or "float64")
-    shape = parts[0].shape
+    shape = parts[0].shape if parts else ()
     for p in parts[1:]:
-        same = len(p.shape) == len(shape)
-        if same:
-            for n, m in zip(shape, p.shape, strict=True):
-                known = storage.known_length(n), storage.known_length(m)
-                same = same and (None in known or known[0] == known[1])
-        if not same:
-            message = (
-                "setting an array element with a sequence. The requested array has an inhomogeneous shape"
-            )
-            fail(stager, ValueError, message)
+        if len(p.shape) != len(shape):
+            _ragged(stager)
         for n, m in zip(shape, p.shape, strict=True):
-            if not storage.same_length(n, m):
-                stager.check(apply("eq", n, m), ValueError, "inhomogeneous shape")
-    result = storage.fresh(stager, (const(len(parts)), *shape), dtype)
-    for k, p in enumerate(parts):
+            if storage.known_length(n) is not None and storage.known_length(m) is not None and n != m:
+                _ragged(stager)
+            check_same(stager, n, m, ValueError, RAGGED)
+    result = storage.fresh(stager, (*map(const, outer), *shape), dtype)
+    for place, p in entries:
         with storage.nest(stager, shape) as index:
-            storage.store(stager, result, (const(k), *index), convert(p.at(stager, index), p.dtype, dtype))
+            element = convert(p.at(stager, index), p.dtype, dtype)
+            storage.store(stager, result, (*map(const, place), *index), element)
     return result
+
+
+RAGGED = "setting an array element with a sequence. The requested array has an inhomogeneous shape"
+
+
+def _ragged(stager: Stager) -> NoReturn:
+    fail(stager, ValueError, RAGGED)
+
+
+def _spread(
+    stager: Stager, value: Sequence, place: tuple[int, ...], into: list[tuple[tuple[int, ...], Operand]]
+) -> tuple[int, ...]:
+    """Enter the numbers and arrays of nested lists by their places; the lengths of the lists."""
+    inner: tuple[int, ...] | None = None
+    for k, item in enumerate(value.items):
+        if isinstance(item, Static) and isinstance(item.obj, (list, tuple)):
+            item = Sequence([Static(x) for x in item.obj], list)
+        here: tuple[int, ...] = ()
+        if isinstance(item, Sequence):
+            here = _spread(stager, item, (*place, k), into)
+        else:
+            into.append(((*place, k), operand(stager, item)))
+        if inner is not None and inner != here:
+            _ragged(stager)
+        inner = here
+    return (len(value.items), *(inner or ()))
 
 
 def _joined(parts: list[Any]) -> str:

@@ -45,6 +45,8 @@ from tapeless.program.ir import Op
 SETTLED = ("numpy", "math", "cmath", "builtins", "operator", "functools", "itertools", "scipy", "tapeless")
 #: Containers with more items than this are not taken apart.
 LONGEST = 1000
+#: Axes of at most this length (coordinates, say) have a length that is fixed.
+FEW = 4
 PLAIN = (str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, frozenset)
 
 
@@ -232,6 +234,9 @@ class Inputs(Operations):
             self.guard(at, "equal", n)
             return const(n)
         self.actual[own] = n
+        if n <= FEW:
+            self.assume_at_entry(apply("eq", own, const(n)))
+            return const(n)
         if n in self.lengths:
             self.assume_at_entry(apply("eq", own, self.lengths[n]))
         else:

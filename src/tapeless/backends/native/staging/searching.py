@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ from tapeless.backends.native.staging.elementwise import round_to, ufunc
 from tapeless.backends.native.staging.elementwise import where as choose
 from tapeless.backends.native.staging.fancy import nonzero, places
 from tapeless.backends.native.staging.indexing import Item, Pick, getitem
-from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option
+from tapeless.backends.native.staging.lowerings import array, given, length_of, lowers, one_axis, option
 from tapeless.backends.native.staging.reductions import all_, finished, mean, sum_
 from tapeless.backends.native.staging.shapes import permute, ravel, reshaped
 from tapeless.backends.native.staging.values import (
@@ -574,3 +575,39 @@ def unique(stager: Stager, ar: Value, **options: Value) -> Value:
 
     chosen = storage.lazy(stager, (n,), "bool", fresh_one, [ordered], 3)
     return getitem(stager, ordered, chosen)
+
+
+def _triangle_places(upper: bool, of: bool) -> Callable[..., Value]:
+    """`np.triu_indices` and the like: the places of a triangle, row by row."""
+
+    def lowering(stager: Stager, n: Value, k: Value | None = None, m: Value | None = None) -> Value:
+        if of:
+            value = array(stager, n)
+            rows, columns = value.shape
+        else:
+            rows = length_of(stager, n)
+            columns = length_of(stager, m) if m is not None and given(m) else rows
+        offset = length_of(stager, k) if k is not None else ZERO
+
+        def inside(index: Index) -> Element:
+            i, j = index
+            return apply("ge" if upper else "le", j, simplify(i + offset))
+
+        shape = tuple(stager.bind(e, "n") for e in (rows, columns))
+        return Sequence(list(nonzero(stager, storage.lazy(stager, shape, "bool", inside, cost=2))), tuple)
+
+    return lowering
+
+
+triu_indices = lowers(np.triu_indices)(_triangle_places(True, False))
+tril_indices = lowers(np.tril_indices)(_triangle_places(False, False))
+triu_indices_from = lowers(np.triu_indices_from)(_triangle_places(True, True))
+tril_indices_from = lowers(np.tril_indices_from)(_triangle_places(False, True))
+
+
+@lowers(np.diag_indices)
+def diag_indices(stager: Stager, n: Value, ndim: Value | None = None) -> Value:
+    from tapeless.backends.native.staging.creation import arange
+
+    places = storage.make(stager, array(stager, arange(stager, n)))
+    return Sequence([places] * int(option(stager, ndim, 2)), tuple)

@@ -90,6 +90,13 @@ def known_length(e: Expr) -> int | None:
     return int(e.value) if isinstance(e, Const) else None
 
 
+def settled_length(stager: Stager, n: Expr) -> Expr:
+    """A length; 1 if it is 1 in this call, since axes of length 1 broadcast."""
+    if not isinstance(n, Const) and stager.ranges.proves(apply("eq", n, ONE)):
+        return ONE
+    return n
+
+
 def same_shape(a: Shape, b: Shape) -> bool:
     return len(a) == len(b) and all(map(same_length, a, b))
 
