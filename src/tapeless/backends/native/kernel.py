@@ -10,6 +10,7 @@ import functools
 import itertools
 import pickle
 import re
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ LOCK = threading.RLock()
 NO_MEMORY = -1
 
 
+class Careful(ArithmeticError):
+    """A derivative is not a number: it has to be computed with strong zeros."""
+
+
 class Mismatch(TypeError):
     """The arguments are not those that the kernel was compiled for."""
 
@@ -40,7 +45,9 @@ class Code:
     object: bytes
     imports: tuple[str, ...]
     signature: tuple[type, ...]
+    output: tuple[Any, ...]
     may_overlap: bool
+    parallel: bool
     nest: Function | bytes  # pickled until it is wanted
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,30 +104,22 @@ def link(code: bytes, imports: Sequence[str], exports: Sequence[str]) -> llvm.Re
 # ---- calling
 
 
-class _MethodDef(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("call", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
+METH_FASTCALL, METH_KEYWORDS = 0x80, 0x2
 
 
-METH_FASTCALL = 0x80
-
-
-def builtin(at: int, owner: Any, name: str) -> Callable[..., Any]:
-    """A built-in function of the machine code at an address; `owner` is what it gets as `self`."""
-    method = _MethodDef(name.encode(), at, METH_FASTCALL, None)
-    _keep(owner, method)
+def builtin(at: int, miss: Callable[..., Any], fail: Callable[..., Any], owner: Any, name: str) -> Any:
+    """A built-in function of the machine code at an address; `owner` lives as long as it."""
+    # a PyMethodDef in a bytes object, which the collector of cycles cannot take away too early
+    spelled = name.encode()
+    flags = METH_FASTCALL | METH_KEYWORDS
+    method = struct.pack("PPiP", _address(spelled), at, flags, 0)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
-    made: Callable[..., Any] = make(ctypes.addressof(method), owner, None)
-    return made
+    return make(_address(method), (miss, fail, (owner, method, spelled)), None)
 
 
-def _keep(owner: Any, what: Any) -> None:
-    owner[-1].append(what)
+def _address(content: bytes) -> int:
+    return ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
 
 
 class Kernel:
@@ -129,40 +128,44 @@ class Kernel:
     def __init__(self, code: Code, metadata: Any = None) -> None:
         self.code, self.metadata = code, metadata
         self.library = link(code.object, code.imports, ("tl_entry",))
-        self.miss: Callable[..., Any] = self._mismatch
-        self._overlapping: Kernel | None = None
-        owner = (self._miss, self._fail, [self.library])
-        self.call = builtin(self.library["tl_entry"], owner, code.name)
+        self.overlapping: Kernel | None = None
+        self.call = self.door(self.mismatch, self.careful)
 
-    def _miss(self, *args: Any) -> Any:
-        """The arguments are not what was compiled for, or share memory."""
-        from tapeless.backends.native.machine import compile, fits
+    def door(self, miss: Callable[..., Any], careful: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the kernel's parameters.
 
-        if not self.code.may_overlap and fits(self.code, args):
-            if self._overlapping is None:
-                self._overlapping = compile(self.code.fn, self.code.signature, may_overlap=True)
-            return self._overlapping.call(*args)
-        return self.miss(*args)
+        `miss` gets what the kernel was not compiled for, `careful` those for which its derivative is NaN.
+        """
+        door = Door(self, miss, careful)
+        made: Callable[..., Any] = builtin(
+            self.library["tl_entry"], door.missed, door.failed, self.library, self.code.name
+        )
+        return made
 
-    def _mismatch(self, *args: Any) -> Any:
+    def mismatch(self, *args: Any, **kwargs: Any) -> Any:
         raise Mismatch(f"{self.code.name} was compiled for other arguments")
 
-    def _fail(self, status: int) -> None:
-        from tapeless.backends.native import callbacks
+    def careful(self, *args: Any, **kwargs: Any) -> Any:
+        raise Careful(f"a derivative of {self.code.name} is not a number")
 
-        if status == NO_MEMORY:
-            raise MemoryError
-        if status < 0:
-            raise callbacks.pending.pop()
-        failure = self.code.fn.failures[status - 1]
-        raise failure.type(*failure.args)
+    def may_overlap(self) -> Kernel:
+        """The same for arguments that share memory."""
+        from tapeless.backends.native.machine import compile
+
+        with LOCK:
+            if self.overlapping is None:
+                code = self.code
+                self.overlapping = compile(
+                    code.fn, code.signature, code.output, may_overlap=True, parallel=code.parallel
+                )
+        return self.overlapping
 
     @property
     def ir(self) -> str:
         """LLVM's text of the body, as it was written."""
         from tapeless.backends.native.llvm import body
 
-        return body(self.code.fn, may_overlap=self.code.may_overlap)
+        return body(self.code.fn, may_overlap=self.code.may_overlap, parallel=self.code.parallel)
 
     @property
     def optimised_ir(self) -> str:
@@ -178,3 +181,36 @@ class Kernel:
         with LOCK:
             made: str = target().emit_assembly(optimised(self.ir))
         return re.sub(r"\n\s*\.cfi_.*", "", made)
+
+
+class Door:
+    """What a kernel does with calls that it does not finish."""
+
+    def __init__(self, kernel: Kernel, miss: Callable[..., Any], careful: Callable[..., Any]) -> None:
+        self.kernel, self.miss, self.careful = kernel, miss, careful
+        self.overlapping: Callable[..., Any] | None = None
+
+    def missed(self, *args: Any, **kwargs: Any) -> Any:
+        """The arguments are not what was compiled for, or share memory."""
+        from tapeless.backends.native.machine import fits
+
+        if kwargs or self.kernel.code.may_overlap or not fits(self.kernel.code, args):
+            return self.miss(*args, **kwargs)
+        if self.overlapping is None:
+            self.overlapping = self.kernel.may_overlap().door(self.miss, self.careful)
+        return self.overlapping(*args)
+
+    def failed(self, status: int) -> Callable[..., Any]:
+        """The exception of a status is raised, or what takes the call instead is returned."""
+        from tapeless.backends.native import callbacks
+
+        if status == NO_MEMORY:
+            raise MemoryError
+        if status < 0:
+            raise callbacks.pending.pop()
+        failure = self.kernel.code.fn.failures[status - 1]
+        if failure.type is Mismatch:
+            return self.miss
+        if failure.type is Careful:
+            return self.careful
+        raise failure.type(*failure.args)

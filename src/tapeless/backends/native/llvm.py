@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tapeless.backends.native import threads
 from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
@@ -39,6 +40,7 @@ from tapeless.backends.native.nest import (
     Store,
     Swap,
     While,
+    apply,
     walk,
 )
 
@@ -50,30 +52,42 @@ def slots(x: Scalar | Array, *, result: bool = False) -> int:
     return 1 + x.ndim * (1 if x.contiguous or result else 2)
 
 
-def body(fn: Function, *, may_overlap: bool = False) -> str:
-    """The module that defines `tl_body(frame)`; `may_overlap`: arguments may share memory."""
-    return Emitter(fn, may_overlap).text()
+def body(fn: Function, *, may_overlap: bool = False, parallel: bool = False) -> str:
+    """The module that defines `tl_body(frame)`.
+
+    `may_overlap`: arguments may share memory; `parallel`: threads share the independent loops.
+    """
+    return Emitter(expand(_owning(fn)), may_overlap, parallel).module()
 
 
 class Emitter(Calls):
-    def __init__(self, fn: Function, may_overlap: bool) -> None:
-        super().__init__(expand(_owning(fn)), may_overlap)
+    """Writes one function; those of the loops that threads share are written on the way, by others."""
 
-    def text(self) -> str:
+    def __init__(self, fn: Function, may_overlap: bool, parallel: bool) -> None:
+        super().__init__(fn, may_overlap)
+        self.functions: list[str] = []
+        self.uses = threads.uses(walk(fn.body)) if parallel else None
+        if self.uses is not None:
+            self.uses.update(fn.results)
+
+    def module(self) -> str:
+        text = self.text("tl_body(ptr noalias %frame)")
+        nodes = [f"!{n} = {node}" for n, node in enumerate(self.metadata)]
+        used = [f"ptr @{name}" for name in self.declarations if name.startswith("vector.")]
+        if used:  # nothing names them until loops are vectorised
+            kind = f"[{len(used)} x ptr]"
+            value = f'appending global {kind} [{", ".join(used)}], section "llvm.metadata"'
+            nodes.append(f"@llvm.compiler.used = {value}")
+        return "\n".join([*self.declarations.values(), *self.functions, text, *nodes]) + "\n"
+
+    def text(self, head: str) -> str:
         self.scopes()
         self.storage()
         self.parameters()
         self.body(self.fn.body)
         self.leave()
-        lines = ["define i64 @tl_body(ptr noalias %frame) nounwind {", *self.entry]
-        lines += ["  br label %start", "start:", *self.lines, "}"]
-        nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
-        used = [f"ptr @{name}" for name in self.declarations if name.startswith("vector.")]
-        if used:  # nothing names them until loops are vectorised
-            kind = f"[{len(used)} x ptr]"
-            text = f'appending global {kind} [{", ".join(used)}], section "llvm.metadata"'
-            nodes.append(f"@llvm.compiler.used = {text}")
-        return "\n".join([*self.declarations.values(), *lines, *nodes]) + "\n"
+        lines = [f"define i64 @{head} nounwind {{", *self.entry]
+        return "\n".join([*lines, "  br label %start", "start:", *self.lines, "}"])
 
     def parameters(self) -> None:
         at = 0
@@ -149,7 +163,11 @@ class Emitter(Calls):
                 self.store(kind, second, a)
                 self.store(kind, first, b)
         elif isinstance(s, For):
-            self.loop(s)
+            shared = None if self.uses is None else threads.captured(s, self.uses)
+            if shared is None:
+                self.loop(s)
+            else:
+                self.shared_loop(s, shared)
         elif isinstance(s, While):
             self.while_loop(s)
         elif isinstance(s, If):
@@ -199,6 +217,59 @@ class Emitter(Calls):
         self.body(s.body)
         self.jump(test)
         self.label(done)
+
+    def shared_loop(self, s: For, used: Sequence[Scalar | Array]) -> None:
+        """A loop that threads may share: a function of a frame and a range, called by them or at once."""
+        low, high, first, k = (Scalar(n, I64) for n in ("low", "high", "first", "k"))
+        self.store("i64", self.value(s.start), self.slot_of(first))
+        if s.step == 1:
+            stop = s.stop
+            part = For(s.var, Ref(low), Ref(high), s.body, independent=True)
+        else:  # iterations are counted
+            rest = s.stop - Ref(first) + (s.step - (1 if s.step > 0 else -1))
+            stop = apply("maximum", rest // s.step, 0)
+            at = Assign(s.var, Ref(first) + Ref(k) * s.step)
+            part = For(k, Ref(low), Ref(high), [at, *s.body], independent=True)
+        inner = Emitter(Function("", [*used, first], [part], []), self.may_overlap, False)
+        inner.metadata, inner.declarations = self.metadata, self.declarations
+        for bound in (low, high):
+            inner.store("i64", f"%{bound.name}", inner.slot_of(bound))
+        name = f"tl_part.{len(self.functions)}"
+        self.functions.append("")
+        text = inner.text(f"{name}(ptr noalias %frame, i64 %low, i64 %high)")
+        self.functions[int(name.split(".")[1])] = text.replace("define i64", "define internal i64", 1)
+        frame = f"%{self.fresh('frame')}"
+        self.entry.append(f"  {frame} = alloca [{sum(map(slots, inner.fn.params))} x i64], align 16")
+        self.fill(frame, inner.fn.params)
+        start = Ref(first) if s.step == 1 else ZERO
+        begin, end = self.value(start), self.value(stop)
+        much = self.value(apply("gt", (stop - start) * threads.work(s.body), threads.WORTH))
+        many, few, done = self.fresh("many"), self.fresh("few"), self.fresh("done")
+        self.branch(much, many, few)
+        self.label(many)
+        args = ("ptr", frame), ("i64", begin), ("i64", end)
+        self.call("tapeless.parallel", "void", ("ptr", f"@{name}"), *args)
+        self.jump(done)
+        self.label(few)
+        self.op(f"call i64 @{name}(ptr {frame}, i64 {begin}, i64 {end})")
+        self.jump(done)
+        self.label(done)
+
+    def fill(self, frame: str, params: Sequence[Scalar | Array]) -> None:
+        """Write variables and arrays into a frame, as `parameters` reads them."""
+        at = 0
+        for p in params:
+            if isinstance(p, Scalar):
+                kind, value = LL[p.type], self.load(LL[p.type], self.slot_of(p))
+                if kind == "i1":
+                    kind, value = "i8", self.op(f"zext i1 {value} to i8")
+                self.store(kind, value, self.word(frame, at))
+            else:
+                self.store("ptr", self.load("ptr", self.data[p]), self.word(frame, at))
+                words = [*self.dims[p], *(() if p.contiguous else self.strides[p])]
+                for n, slot in enumerate(words, 1):
+                    self.store("i64", self.load("i64", slot), self.word(frame, at + n))
+            at += slots(p)
 
     def loop(self, s: For) -> None:
         """A counted loop, its test at the end.  With a step other than ±1 iterations are counted."""

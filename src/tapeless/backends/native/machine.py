@@ -11,7 +11,7 @@ import numpy as np
 
 from tapeless.backends.native.kernel import LOCK, Code, Kernel, Mismatch, target
 from tapeless.backends.native.llvm import body
-from tapeless.backends.native.llvm_entry import CLASSES, DEFAULT, entry, written
+from tapeless.backends.native.llvm_entry import CLASSES, DEFAULT, Output, entry, plain, written
 from tapeless.backends.native.nest import Array, Function, Scalar
 
 __all__ = ["Kernel", "Mismatch", "compile"]
@@ -40,6 +40,7 @@ def optimised(text: str) -> llvm.ModuleRef:
 def compile(
     fn: Function,
     signature: Sequence[type | None] | None = None,
+    output: Output | None = None,
     *,
     may_overlap: bool = False,
     parallel: bool = False,
@@ -47,8 +48,9 @@ def compile(
     """A nest as a function of Python.
 
     `signature` names the exact class of each scalar argument (`float`, `numpy.float32`, …; None for arrays,
-    which their `Array` describes).  Arguments that share memory, one of them written, are taken only with
-    `may_overlap`; without it they go to a version that is compiled when they first come.
+    which their `Array` describes), `output` what is returned (see `llvm_entry`).  Arguments that share memory,
+    one of them written, are taken only with `may_overlap`; without it they go to a version that is compiled
+    when they first come.  With `parallel` threads share the long independent loops.
     """
     classes = tuple(
         object if isinstance(p, Array) else (given or DEFAULT[p.type])
@@ -57,15 +59,16 @@ def compile(
     for p, cls in zip(fn.params, classes, strict=True):
         if isinstance(p, Scalar) and (cls not in CLASSES or CLASSES[cls][2] != p.type):
             raise TypeError(f"{p.name} is {p.type}, which no {cls.__name__} is")
+    output = plain(fn) if output is None else output
     with LOCK:
-        module = optimised(body(fn, may_overlap=may_overlap))
-        module.link_in(parse(entry(fn, classes, may_overlap=may_overlap)))
+        module = optimised(body(fn, may_overlap=may_overlap, parallel=parallel))
+        module.link_in(parse(entry(fn, classes, output, may_overlap=may_overlap)))
         made = target().emit_object(module)
         names = tuple(
             f.name for f in itertools.chain(module.functions, module.global_variables) if f.is_declaration
         )
     imports = tuple(n for n in names if not n.startswith("llvm.") and n.encode() in made)
-    return Kernel(Code(fn.name, made, imports, classes, may_overlap, fn))
+    return Kernel(Code(fn.name, made, imports, classes, output, may_overlap, parallel, fn))
 
 
 def fits(code: Code, args: Sequence[Any]) -> bool:

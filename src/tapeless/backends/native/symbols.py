@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ def address(name: str) -> int | None:
         from tapeless.backends.native import callbacks
 
         return callbacks.address()
+    if name == "tapeless.parallel":
+        from tapeless.backends.native import threads
+
+        return threads.pool()
     return None
 
 
@@ -45,18 +50,31 @@ def _function(name: str) -> int:
 
 @functools.cache
 def _vectors(name: str) -> Any:
-    """The linked library of a function on several doubles; compiled unless it is on disk."""
+    """The linked library of a function on several doubles."""
+    from tapeless.backends.native import kernel
+
+    def text() -> str:
+        from tapeless.backends.native import vector_math
+
+        return vector_math.text(name)
+
+    exports = [f"vector.{name}.{lanes}" for lanes in LANES]
+    return kernel.link(compiled(f"vector.{name}", text), (f"math.{name}",), exports)
+
+
+def compiled(key: str, text: Callable[[], str]) -> bytes:
+    """The object code of a module of this package's own, compiled unless it is on disk."""
     from tapeless.backends.native import cache, kernel
 
-    key = f"vector.{name}"
     code = cache.read(key)
     if not isinstance(code, bytes):
-        from tapeless.backends.native import machine, vector_math
+        from tapeless.backends.native import machine
 
         with kernel.LOCK:
-            code = kernel.target().emit_object(machine.optimised(vector_math.text(name)))
-        cache.write(key, code)
-    return kernel.link(code, (f"math.{name}",), [f"{key}.{lanes}" for lanes in LANES])
+            made: bytes = kernel.target().emit_object(machine.optimised(text()))
+        cache.write(key, made)
+        return made
+    return code
 
 
 @functools.cache

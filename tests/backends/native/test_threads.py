@@ -1,0 +1,153 @@
+"""Independent loops shared by threads: the same results, from several threads of Python and after a fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from tapeless.backends.native import threads
+from tapeless.backends.native.machine import compile
+from tapeless.backends.native.nest import (
+    BOOL,
+    F64,
+    I64,
+    ONE,
+    ZERO,
+    Alias,
+    Alloc,
+    Array,
+    Assign,
+    Check,
+    Dim,
+    Failure,
+    For,
+    Function,
+    Load,
+    Ref,
+    Scalar,
+    Store,
+    apply,
+    const,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def three():
+    """Three threads, however many processors there are; loops of any length are shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "count", lambda: 3)
+        patch.setattr(threads, "WORTH", 0)
+        yield
+
+
+def rows(step: int = 1) -> Function:
+    """`out[i] = Σ_j flag·|a[i, j]|^0.5 ` by rows, with variables, an alias and a stack array in use."""
+    a, out = Array("a", "float64", 2, contiguous=False), Array("out", "float64", 2)
+    flag, s, base = Scalar("flag", BOOL), Scalar("s", F64), Array("base", "float64", 1)
+    flat = Array("flat", "float64", 1, alias=out)
+    i, j = Scalar("i", I64), Scalar("j", I64)
+    term = apply("sqrt", apply("abs", Load(a, (Ref(i), Ref(j)))))
+    term = apply("select", Ref(flag), term, const(0.0))
+    bounds = (ZERO, Dim(a, 0)) if step > 0 else (Dim(a, 0) - 1, const(-1))
+    body = [
+        Alloc(base, (const(2),)),
+        Store(base, (ONE,), const(0.5)),
+        Alloc(out, (Dim(a, 0), const(1))),
+        Alias(flat, (Dim(a, 0),)),
+        For(i, ZERO, Dim(a, 0), [Store(flat, (Ref(i),), const(-1.0))], independent=True),
+        For(
+            i,
+            *bounds,
+            [
+                Assign(s, Load(base, (ONE,))),
+                For(j, ZERO, Dim(a, 1), [Assign(s, Ref(s) + term)]),
+                Store(flat, (Ref(i),), Ref(s)),
+            ],
+            step=step,
+            independent=True,
+        ),
+    ]
+    return Function("rows", [a, flag], body, [out])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, -1, -4])
+def test_shared_loops_compute_what_others_do(step):
+    one, many = compile(rows(step)), compile(rows(step), parallel=True)
+    assert "tapeless.parallel" in many.code.imports
+    assert "tapeless.parallel" not in one.code.imports
+    rng = np.random.default_rng(0)
+    for shape in [(0, 3), (1, 5), (7, 0), (13, 9), (1000, 17)]:
+        for flag in (True, False):
+            a = rng.normal(size=shape[::-1]).T
+            assert np.array_equal(one.call(a, flag)[0], many.call(a, flag)[0])
+
+
+def test_many_regions_one_after_the_other():
+    kernel = compile(rows(), parallel=True)
+    a = np.ones((10, 3))
+    for _ in range(3000):
+        assert kernel.call(a, True)[0][9, 0] == 3.5
+
+
+def test_a_loop_that_fails_makes_storage_or_leaves_a_value_is_not_shared():
+    a, s, i = Array("a", "float64", 1), Scalar("s", F64), Scalar("i", I64)
+    t = Array("t", "float64", 1)
+    failing = [Check(apply("gt", Load(a, (Ref(i),)), 0.0), 0)]
+    making = [Alloc(t, (const(3),)), Store(t, (ZERO,), const(1.0)), Store(a, (Ref(i),), Load(t, (ZERO,)))]
+    leaving = [Assign(s, Load(a, (Ref(i),)))]
+    for body in (failing, making, leaving):
+        loop = For(i, ZERO, Dim(a, 0), body, independent=True)
+        fn = Function("f", [a], [loop], [s], [Failure(ValueError, (), "file.py", 1)])
+        assert "tapeless.parallel" not in compile(fn, parallel=True).code.imports
+    loop = For(i, ZERO, Dim(a, 0), [Store(a, (Ref(i),), const(1.0))])
+    assert "tapeless.parallel" not in compile(Function("f", [a], [loop], []), parallel=True).code.imports
+
+
+def test_short_loops_stay_in_their_thread(monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 20_000)
+    kernel = compile(rows(), parallel=True)
+    assert kernel.call(np.ones((4, 2)), True)[0].tolist() == [[2.5]] * 4
+    assert kernel.call(np.ones((40, 2000)), True)[0].tolist() == [[2000.5]] * 40
+
+
+def test_several_threads_of_python():
+    kernel = compile(rows(), parallel=True)
+    a = np.random.default_rng(0).normal(size=(100, 50))
+    wanted = compile(rows()).call(a, True)[0]
+    wrong = []
+
+    def run() -> None:
+        for _ in range(200):
+            if not np.array_equal(kernel.call(a, True)[0], wanted):
+                wrong.append(1)
+
+    running = [threading.Thread(target=run) for _ in range(4)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_works_alone():
+    kernel = compile(rows(), parallel=True)
+    a = np.ones((50, 4))
+    kernel.call(a, True)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if kernel.call(a, True)[0][49, 0] == 4.5 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_number_of_threads_is_chosen_by_a_variable():
+    code = "from tapeless.backends.native import threads; print(threads.count())"
+    env = {**os.environ, threads.VARIABLE: "5"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "5"
