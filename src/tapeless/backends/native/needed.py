@@ -31,10 +31,12 @@ from tapeless.backends.native.nest import (
     Store,
     Swap,
     While,
+    children,
+    expressions,
     leaves,
     walk,
 )
-from tapeless.backends.native.scopes import Block, Scopes, reads, written
+from tapeless.backends.native.scopes import Block, Scopes, reads, writes, written
 
 
 def names(e: Expr) -> Iterator[Name]:
@@ -73,7 +75,15 @@ class Needed:
         self._wants: dict[int, set[Name]] = {}
         for key, code in adjoints.items():
             self._wants[key] = {x for s in walk(code) for x in reads(s) if x in self.program}
+        #: stores whose adjoint reads the array at the stored element only: its old value, which they save
+        self.alone = {id(s) for s in walk(scopes.top.body) if isinstance(s, Store) and self._alone(s)}
         self.solve()
+
+    def _alone(self, s: Store) -> bool:
+        code = self.adjoints.get(id(s), [])
+        loads = [x for y in walk(code) for e in expressions(y) for x in leaves(e) if isinstance(x, Load)]
+        own = [x for x in loads if x.array.root is s.array.root]
+        return bool(own) and all(x.array is s.array and x.index == s.index for x in own)
 
     def solve(self) -> None:
         while True:
@@ -194,8 +204,9 @@ class Needed:
                     live.discard(s.var)
             self.want(after, live)
         elif isinstance(s, Store):
-            self.want(wants, live)
-            if self._overwrite(s, s.array.root, live):
+            alone = {s.array.root} if id(s) in self.alone else set()
+            self.want(wants - alone, live)
+            if self._overwrite(s, s.array.root, live | alone):
                 self.want((x for i in s.index for x in names(i)), live)
         elif isinstance(s, Intrinsic):
             # an adjoint may read what the intrinsic gave: it runs before the old content is put back
@@ -226,9 +237,9 @@ class Needed:
         elif isinstance(s, For):
             if self.has_reverse(s.body):
                 self.want((x for e in (s.start, s.stop) for x in names(e)), live)
-            live = self._loop(s, live)
+            live = self._loop(s, self._snapshots(s, live))
         elif isinstance(s, While):
-            live = self._loop(s, live)
+            live = self._loop(s, self._snapshots(s, live))
             if self.has_reverse(s.body) or self.has_reverse(s.test):
                 self.want([self.trips[id(s)]], live)
         elif isinstance(s, If):
@@ -237,6 +248,31 @@ class Needed:
             then = self._flow(self.scopes.blocks[id(s.then)], set(live))
             live = then | self._flow(self.scopes.blocks[id(s.orelse)], set(live))
         return live
+
+    def _snapshots(self, s: For | While, live: set[Name]) -> set[Name]:
+        """Saves arrays whole before a loop whose every pass sweeps over them, if no pass is needed."""
+        for x in list(live):
+            if isinstance(x, Array) and self._swept(s, x) and self._overwrite(s, x, live):
+                self.want(self.lengths(x), live)
+                live.discard(x)
+        return live
+
+    def _swept(self, s: For | While, a: Array) -> bool:
+        """Whether each pass may set every element of an array, and its reversal needs none of them."""
+        for x in walk([s]):
+            wants = self._wants.get(id(x), set()) | self.extra.get(id(x), set())
+            if isinstance(x, Assign) and self.recomputable.get(x.var) is x and x.var in self.used:
+                wants = wants | set(names(x.value))
+            if a in wants or (isinstance(x, (Alloc, Swap, Grow)) and a in writes(x)):
+                return False
+        inner = {x.var for body in children(s) for x in walk(body) if isinstance(x, For)}
+        for x in walk([s]):
+            if isinstance(x, Intrinsic) and a in writes(x):
+                return True
+            if isinstance(x, Store) and x.array.root is a and x.index:
+                if all(inner & set(names(i)) for i in x.index):
+                    return True
+        return False
 
     def _loop(self, s: For | While, live: set[Name]) -> set[Name]:
         """The state after the last pass, from one that holds before every pass."""

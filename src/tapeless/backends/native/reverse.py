@@ -9,6 +9,7 @@ are found out first; `adjoint` has the adjoint of a single statement.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from tapeless.backends.native.activity import Activity, Name, root
@@ -27,7 +28,6 @@ from tapeless.backends.native.nest import (
     Expr,
     For,
     Function,
-    Grow,
     If,
     Intrinsic,
     Load,
@@ -42,10 +42,12 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.normalise import Normaliser
 from tapeless.backends.native.partials import Arithmetic
+from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
-from tapeless.backends.native.saving import Frame, Layout, Site, Sites, Steady, Tape, trip_count
-from tapeless.backends.native.scopes import Block, Scopes, writes
+from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
+from tapeless.backends.native.scopes import Block, Scopes
 from tapeless.backends.native.sweeps import Sweep
+from tapeless.backends.native.tidy import Tidy
 from tapeless.errors import BackendError
 
 
@@ -71,6 +73,21 @@ def reverse(
     [9.0, 6.0]
     """
     return _Reverse(fn, wrt, seeds, seeded, Arithmetic(strong_zeros)).function()
+
+
+@dataclass
+class Halves:
+    """A reversal in two parts: what runs the program, and what goes back with the cotangents `seeds`."""
+
+    forward: list[Stmt]
+    backward: list[Stmt]
+    seeds: list[Name]
+    gradients: list[Name]
+
+
+def halves(fn: Function, wrt: Sequence[int], seeds: Sequence[int]) -> Halves:
+    """`reverse` of `fn` with cotangents for the results `seeds`, as two bodies: the second may come later."""
+    return _Reverse(fn, wrt, seeds, True, Arithmetic()).halves()
 
 
 class _Reverse:
@@ -100,72 +117,29 @@ class _Reverse:
             self.scopes, self.adjoints, self.trips, fn.params, self.activity.names, self.several
         )
         self.given = {x for x in (*fn.params, *map(root, fn.results))}
-        self._lay_out()
+        plan = Plan(self.scopes, self.needed, fn.params, self.several)
+        self.sites, self.layout, self.shape = plan.sites, plan.layout, plan.shape
         self.tape = Tape()
         self.restored = self.find_restored()
         #: names that the reverse sweep has variables of its own for
         self.names: dict[Name, Name] = {}
 
-    # ---- preparation
-
-    def _lay_out(self) -> None:
-        """The sites and the loops whose frames have known sizes, to a fixed point with what these need."""
-        while True:
-            self.sites = self._sites()
-            self.layout = Layout(self.sites, Steady(self.scopes.definitions))
-            before = self.needed._size()
-            for s in walk(self.body):
-                if isinstance(s, For) and self.sites.inside([s]):
-                    code: list[Stmt] = []
-                    frame = self.layout.frame(s, code)
-                    if frame is not None:
-                        made = {x.var for x in code if isinstance(x, Assign)}
-                        sizes = [e for x in code if isinstance(x, Assign) for e in names(x.value)]
-                        sizes += list(names(frame.trips))
-                        self.needed.need(s, [x for x in sizes if x not in made])
-            if self.needed._size() == before:
-                return
-            self.needed.solve()
-
-    def _sites(self) -> Sites:
-        sites = Sites()
-        for s in walk(self.body):
-            for x in dict.fromkeys(writes(s)):
-                if (id(s), x) not in self.needed.saved:
-                    continue
-                whole = isinstance(s, (Intrinsic, Alloc)) and isinstance(x, Array)
-                made = Site(x, self.shape(x) if whole and isinstance(x, Array) else None)
-                sites.at.setdefault(id(s), []).append(made)
-        for block in self.scopes.blocks.values():
-            kept = [x for x in self.scopes.residents[id(block.body)] if x in self.needed.kept]
-            arrays = [Site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
-            scalars = [Site(x) for x in kept if isinstance(x, Scalar)]
-            if kept:
-                sites.end[id(block.body)] = [*arrays, *scalars]
-        return sites
-
-    def shape(self, a: Array) -> tuple[Expr, ...]:
-        """The lengths of an array, as expressions that hold as long as it lives."""
-        made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
-        grows = any(isinstance(s, Grow) and s.array is a for s in walk(self.body))
-        if a in self.several:
-            return self.several[a]
-        if made and not grows and a not in self.fn.params and all(s.shape == made[0].shape for s in made):
-            return made[0].shape
-        if len(made) > 1 or (grows and self.scopes.home[root(a)].loops):
-            raise BackendError(f"{a.name} is given storage in several places")
-        return tuple(Dim(a, k) for k in range(a.ndim))
-
     # ---- the whole
 
     def function(self) -> Function:
+        fn, halves = self.fn, self.halves()
+        params, results = [*fn.params, *halves.seeds], [*fn.results, *halves.gradients]
+        body = [*halves.forward, *halves.backward]
+        return Function(f"{fn.name}_reverse", params, body, results, fn.failures, fn.filename, fn.parallel)
+
+    def halves(self) -> Halves:
         fn = self.fn
         forward = self.forward(self.scopes.top, None)
         copies = self.copy(self.scopes.top)
         start = self.revive(self.scopes.top, None)
         backward = [x for s in reversed(self.body) for x in self.reversed(s, None, True)]
         renaming = Renaming(self.names)
-        params = list(fn.params)
+        given: list[Name] = []
         seeds: list[Stmt] = []
         for x in self.outputs:
             if not self.seeded:
@@ -173,14 +147,15 @@ class _Reverse:
                 if x in self.activity:
                     seeds.append(Assign(self.bars.scalar(x), const(1, x.type)))
                 continue
-            params.append(self.seed(x, seeds))
+            given.append(self.seed(x, seeds))
         gradients, last = self.gradients()
         start, backward = renaming.body(start), renaming.body(backward)
         results = [*fn.results, *gradients]
-        before = [*self.tape.declare(), *forward, *copies, *start, *seeds]
-        backward = Sweep([*before, *backward, *last], results).body(backward)
-        body = [*before, *backward, *last]
-        return Function(f"{fn.name}_reverse", params, body, results, fn.failures, fn.filename, fn.parallel)
+        before = [*self.tape.declare(), *forward, *copies]
+        backward = [*start, *seeds, *backward, *last]
+        backward = Sweep([*before, *backward], results).body(backward)
+        backward = Tidy([*before, *backward], results).body(backward)
+        return Halves(before, backward, given, gradients)
 
     def seed(self, x: Name, out: list[Stmt]) -> Name:
         """The parameter with the cotangent of a result."""
@@ -278,17 +253,18 @@ class _Reverse:
     def reversed(self, s: Stmt, frame: Frame | None, once: bool) -> list[Stmt]:
         adjoint = clone(self.adjoints.get(id(s), []))
         if isinstance(s, For):
-            return self.backward_loop(s, frame, once)
+            return [*self.backward_loop(s, frame, once), *self.restore(s, frame, once)]
         if isinstance(s, If):
             then, orelse = (self.backward(self.inner(b), frame) for b in (s.then, s.orelse))
             return [If(s.condition, then, orelse, line=s.line)] if then or orelse else []
         if isinstance(s, While):
             test, body = (self.backward(self.inner(b), None) for b in (s.test, s.body))
             again = clone(test)
+            saved = self.restore(s, frame, once)
             if not test and not body:
-                return []
-            turn = Scalar("turn", I64)
-            return [*test, For(turn, ZERO, Ref(self.trips[id(s)]), [*body, *again], line=s.line)]
+                return saved
+            turn = For(Scalar("turn", I64), ZERO, Ref(self.trips[id(s)]), [*body, *again], line=s.line)
+            return [*test, turn, *saved]
         restore = self.restore(s, frame, once)
         if isinstance(s, Swap):
             return self.swap_back(s)

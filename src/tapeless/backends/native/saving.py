@@ -199,7 +199,7 @@ class Layout:
         frame = Frame(loop, trips, {}, {}, {}, {}, {}, {})
         if not self._body(loop.body, frame, changed, out):
             return None
-        for kind in {*frame.count, *frame.inner}:
+        for kind in dict.fromkeys([*frame.count, *frame.inner]):
             if kind in frame.inner:
                 frame.inner[kind] = _var(frame.inner[kind], "m", out)
             each = frame.inner.get(kind, ZERO) + frame.count.get(kind, 0)

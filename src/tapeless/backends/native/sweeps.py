@@ -306,12 +306,15 @@ class Rows:
             return
         most = max(kept, key=lambda k: kept[k])
         groups: dict[tuple[Array, int, Rest, tuple[Expr, ...]], dict[int, list[Expr]]] = {}
+        bases: dict[Rest, Expr] = {}
         for s, (axis, rest, at, others) in places:
             if (axis, rest, at) != most:
+                parts = affine(s.index[axis])
+                bases.setdefault(rest, expression({k: c for k, c in parts.items() if k in dict(rest)}))
                 waiting = groups.setdefault((s.array, axis, rest, others), {}).setdefault(at, [])
                 waiting.append(self.wait(s))
-        for key, found in groups.items():
-            self.add(*key, found)
+        for (array, axis, rest, others), found in groups.items():
+            self.add(array, axis, bases[rest], others, found)
 
     def place(self, s: Store) -> tuple[int, Rest, int, tuple[Expr, ...]] | None:
         """The axis that moves with the loop, what else is in its index, the distance, the other indices."""
@@ -349,13 +352,12 @@ class Rows:
         self,
         array: Array,
         axis: int,
-        rest: Rest,
+        base: Expr,
         others: tuple[Expr, ...],
         found: dict[int, list[Expr]],
     ) -> None:
         """Loops that add what waits: one where every distance has something to add, and the ends."""
         loop = self.loop.loop
-        base = expression(dict(rest))
         k = Scalar(loop.var.name, loop.var.type)
 
         def at(e: Expr, i: Expr) -> Expr:

@@ -1,0 +1,88 @@
+"""What the forward sweep saves, at which statements, and which loops lay it out themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from tapeless.backends.native.needed import Needed, names
+from tapeless.backends.native.nest import (
+    Alias,
+    Alloc,
+    Array,
+    Assign,
+    Dim,
+    Expr,
+    For,
+    Grow,
+    Scalar,
+    Stmt,
+    Store,
+    walk,
+)
+from tapeless.backends.native.saving import Layout, Site, Sites, Steady
+from tapeless.backends.native.scopes import Scopes, writes
+from tapeless.errors import BackendError
+
+
+class Plan:
+    """The sites of a body, once it is known what is needed."""
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        needed: Needed,
+        params: Container[object],
+        several: Mapping[Array, tuple[Expr, ...]],
+    ) -> None:
+        self.scopes, self.needed, self.params, self.several = scopes, needed, params, several
+        self.body = scopes.top.body
+        self.grown = {s.array for s in walk(self.body) if isinstance(s, Grow)}
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """The sites and the loops whose frames have known sizes, to a fixed point with what these need."""
+        while True:
+            self.sites = self._sites()
+            self.layout = Layout(self.sites, Steady(self.scopes.definitions))
+            before = self.needed._size()
+            for s in walk(self.body):
+                if isinstance(s, For) and self.sites.inside([s]):
+                    code: list[Stmt] = []
+                    frame = self.layout.frame(s, code)
+                    if frame is not None:
+                        made = {x.var for x in code if isinstance(x, Assign)}
+                        sizes = [e for x in code if isinstance(x, Assign) for e in names(x.value)]
+                        sizes += list(names(frame.trips))
+                        self.needed.need(s, [x for x in sizes if x not in made])
+            if self.needed._size() == before:
+                return
+            self.needed.solve()
+
+    def _sites(self) -> Sites:
+        sites = Sites()
+        for s in walk(self.body):
+            for x in dict.fromkeys(y for inner in walk([s]) for y in writes(inner)):
+                if (id(s), x) not in self.needed.saved:
+                    continue
+                whole = not isinstance(s, Store) and isinstance(x, Array)
+                made = Site(x, self.shape(x) if whole and isinstance(x, Array) else None)
+                sites.at.setdefault(id(s), []).append(made)
+        for block in self.scopes.blocks.values():
+            kept = [x for x in self.scopes.residents[id(block.body)] if x in self.needed.kept]
+            arrays = [Site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
+            scalars = [Site(x) for x in kept if isinstance(x, Scalar)]
+            if kept:
+                sites.end[id(block.body)] = [*arrays, *scalars]
+        return sites
+
+    def shape(self, a: Array) -> tuple[Expr, ...]:
+        """The lengths of an array, as expressions that hold as long as it lives."""
+        made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
+        grows = a in self.grown
+        if a in self.several:
+            return self.several[a]
+        if made and not grows and a not in self.params and all(s.shape == made[0].shape for s in made):
+            return made[0].shape
+        if len(made) > 1 or (grows and self.scopes.home[a.root].loops):
+            raise BackendError(f"{a.name} is given storage in several places")
+        return tuple(Dim(a, k) for k in range(a.ndim))

@@ -1,0 +1,214 @@
+"""The reverse sweep without needless zeros.
+
+A cotangent begins as zero and is added to.  Where the first addition is known it is an assignment instead, of
+a scalar and of every element of an array; and a cotangent that nobody reads again is not cleared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tapeless.backends.native.activity import Name
+from tapeless.backends.native.nest import (
+    FLOATS,
+    ZERO,
+    Alloc,
+    Apply,
+    Array,
+    Assign,
+    Const,
+    Expr,
+    For,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    children,
+    expressions,
+    leaves,
+    walk,
+)
+from tapeless.backends.native.scopes import aliases, names, reads, touched, written
+
+
+def mentions(body: Iterable[Stmt]) -> Counter[Name]:
+    """How often each scalar and array (by the owner of its memory) is named."""
+    found: Counter[Name] = Counter()
+    for s in walk(list(body)):
+        found.update(touched(s))
+        found.update(a.root for a in aliases(s))
+    return found
+
+
+class Tidy:
+    """Rewrites bodies of the reverse sweep; `whole` is the function's body, `results` what it gives back."""
+
+    def __init__(self, whole: list[Stmt], results: Iterable[Name]) -> None:
+        self.uses = mentions(whole)
+        self.uses.update(x.root if isinstance(x, Array) else x for x in results)
+
+    def body(self, body: list[Stmt]) -> list[Stmt]:
+        self.uses.subtract(mentions(body))
+        body = self.first_sums(self.delayed(body))
+        self.uses.update(mentions(body))
+        for s in body:
+            for inner in children(s):
+                inner[:] = self.body(inner)
+        self.drop_clears(body)
+        return self.last_clears(body)
+
+    # ---- scalars
+
+    def first_sums(self, body: list[Stmt]) -> list[Stmt]:
+        """`x = 0; x = x + e` is `x = e`."""
+        out: list[Stmt | None] = []
+        zeros: dict[Name, int] = {}
+        for s in body:
+            if isinstance(s, Assign) and s.var in zeros:
+                at = zeros.pop(s.var)
+                added = _added(s)
+                if added is not None:
+                    out[at] = None
+                    s = Assign(s.var, added, line=s.line)
+                elif s.var not in names(s.value):
+                    out[at] = None
+            for x in mentions([s]):
+                zeros.pop(x, None)
+            if isinstance(s, Assign) and _is_zero(s.value):
+                zeros[s.var] = len(out)
+            out.append(s)
+        return [s for s in out if s is not None]
+
+    def last_clears(self, body: list[Stmt]) -> list[Stmt]:
+        """A scalar of this body alone, which it sets before it reads it, is not cleared in the end."""
+        inside = mentions(body)
+        out: list[Stmt] = []
+        later: set[Name] = set()
+        for s in reversed(body):
+            mine = isinstance(s, Assign) and self.uses[s.var] == inside[s.var]
+            if mine and isinstance(s, Assign) and _is_zero(s.value) and s.var not in later:
+                if any(s.var in mentions([x]) for x in body if x is not s) and self.set_first(s.var, body):
+                    self.uses[s.var] -= 1
+                    continue
+            later.update(mentions([s]))
+            out.append(s)
+        return out[::-1]
+
+    @staticmethod
+    def set_first(x: Scalar, body: list[Stmt]) -> bool:
+        first = next(s for s in body if x in mentions([s]))
+        return isinstance(first, Assign) and first.var is x and x not in names(first.value)
+
+    # ---- arrays
+
+    def delayed(self, body: list[Stmt]) -> list[Stmt]:
+        """Storage and zeros of a cotangent come right before its first use; if that sets all, no zeros."""
+        out = list(body)
+        for s in body:
+            if not isinstance(s, Alloc) or s.array.element not in FLOATS:
+                continue
+            at = next(k for k, x in enumerate(out) if x is s)
+            fill = out[at + 1] if at + 1 < len(out) else None
+            if not isinstance(fill, For) or not _fills(fill, s):
+                continue
+            rest = out[at + 2 :]
+            needs = {x for e in s.shape for x in names(e)}
+            wait = 0
+            for x in rest:
+                if s.array in mentions([x]) or needs & written([x]):
+                    break
+                wait += 1
+            else:
+                continue
+            first = rest[wait]
+            rest[wait:wait] = [s] if self.covers(first, s) else [s, fill]
+            out[at:] = rest
+        return out
+
+    def covers(self, first: Stmt, made: Alloc) -> bool:
+        """Whether a nest adds to every element once, in one place; then it sets them instead."""
+        found = _visits(first, made.array, made.shape)
+        if found is None:
+            return False
+        body, index = found
+        store = next(x for x in body if made.array in mentions([x]))
+        if (
+            not isinstance(store, Store)
+            or not store.add
+            or store.array is not made.array
+            or store.index != index
+        ):
+            return False
+        if any(x is made.array for x in names(store.value)):
+            return False
+        body[next(k for k, x in enumerate(body) if x is store)] = Store(
+            store.array, index, store.value, line=store.line
+        )
+        return True
+
+    def drop_clears(self, body: list[Stmt]) -> None:
+        """The last nest that uses an array of this body alone, element by element, need not clear them."""
+        inside: Counter[Name] | None = None
+        for made in [s for s in body if isinstance(s, Alloc) and s.array.element in FLOATS]:
+            inside = mentions(body) if inside is None else inside
+            last = next(s for s in reversed(body) if made.array in mentions([s]))
+            found = _visits(last, made.array, made.shape)
+            if found is None or self.uses[made.array] != inside[made.array]:
+                continue
+            using = [s for s in found[0] if made.array in mentions([s])]
+            s = using[-1]
+            if isinstance(s, Store) and not s.add and _is_zero(s.value):
+                found[0][:] = [x for x in found[0] if x is not s]
+                self.uses[made.array] -= 1
+                inside[made.array] -= 1
+
+
+def _added(s: Assign) -> Expr | None:
+    """The `e` of `x = x + e`."""
+    e = s.value
+    if isinstance(e, Apply) and e.op == "add" and e.args[0] == Ref(s.var) and s.var not in names(e.args[1]):
+        return e.args[1]
+    return None
+
+
+def _is_zero(e: Expr) -> bool:
+    return isinstance(e, Const) and e.type in FLOATS and e.value == 0
+
+
+def _fills(s: For, made: Alloc) -> bool:
+    """Whether a nest fills the whole array with zeros."""
+    found = _visits(s, made.array, made.shape)
+    if found is None:
+        return False
+    body, index = found
+    (store,) = body if len(body) == 1 else (None,)
+    return isinstance(store, Store) and not store.add and store.index == index and _is_zero(store.value)
+
+
+def _visits(s: Stmt, array: Array, shape: tuple[Expr, ...]) -> tuple[list[Stmt], tuple[Expr, ...]] | None:
+    """The innermost body of loops over all elements of `array`, and the one index used there."""
+    index: list[Expr] = []
+    body: list[Stmt] = [s]
+    for length in shape:
+        loops = [x for x in body if array in mentions([x])]
+        if len(loops) != 1 or not isinstance(loops[0], For):
+            return None
+        loop = loops[0]
+        if loop.step != 1 or loop.start != ZERO or loop.stop != length:
+            return None
+        index.append(Ref(loop.var))
+        body = loop.body
+    where = tuple(index)
+    for x in walk(body):
+        for e in expressions(x):
+            if any(isinstance(y, Load) and y.array.root is array and y.index != where for y in leaves(e)):
+                return None
+        if isinstance(x, Store) and x.array.root is array and (x.array is not array or x.index != where):
+            return None
+        if not isinstance(x, (Assign, Store)) and array in {*reads(x), *written([x])} and not children(x):
+            return None
+    if any(children(x) for x in body if array in mentions([x])):
+        return None
+    return body, where
