@@ -135,9 +135,44 @@ def test_memory_that_is_written_must_be_writeable():
 
 def test_what_does_not_fit_goes_to_miss():
     kernel = compile(scalar_function())
-    kernel.miss = lambda *args: ("missed", args)
-    assert kernel.call(2) == ("missed", (2,))
-    assert kernel.call(2.0) == (2.0,)
+    door = kernel.door(lambda *args, **kwargs: ("missed", args, kwargs), kernel.careful)
+    assert door(2) == ("missed", (2,), {})
+    assert door(2.0, n=3) == ("missed", (2.0,), {"n": 3})
+    assert door(2.0) == (2.0,)
+
+
+def test_what_is_returned():
+    a, x, n, b, y = (
+        Array("a", "float64", 1), Scalar("x", F64), Scalar("n", I64), Scalar("b", BOOL), Scalar("y", F32),
+    )  # fmt: skip
+    fn = Function("several", [a, x, n, b, y], [], [x, n, b, y, a])
+    given = np.ones(3)
+
+    def result(*kinds: type) -> tuple:
+        numbers = tuple(("result", k, kind) for k, kind in enumerate(kinds))
+        output = ("tuple", (("tuple", (numbers[0], ("none",))), *numbers[1:], ("argument", 0), ("result", 4, None)))
+        made = compile(fn, [None, float, int, bool, np.float32], output)
+        return made.call(given, 2.5, -3, True, np.float32(0.5))
+
+    for kinds in [
+        (float, int, bool, float),
+        (np.float64, np.int64, np.bool_, np.float32),
+        (np.float64, np.int8, np.bool_, np.float32),
+        (float, np.int32, bool, np.float32),
+    ]:
+        (x_out, nothing), n_out, b_out, y_out, same, copy = result(*kinds)
+        assert (x_out, n_out, b_out, y_out) == (2.5, -3, True, 0.5)
+        assert [type(v) for v in (x_out, n_out, b_out, y_out)] == list(kinds)
+        assert nothing is None and same is given and copy is not given and np.array_equal(copy, given)
+    assert result(float, int, np.bool_, float)[2] is np.True_
+
+
+def test_numbers_of_numpy_are_whole_objects():
+    x = Scalar("x", F64)
+    call = compile(Function("same", [x], [], [x]), [float], ("result", 0, np.float64)).call
+    made = [call(float(k)) for k in range(1000)]
+    assert sum(made) == 499500.0 and np.sqrt(made[4]) == 2.0 and hash(made[7]) == hash(7.0)
+    assert repr(made[3] + made[4]) == "np.float64(7.0)"
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int16", "uint8", "uint32"])
@@ -170,9 +205,9 @@ def test_arguments_that_share_memory_go_to_another_version():
     kernel = compile(shifted())
     memory = np.zeros(100)
     kernel.call(memory[:50], memory[50:])
-    assert kernel._overlapping is None
+    assert kernel.overlapping is None
     kernel.call(memory, memory)  # each element reads the one before, just written
-    assert kernel._overlapping is not None
+    assert kernel.overlapping is not None
     assert np.array_equal(memory, np.arange(100.0))
 
 
@@ -224,6 +259,7 @@ def test_calls_do_not_grow_the_process():
     fn.results.append(n)
     kernel = compile(fn)
     good, bad = np.ones(1000), np.zeros(1000)
+    door = kernel.door(lambda *_: None, kernel.careful)
 
     def calls(times: int) -> None:
         for _ in range(times):
@@ -232,8 +268,7 @@ def test_calls_do_not_grow_the_process():
                 kernel.call(bad)
             except ValueError:
                 pass
-            kernel.miss = lambda *_: None
-            kernel.call(None)
+            door(None)
 
     calls(1000)
     gc.collect()

@@ -1,13 +1,18 @@
 """The function that CPython calls, as LLVM's text: reads the arguments, runs the body, builds the results.
 
-`tl_entry(self, args, nargs)` has the convention of METH_FASTCALL; `self` is a tuple of two callables: the
-first gets the arguments where they are not what the kernel was compiled for, the second a status that is
-not 0.  The fields of objects are read in place: `ndarray`'s are part of NumPy's binary interface.
+`tl_entry(self, args, nargs, names)` has the convention of METH_FASTCALL with keywords; `self` is a tuple of
+two callables: the first gets the arguments where they are not what the kernel was compiled for, the second a
+status that is not 0, and raises or gives a callable that gets the arguments instead.  The fields of objects
+are read in place: `ndarray`'s are part of NumPy's binary interface.
+
+What is returned is described by an `Output`: `("result", k, cls)` is the kernel's k-th result, a scalar as an
+object of `cls`; `("argument", k)` an argument as it came; `("none",)`; `("tuple", outputs)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +51,9 @@ CLASSES: dict[type, tuple[str, str, str]] = {
         for name in ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32")
     },
 }
+#: What `tl_entry` returns, see above.
+Output = tuple[Any, ...]
+
 #: The class that a scalar is taken to have where the signature does not say.
 DEFAULT: dict[str, type] = {F64: float, F32: np.float32, I64: int, BOOL: bool}
 
@@ -63,15 +71,22 @@ def written(fn: Function) -> set[Array]:
     return found
 
 
-def entry(fn: Function, signature: Sequence[type], *, may_overlap: bool) -> str:
+def plain(fn: Function) -> Output:
+    """The tuple of all results, scalars as Python's own numbers."""
+    scalars = {F64: float, F32: float, I64: int, BOOL: bool}
+    kinds = [scalars[r.type] if isinstance(r, Scalar) else None for r in fn.results]
+    return "tuple", tuple(("result", k, kind) for k, kind in enumerate(kinds))
+
+
+def entry(fn: Function, signature: Sequence[type], output: Output, *, may_overlap: bool) -> str:
     """The module text of `tl_entry`, to go with `llvm.body(fn)`."""
-    return Entry(fn, signature, may_overlap).text()
+    return Entry(fn, signature, output, may_overlap).text()
 
 
 class Entry(Builder):
-    def __init__(self, fn: Function, signature: Sequence[type], may_overlap: bool) -> None:
+    def __init__(self, fn: Function, signature: Sequence[type], output: Output, may_overlap: bool) -> None:
         super().__init__()
-        self.fn, self.signature, self.may_overlap = fn, signature, may_overlap
+        self.fn, self.signature, self.output, self.may_overlap = fn, signature, output, may_overlap
         self.total = sum(map(slots, fn.params)) + sum(slots(r, result=True) for r in fn.results)
 
     def at(self, base: str, offset: int) -> str:
@@ -93,7 +108,8 @@ class Entry(Builder):
     def text(self) -> str:
         fn = self.fn
         self.entry += [f"  %frame = alloca [{self.total} x i64], align 16", "  %over = alloca i32"]
-        self.expect(self.op(f"icmp eq i64 %nargs, {len(fn.params)}"))
+        fits = self.op(f"icmp eq i64 %nargs, {len(fn.params)}")
+        self.expect(self.op(f"and i1 {fits}, {self.op('icmp eq ptr %names, null')}"))
         at = 0
         extents: dict[Array, tuple[str, str]] = {}
         for k, p in enumerate(fn.params):
@@ -111,14 +127,20 @@ class Entry(Builder):
         self.label("failed")
         number = self.call("PyLong_FromLongLong", "ptr", ("i64", status))
         fail = self.call("PyTuple_GetItem", "ptr", ("ptr", "%self"), ("i64", "1"))
-        self.call("PyObject_CallOneArg", "ptr", ("ptr", fail), ("ptr", number))
+        other = self.call("PyObject_CallOneArg", "ptr", ("ptr", fail), ("ptr", number))
         self.call("Py_DecRef", "void", ("ptr", number))
+        self.branch(self.op(f"icmp eq ptr {other}, null"), "raised", "other", likely=True)
+        self.label("raised")
         self.do("ret ptr null")
+        rest = ("ptr", "%args"), ("i64", "%nargs"), ("ptr", "%names")
+        self.label("other")
+        made = self.call("PyObject_Vectorcall", "ptr", ("ptr", other), *rest)
+        self.call("Py_DecRef", "void", ("ptr", other))
+        self.do(f"ret ptr {made}")
         self.label("miss")
         miss = self.call("PyTuple_GetItem", "ptr", ("ptr", "%self"), ("i64", "0"))
-        rest = ("ptr", "%args"), ("i64", "%nargs"), ("ptr", "null")
         self.do(f"ret ptr {self.call('PyObject_Vectorcall', 'ptr', ('ptr', miss), *rest)}")
-        head = "define ptr @tl_entry(ptr %self, ptr %args, i64 %nargs) nounwind {"
+        head = "define ptr @tl_entry(ptr %self, ptr %args, i64 %nargs, ptr %names) nounwind {"
         lines = [head, *self.entry, "  br label %start", "start:", *self.lines, "}"]
         nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
         declared = ["declare i64 @tl_body(ptr) nounwind", *self.declarations.values()]
@@ -198,30 +220,77 @@ class Entry(Builder):
 
     def results(self, at: int) -> None:
         self.label("made")
-        made = []
-        for r in self.fn.results:
+        kinds = dict(_leaves(self.output))
+        made: list[str] = []
+        for k, r in enumerate(self.fn.results):
             slot = self.at("%frame", 8 * at)
-            if isinstance(r, Array):
-                made.append(self.new_array(r, slot))
-            elif r.type in (F64, F32):
-                value = self.load(LL[r.type], slot)
-                value = value if r.type == F64 else self.op(f"fpext float {value} to double")
-                made.append(self.call("PyFloat_FromDouble", "ptr", ("double", value)))
-            else:
-                name = "PyLong_FromLongLong" if r.type == I64 else "PyBool_FromLong"
-                made.append(self.call(name, "ptr", ("i64", self.load("i64", slot))))
+            made.append(
+                self.new_array(r, slot) if isinstance(r, Array) else self.number(r.type, kinds[k], slot)
+            )
             at += slots(r, result=True)
-        pack = self.call("PyTuple_New", "ptr", ("i64", str(len(made))))
-        good = self.op(f"icmp ne ptr {pack}, null")
-        for k, value in enumerate(made):
-            self.call("PyTuple_SetItem", "i32", ("ptr", pack), ("i64", str(k)), ("ptr", value))
-            good = self.op(f"and i1 {good}, {self.op(f'icmp ne ptr {value}, null')}")
-        self.branch(good, "return", "lost", likely=True)
-        self.label("lost")
-        self.call("Py_DecRef", "void", ("ptr", pack))
-        self.do("ret ptr null")
-        self.label("return")
-        self.do(f"ret ptr {pack}")
+        if made:
+            good = self.op(f"icmp ne ptr {made[0]}, null")
+            for value in made[1:]:
+                good = self.op(f"and i1 {good}, {self.op(f'icmp ne ptr {value}, null')}")
+            self.branch(good, "return", "lost", likely=True)
+            self.label("lost")
+            for value in made:
+                self.call("Py_DecRef", "void", ("ptr", value))  # which takes null
+            self.do("ret ptr null")
+            self.label("return")
+        self.do(f"ret ptr {self.assemble(self.output, made)}")
+
+    def assemble(self, output: Output, made: list[str]) -> str:
+        """What is returned, from the results, each of which is used once."""
+        match output:
+            case ("result", k, _):
+                return made[k]
+            case ("argument", k):
+                return self.again(self.field("%args", 8 * k))
+            case ("tuple", items):
+                parts = [self.assemble(item, made) for item in items]
+                pack = self.call("PyTuple_New", "ptr", ("i64", str(len(parts))))
+                good, lost = self.fresh("pack"), self.fresh("lost")
+                self.branch(self.op(f"icmp ne ptr {pack}, null"), good, lost, likely=True)
+                self.label(lost)
+                self.do("ret ptr null")
+                self.label(good)
+                for k, value in enumerate(parts):
+                    self.call("PyTuple_SetItem", "i32", ("ptr", pack), ("i64", str(k)), ("ptr", value))
+                return pack
+        return self.again(self.symbol("_Py_NoneStruct"))
+
+    def again(self, obj: str) -> str:
+        """A new reference to an object."""
+        self.call("Py_IncRef", "void", ("ptr", obj))
+        return obj
+
+    def number(self, type: str, cls: type, slot: str) -> str:
+        """A scalar in the frame as an object."""
+        value = self.load(LL[type] if type in (F64, F32) else "i64", slot)
+        if cls is float:
+            value = value if type == F64 else self.op(f"fpext float {value} to double")
+            return self.call("PyFloat_FromDouble", "ptr", ("double", value))
+        if cls is int:
+            return self.call("PyLong_FromLongLong", "ptr", ("i64", value))
+        if cls is bool:
+            return self.call("PyBool_FromLong", "ptr", ("i64", value))
+        if cls is np.bool_:
+            true, false = self.symbol("numpy.True_"), self.symbol("numpy.False_")
+            is_true = self.op(f"icmp ne i64 {value}, 0")
+            return self.again(self.op(f"select i1 {is_true}, ptr {true}, ptr {false}"))
+        symbol, _, _ = CLASSES[cls]
+        made = self.call("PyType_GenericAlloc", "ptr", ("ptr", self.symbol(symbol)), ("i64", "0"))
+        kind = MEMORY[np.dtype(cls).name][0]
+        if kind not in (LL[type], "i64"):
+            value = self.op(f"trunc i64 {value} to {kind}")
+        good, done = self.fresh("number"), self.fresh("done")
+        self.branch(self.op(f"icmp ne ptr {made}, null"), good, done, likely=True)
+        self.label(good)
+        self.store(kind, value, self.at(made, HEAD))
+        self.jump(done)
+        self.label(done)
+        return made
 
     def new_array(self, r: Array, slot: str) -> str:
         """An ndarray on memory that it frees itself."""
@@ -241,3 +310,11 @@ class Entry(Builder):
         self.jump(done)
         self.label(done)
         return made
+
+
+def _leaves(output: Output) -> Iterator[tuple[int, Any]]:
+    if output[0] == "tuple":
+        for item in output[1]:
+            yield from _leaves(item)
+    elif output[0] == "result":
+        yield output[1], output[2]
