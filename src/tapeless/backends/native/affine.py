@@ -143,12 +143,16 @@ class Ranges:
 
     def nonnegative(self, a: Affine) -> bool:
         """Whether a sum is certainly at least 0, as far as a search of `STEPS` steps can tell."""
+        if _plainly(a) or any(_plainly(plus(a, fact, -1)) for fact in (*self.always, *self.facts)):
+            return True
+        if self.decide is not None and self.decide(a):
+            return True
         return self._proof(a, FACTS, set(), False) or (
             self.decide is not None and self._proof(a, FACTS, set(), True)
         )
 
     def _proof(self, a: Affine, facts: int, seen: set[Key], deciding: bool) -> bool:
-        if all(c >= 0 and (k is None or isinstance(k, Dim)) for k, c in a.items()):
+        if _plainly(a):
             return True
         key = (facts, frozenset(a.items()))
         if key in seen or len(seen) >= STEPS:
@@ -187,6 +191,11 @@ class Ranges:
             elif isinstance(key, Apply) and key.op == "mod" and isinstance(key.args[1], Const) and c > 0:
                 found.append((key, (ZERO,)))
         return found
+
+
+def _plainly(a: Affine) -> bool:
+    """Whether a sum of lengths and a number has nothing negative in it."""
+    return all(c >= 0 and (k is None or isinstance(k, Dim)) for k, c in a.items())
 
 
 def _facts(condition: Expr, holds: bool) -> list[Affine]:
