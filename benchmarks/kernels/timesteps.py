@@ -13,7 +13,7 @@ def leapfrog(steps, angle, speed, dt):
         speed -= 0.5 * dt * math.sin(angle)
         angle += dt * speed
         speed -= 0.5 * dt * math.sin(angle)
-    return 0.5 * speed * speed + 1.0 - math.cos(angle)
+    return 0.5 * speed * speed + angle
 
 
 def runge_kutta(steps, prey, hunters, a, b, c, d, dt):
