@@ -13,10 +13,10 @@ import numpy as np
 
 from tapeless.backends.native.nest import Array, Expr
 from tapeless.backends.native.staging import (
+    accumulations,
     conversions,
     elementwise,
     indexing,
-    reductions,
     storage,
 )
 from tapeless.backends.native.staging.broadcasting import to_array
@@ -44,8 +44,8 @@ iterate = conversions.iterate
 
 #: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {
-    "reduce": reductions.ufunc_reduce,
-    "accumulate": reductions.ufunc_accumulate,
+    "reduce": accumulations.ufunc_reduce,
+    "accumulate": accumulations.ufunc_accumulate,
 }
 
 

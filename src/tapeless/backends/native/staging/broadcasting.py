@@ -120,7 +120,7 @@ def _weight(e: Expr) -> int:
 
 
 def _same_or_raise(stager: Stager, a: Expr, b: Expr, shapes: list[Shape]) -> None:
-    """Lengths that may differ, neither of them known to be 1: if one is at run time, NumPy would repeat it."""
+    """Lengths that may differ, neither known to be 1; if one is 1 at run time, NumPy would repeat it."""
     message = f"operands could not be broadcast together with shapes {' '.join(map(shape_text, shapes))} "
     if known_length(a) is not None and known_length(b) is not None:
         fail(stager, ValueError, message)

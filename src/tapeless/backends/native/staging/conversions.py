@@ -79,7 +79,7 @@ def to_number(stager: Stager, value: ArrayValue, kind: type) -> Value:
 def item(stager: Stager, a: ArrayValue, *args: Value) -> Value:
     if args:
         from tapeless.backends.native.staging.indexing import getitem
-        from tapeless.backends.native.staging.shapes import ravel
+        from tapeless.backends.native.staging.reshaping import ravel
 
         index = args[0] if len(args) == 1 else Sequence(list(args), tuple)
         source = ravel(stager, a) if len(args) == 1 and not isinstance(index, Sequence) else a
@@ -132,7 +132,7 @@ def attribute(stager: Stager, value: ArrayValue, name: str) -> Value:
     if name == "imag":
         return imag(stager, value)
     if name == "flat":
-        from tapeless.backends.native.staging.shapes import ravel
+        from tapeless.backends.native.staging.reshaping import ravel
 
         return ravel(stager, value)
     stager.refuse(f"the attribute {name} of an array", "use its shape, dtype, T, real or imag")

@@ -19,7 +19,7 @@ from tapeless.backends.native.nest import (
     cast,
     const,
 )
-from tapeless.backends.native.staging import elements, storage
+from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.broadcasting import (
     Operand,
     broadcast_checked,
@@ -61,7 +61,7 @@ def constant(stager: Stager, shape: storage.Shape, dtype: str, value: Element) -
     return storage.filled(stager, shape, dtype, value)
 
 
-def _checked(stager: Stager, shape: storage.Shape) -> storage.Shape:
+def checked_lengths(stager: Stager, shape: storage.Shape) -> storage.Shape:
     """A shape whose lengths are not negative."""
     for n in shape:
         if isinstance(n, Const) and n.value < 0:
@@ -77,7 +77,7 @@ def _constant_maker(value: int | None) -> Callable[..., Value]:
     ) -> Value:  # fmt: skip
         unsupported(stager, "zeros", like=like)
         kind = dtype_of(stager, dtype, "float64")
-        lengths = _checked(stager, shape_of(stager, shape))
+        lengths = checked_lengths(stager, shape_of(stager, shape))
         if value is None:
             return storage.fresh(stager, lengths, kind)
         return constant(stager, lengths, kind, literal(value, kind))
@@ -98,7 +98,7 @@ def full(
     unsupported(stager, "full", like=like)
     o = operand(stager, fill_value)
     kind = dtype_of(stager, dtype, o.dtype)
-    lengths = _checked(stager, shape_of(stager, shape))
+    lengths = checked_lengths(stager, shape_of(stager, shape))
     if o.shape:
         made = storage.fresh(stager, lengths, kind)
         assert o.array is not None
@@ -118,7 +118,9 @@ def _like_maker(value: int | None) -> Callable[..., Value]:
         own = array(stager, prototype)
         kind = dtype_of(stager, dtype, own.dtype)
         assert shape is None or isinstance(shape, Value)
-        lengths = own.shape if not given(shape) else _checked(stager, shape_of(stager, shape or Static(())))
+        lengths = (
+            own.shape if not given(shape) else checked_lengths(stager, shape_of(stager, shape or Static(())))
+        )
         if value is None:
             return storage.fresh(stager, lengths, kind)
         return constant(stager, lengths, kind, literal(value, kind))
@@ -138,6 +140,7 @@ def full_like(
 ) -> Value:  # fmt: skip
     own = array(stager, a)
     made = empty_like(stager, own, dtype, order, subok, shape)
+    assert isinstance(made, View)
     o = operand(stager, fill_value)
     source = o.array if o.array is not None else to_array(stager, fill_value)
     message = "could not broadcast input array from shape {} into shape {}"
@@ -168,10 +171,10 @@ def arange(
             by = const(int(stager.known(step)))
         if by.value == 0:
             fail(stager, ZeroDivisionError, "division by zero")
-        from tapeless.backends.native.staging.indexing import _length
+        from tapeless.backends.native.staging.indexing import slice_length
 
         distance = simplify(high - low) if by.value > 0 else simplify(low - high)
-        count = stager.bind(_length(stager, distance, abs(int(by.value))), "n")
+        count = stager.bind(slice_length(stager, distance, abs(int(by.value))), "n")
 
         def whole(index: Index) -> Element:
             return convert(apply("add", apply("mul", index[0], by), low), "int64", kind)
@@ -210,7 +213,7 @@ def linspace(
     kind = "float64" if any(o.dtype != "float32" for o in ends) else "float64"
     kind = dtype_of(stager, dtype, kind)
     n = ends_count = length_of(stager, num) if num is not None else const(50)
-    n = _checked(stager, (n,))[0]
+    n = checked_lengths(stager, (n,))[0]
     closed = bool(option(stager, endpoint, True))
     low, high = (stager.bind(_float(o.at(stager, ()), o.dtype)) for o in ends)
     parts = simplify(n - 1) if closed else ends_count
@@ -256,158 +259,6 @@ def geomspace(
 
     low, high = (ufunc(stager, np.log, [v]) for v in (start, stop))
     return ufunc(stager, np.exp, [linspace(stager, low, high, num, endpoint)])
-
-
-# ---- matrices by a pattern
-
-
-@lowers(np.eye)
-def eye(
-    stager: Stager, N: Value, M: Value | None = None, k: Value | None = None, dtype: Value | None = None,
-    order: Value | None = None, *, device: Value | None = None, like: Value | None = None,
-) -> Value:  # fmt: skip
-    n = length_of(stager, N)
-    m = length_of(stager, M) if M is not None and given(M) else n
-    offset = length_of(stager, k) if k is not None else ZERO
-    kind = dtype_of(stager, dtype, "float64")
-    one, zero = literal(1, kind), literal(0, kind)
-
-    def element(index: Index) -> Element:
-        on = apply("eq", simplify(index[1] - index[0]), offset)
-        return elements.each(lambda a, b: apply("select", on, a, b), one, zero)
-
-    return storage.lazy(stager, _checked(stager, (n, m)), kind, element, cost=2)
-
-
-@lowers(np.identity)
-def identity(stager: Stager, n: Value, dtype: Value | None = None, *, like: Value | None = None) -> Value:
-    return eye(stager, n, dtype=dtype)
-
-
-@lowers(np.tri)
-def tri(
-    stager: Stager, N: Value, M: Value | None = None, k: Value | None = None, dtype: Value | None = None,
-    *, like: Value | None = None,
-) -> Value:  # fmt: skip
-    n = length_of(stager, N)
-    m = length_of(stager, M) if M is not None and given(M) else n
-    offset = length_of(stager, k) if k is not None else ZERO
-    kind = dtype_of(stager, dtype, "float64")
-
-    def element(index: Index) -> Element:
-        below = apply("le", index[1], simplify(index[0] + offset))
-        return convert(below, "bool", kind)
-
-    return storage.lazy(stager, _checked(stager, (n, m)), kind, element, cost=2)
-
-
-def _triangle(upper: bool) -> Callable[..., Value]:
-    def lowering(stager: Stager, m: Value, k: Value | None = None) -> Value:
-        value = array(stager, m)
-        offset = length_of(stager, k) if k is not None else ZERO
-        zero = literal(0, value.dtype)
-
-        def element(index: Index) -> Element:
-            i, j = index[-2:]
-            keep = apply("ge" if upper else "le", j, simplify(i + offset))
-            e = storage.at(stager, value, index)
-            return elements.each(lambda a, b: apply("select", keep, a, b), e, zero)
-
-        return storage.lazy(stager, value.shape, value.dtype, element, [value], storage.cost(value) + 2)
-
-    return lowering
-
-
-triu = lowers(np.triu)(_triangle(True))
-tril = lowers(np.tril)(_triangle(False))
-
-
-@lowers(np.diag)
-def diag(stager: Stager, v: Value, k: Value | None = None) -> Value:
-    """The diagonal of a matrix (a read-only view), or a matrix with a diagonal."""
-    value = array(stager, v)
-    if value.ndim == 2:
-        from tapeless.backends.native.staging.shapes import diagonal
-
-        return diagonal(stager, value, k)
-    if value.ndim != 1:
-        fail(stager, ValueError, "Input must be 1- or 2-d.")
-    offset = int(option(stager, k, 0))
-    n = simplify(value.shape[0] + abs(offset))
-    made = constant(stager, (n, n), value.dtype, elements.zero(value.dtype))
-    down, right = max(-offset, 0), max(offset, 0)
-    with storage.nest(stager, value.shape) as (i,):
-        place = (simplify(i + down), simplify(i + right))
-        storage.store(stager, made, place, storage.at(stager, value, (i,)))
-    return made
-
-
-@lowers(np.vander)
-def vander(stager: Stager, x: Value, N: Value | None = None, increasing: Value | None = None) -> Value:
-    from tapeless.backends.native.staging.elementwise import ufunc
-    from tapeless.backends.native.staging.indexing import getitem
-
-    value = array(stager, x)
-    n = length_of(stager, N) if N is not None and given(N) else value.shape[0]
-    column = getitem(stager, value, Sequence([Static(slice(None)), Static(None)], tuple))
-    powers: Value = arange(stager, Number(n, int))
-    if not option(stager, increasing, False):
-        powers = getitem(stager, array(stager, powers), Static(slice(None, None, -1)))
-    return ufunc(stager, np.power, [column, powers])
-
-
-@lowers(np.meshgrid)
-def meshgrid(
-    stager: Stager, *xi: Value, copy: Value | None = None, sparse: Value | None = None,
-    indexing: Value | None = None,
-) -> Value:  # fmt: skip
-    how = option(stager, indexing, "xy")
-    if option(stager, sparse, False):
-        stager.refuse("numpy.meshgrid with sparse=True", "index with None instead")
-    vectors = [array(stager, x) for x in xi]
-    vectors = [storage.make(stager, v) if storage.cost(v) > storage.CHEAP else v for v in vectors]
-    order = list(range(len(vectors)))
-    if how == "xy" and len(vectors) > 1:
-        order[0], order[1] = 1, 0
-    shape = tuple(vectors[k].shape[0] if vectors[k].ndim else ONE for k in order)
-    made: list[Value] = []
-    for k, vector in enumerate(vectors):
-        axis = order.index(k)
-
-        def element(index: Index, vector: ArrayValue = vector, axis: int = axis) -> Element:
-            return storage.at(stager, vector, (index[axis],) if vector.ndim else ())
-
-        made.append(storage.lazy(stager, shape, vector.dtype, element, [vector], storage.cost(vector)))
-    return Sequence(made, tuple)
-
-
-@lowers(np.indices)
-def indices(
-    stager: Stager, dimensions: Value, dtype: Value | None = None, sparse: Value | None = None
-) -> Value:
-    shape = _checked(stager, shape_of(stager, dimensions))
-    kind = dtype_of(stager, dtype, "int64")
-    result = storage.fresh(stager, (const(len(shape)), *shape), kind)
-    for k in range(len(shape)):
-        with storage.nest(stager, shape) as index:
-            storage.store(stager, result, (const(k), *index), convert(index[k], "int64", kind))
-    return result
-
-
-@lowers(np.fromfunction)
-def fromfunction(
-    stager: Stager, function: Value, shape: Value, *, dtype: Value | None = None, **kwargs: Value
-) -> Value:
-    lengths = _checked(stager, shape_of(stager, shape))
-    kind = dtype_of(stager, dtype, "float64")
-    places: list[Value] = []
-    for k in range(len(lengths)):
-
-        def element(index: Index, k: int = k) -> Element:
-            return convert(index[k], "int64", kind)
-
-        places.append(storage.lazy(stager, lengths, kind, element, cost=1))
-    return stager.call(function, places, kwargs)
 
 
 # ---- arrays of values

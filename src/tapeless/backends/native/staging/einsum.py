@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeless.backends.native.nest import ONE
+from tapeless.backends.native.nest import ONE, Expr
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.elementwise import ufunc
 from tapeless.backends.native.staging.lowerings import array, given, lowers
@@ -30,7 +30,7 @@ def einsum(
     if given(dtype):
         stager.refuse("numpy.einsum with dtype=", "convert the operands")
     words, result, values = parsed(stager, list(operands))
-    lengths = {}
+    lengths: dict[str, Expr] = {}
     for word, value in zip(words, values, strict=True):
         for letter, n in zip(word, value.shape, strict=True):
             old = lengths.setdefault(letter, n)
@@ -48,7 +48,7 @@ def einsum(
         made = array(stager, contracted(stager, pairs[i], pairs[j], kept))
         pairs = [*others, (kept, made)]
     if len(pairs) == 2:
-        return finished(stager, contracted(stager, *pairs, result), out)
+        return finished(stager, contracted(stager, pairs[0], pairs[1], result), out)
     return finished(stager, one(stager, *pairs[0], result), out)
 
 
@@ -74,8 +74,9 @@ def parsed(stager: Stager, operands: list[Value]) -> tuple[list[str], str, list[
         count = value.ndim - len(word.replace("...", ""))
         made.append(word.replace("...", dots[len(dots) - count :] if count > 0 else ""))
         if len(made[-1]) != value.ndim:
-            message = f"einstein sum subscripts string contains too {'many' if count < 0 else 'few'} subscripts for operand"
-            fail(stager, ValueError, message)
+            much = "many" if count < 0 else "few"
+            text = f"einstein sum subscripts string contains too {much} subscripts for operand"
+            fail(stager, ValueError, text)
     if arrow:
         result = result.replace("...", dots)
     else:

@@ -137,7 +137,8 @@ def value_of(stager: Stager, element: Element, dtype: str) -> Value:
 def python_value(stager: Stager, element: Element) -> Value:
     """A Python number of the element (`a.item()`)."""
     if isinstance(element, tuple):
-        return ComplexNumber(*(stager.bind(cast(p, F64)) for p in element), complex)
+        real, imag = (stager.bind(cast(p, F64)) for p in element)
+        return ComplexNumber(real, imag, complex)
     kind = {BOOL: bool, I64: int, F64: float, F32: float}[element.type]
     return Number(stager.bind(cast(element, F64) if element.type in FLOATS else element), kind)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.nest import I64, Const, Expr, apply
+from tapeless.backends.native.nest import I64, ONE, Const, Expr, apply
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.broadcasting import Operand, broadcast_checked, operand, prepared
 from tapeless.backends.native.staging.complexes import COMPLEX_RULES
@@ -153,7 +153,7 @@ def writable(stager: Stager, value: ArrayValue) -> View:
     """The storage of a value that is about to be written; a lazy's readers are made first."""
     if isinstance(value, View):
         named = {of for a in value.axes for of in ((a.of,) if a.of is not None else ())}
-        if any(n != storage.ONE and k not in named for k, n in enumerate(value.shape)):
+        if any(n != ONE and k not in named for k, n in enumerate(value.shape)):
             fail(stager, ValueError, "assignment destination is read-only")
         return value
     view = storage.make(stager, value)

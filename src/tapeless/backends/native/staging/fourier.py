@@ -86,7 +86,8 @@ def _norm(stager: Stager, norm: Value | None) -> str:
 
 def _transform(inverse: bool) -> Callable[..., Value]:
     def lowering(
-        stager: Stager, a: Value, n: Value | None = None, axis: Value | None = None, norm: Value | None = None,
+        stager: Stager, a: Value, n: Value | None = None, axis: Value | None = None,
+        norm: Value | None = None,
         out: Value | None = None,
     ) -> Value:  # fmt: skip
         unsupported(stager, "fft.fft", out=out)
@@ -159,7 +160,8 @@ def irfft(
 
 def _several(inverse: bool) -> Callable[..., Value]:
     def lowering(
-        stager: Stager, a: Value, s: Value | None = None, axes: Value | None = None, norm: Value | None = None,
+        stager: Stager, a: Value, s: Value | None = None, axes: Value | None = None,
+        norm: Value | None = None,
         out: Value | None = None,
     ) -> Value:  # fmt: skip
         unsupported(stager, "fft.fftn", out=out, s=s)
@@ -177,7 +179,8 @@ ifftn = lowers(np.fft.ifftn)(_several(True))
 
 def _plane(inverse: bool) -> Callable[..., Value]:
     def lowering(
-        stager: Stager, a: Value, s: Value | None = None, axes: Value | None = None, norm: Value | None = None,
+        stager: Stager, a: Value, s: Value | None = None, axes: Value | None = None,
+        norm: Value | None = None,
         out: Value | None = None,
     ) -> Value:  # fmt: skip
         chosen = axes if axes is not None and given(axes) else Static((-2, -1))

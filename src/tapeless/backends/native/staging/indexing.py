@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -191,7 +191,7 @@ def _item(stager: Stager, value: ArrayValue, axis: int, v: Value) -> Item:
     _bad_index(stager)
 
 
-def _bad_index(stager: Stager) -> Any:
+def _bad_index(stager: Stager) -> NoReturn:
     message = (
         "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays "
         "are valid indices"
@@ -261,12 +261,12 @@ def span(stager: Stager, n: Expr, start: Value, stop: Value, step: Value) -> Spa
     if s > 0:
         first = ZERO if low is None else _end(stager, low, n, 0, None)
         end = n if high is None else _end(stager, high, n, None, n)
-        length = _length(stager, simplify(end - first), s)
+        length = slice_length(stager, simplify(end - first), s)
         return Span(first, by, length)
     top = simplify(n - 1)
     first = top if low is None else _end(stager, low, n, None, top)
     end = const(-1) if high is None else _end(stager, high, n, -1, None)
-    return Span(first, by, _length(stager, simplify(first - end), -s))
+    return Span(first, by, slice_length(stager, simplify(first - end), -s))
 
 
 def _bound(stager: Stager, v: Value) -> Expr | None:
@@ -286,7 +286,7 @@ def _bound(stager: Stager, v: Value) -> Expr | None:
     fail(stager, TypeError, message)
 
 
-def _length(stager: Stager, distance: Expr, step: int) -> Expr:
+def slice_length(stager: Stager, distance: Expr, step: int) -> Expr:
     """How many steps fit before a distance is reached."""
     distance = at_least_zero(stager, distance)
     if step != 1:
@@ -345,22 +345,22 @@ def _end(stager: Stager, i: Expr, n: Expr, low: int | None, high: Expr | None) -
 
 def basic(stager: Stager, value: ArrayValue, items: list[Item]) -> Value:
     """The view (or number) of an index without arrays."""
-    shape = _result_shape(items)
+    shape = result_shape(items)
     if not shape and items and all(isinstance(i, At) for i in items):
         place = tuple(i.place for i in items if isinstance(i, At))
         return value_of(stager, storage.at(stager, value, place), value.dtype)
     if isinstance(value, Lazy) and value.made is None:
         if value.uses <= 1:
-            return _lazy_slice(stager, value, items, shape)
+            return lazy_slice(stager, value, items, shape)
         storage.make(stager, value)
     return basic_view(stager, storage.make(stager, value), items)
 
 
-def _result_shape(items: list[Item]) -> tuple[Expr, ...]:
+def result_shape(items: list[Item]) -> tuple[Expr, ...]:
     return tuple(i.length if isinstance(i, Span) else ONE for i in items if isinstance(i, (Span, New)))
 
 
-def _lazy_slice(stager: Stager, value: Lazy, items: list[Item], shape: tuple[Expr, ...]) -> Lazy:
+def lazy_slice(stager: Stager, value: Lazy, items: list[Item], shape: tuple[Expr, ...]) -> Lazy:
     def element(index: Index) -> Element:
         return storage.at(stager, value, own_index(items, index))
 
@@ -383,7 +383,7 @@ def own_index(items: list[Item], index: Index) -> Index:
 
 def basic_view(stager: Stager, view: View, items: list[Item]) -> View:
     """The view of a view."""
-    shape = _result_shape(items)
+    shape = result_shape(items)
     places: list[tuple[Expr, Expr, int | None]] = []  # of each axis of the old view
     k = 0
     for item in items:
@@ -418,5 +418,5 @@ def select_axes(stager: Stager, value: ArrayValue, dropped: int) -> ArrayValue:
     items: list[Item] = [At(ZERO)] * dropped
     items += [Span(ZERO, ONE, n) for n in value.shape[dropped:]]
     if isinstance(value, Lazy) and value.made is None:
-        return _lazy_slice(stager, value, items, value.shape[dropped:])
+        return lazy_slice(stager, value, items, value.shape[dropped:])
     return basic_view(stager, storage.make(stager, value), items)

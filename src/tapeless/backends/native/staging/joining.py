@@ -26,6 +26,7 @@ from tapeless.backends.native.staging.lowerings import (
     option,
     unsupported,
 )
+from tapeless.backends.native.staging.reshaping import ravel, reshaped
 from tapeless.backends.native.staging.shapes import (
     along,
     atleast_1d,
@@ -33,8 +34,6 @@ from tapeless.backends.native.staging.shapes import (
     atleast_3d,
     expand_dims,
     full_spans,
-    ravel,
-    reshaped,
     rows_of,
 )
 from tapeless.backends.native.staging.storage import fail, known_length
@@ -64,8 +63,8 @@ def joined(stager: Stager, values: AnySequence[ArrayValue], axis: int, dtype: st
         for k, (n, m) in enumerate(zip(first.shape, v.shape, strict=True)):
             if k != axis:
                 message = (
-                    "all the input array dimensions except for the concatenation axis must match exactly, but "
-                    f"along dimension {k} the arrays differ"
+                    "all the input array dimensions except for the concatenation axis must match exactly, "
+                    f"but along dimension {k} the arrays differ"
                 )
                 if known_length(n) != known_length(m) and None not in (known_length(n), known_length(m)):
                     fail(stager, ValueError, message)
@@ -381,7 +380,8 @@ def _slope(stager: Stager, value: View, k: int, h: Value) -> Value:
     kind = value.dtype if value.dtype in ("float32", "float64", "complex128", "complex64") else "float64"
     stager.check(
         apply("ge", value.shape[k], const(2)), ValueError,
-        "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.",
+        "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are "
+        "required.",
     )  # fmt: skip
     result = storage.fresh(stager, value.shape, kind)
 

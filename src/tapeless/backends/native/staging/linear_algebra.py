@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as AnySequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from tapeless.backends.native.nest import ZERO, Array, Expr, Intrinsic, Ref, Sca
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.elements import is_float, value_of
 from tapeless.backends.native.staging.elementwise import astype, ufunc
+from tapeless.backends.native.staging.extrema import amax, amin
 from tapeless.backends.native.staging.indexing import At, Item, Span, basic_view
 from tapeless.backends.native.staging.lowerings import array, axes_of, given, lowers, option, unsupported
 from tapeless.backends.native.staging.products import matmul, same
-from tapeless.backends.native.staging.reductions import amax, amin, sum_
+from tapeless.backends.native.staging.reductions import sum_
 from tapeless.backends.native.staging.shapes import permute
 from tapeless.backends.native.staging.storage import fail, known_length, same_length
 from tapeless.backends.native.staging.values import ArrayValue, Index, Sequence, Static, Value, View
@@ -64,7 +66,7 @@ def failing(stager: Stager, message: str) -> dict[str, Any]:
 def batched(
     stager: Stager,
     values: list[ArrayValue],
-    results: list[tuple[tuple[Expr, ...], str]],
+    results: AnySequence[tuple[tuple[Expr, ...], str]],
     run: Callable[[list[Array], list[Array]], None],
     cores: list[int] | None = None,
 ) -> list[View]:
@@ -250,7 +252,7 @@ def matrix_power(stager: Stager, a: Value, n: Value) -> Value:
     if power < 0:
         base, power = inv(stager, base), -power
     if power == 0:
-        from tapeless.backends.native.staging.creation import eye
+        from tapeless.backends.native.staging.patterns import eye
         from tapeless.backends.native.staging.values import Number
 
         own = array(stager, base)

@@ -83,7 +83,7 @@ def dtype_of(stager: Stager, dtype: Value | None, default: str) -> str:
     known = option(stager, dtype)
     if known is None:
         return default
-    name = np.dtype(known).name
+    name = str(np.dtype(known).name)
     if not supported(name):
         stager.refuse(f"arrays of dtype {name}", "use float64, float32, int64, bool or complex128")
     return name

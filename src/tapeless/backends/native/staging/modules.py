@@ -1,20 +1,25 @@
 """The modules of lowerings, imported so that they enter the table."""
 
 from tapeless.backends.native.staging import (
+    accumulations,
     conversions,
     creation,
     einsum,
+    extrema,
     fourier,
     joining,
     linear_algebra,
+    patterns,
     products,
     reductions,
+    reshaping,
     searching,
     shapes,
+    sorting,
     special_functions,
 )
 
 MODULES = (
-    conversions, creation, einsum, fourier, joining, linear_algebra, products, reductions, searching, shapes,
-    special_functions,
+    accumulations, conversions, creation, einsum, extrema, fourier, joining, linear_algebra, patterns,
+    products, reductions, reshaping, searching, shapes, sorting, special_functions,
 )  # fmt: skip

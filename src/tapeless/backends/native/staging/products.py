@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeless.backends.native.nest import ONE, ZERO, Expr, Intrinsic, apply, const
+from tapeless.backends.native.nest import ONE, ZERO, Array, Expr, Intrinsic, apply, const
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes, shape_text
 from tapeless.backends.native.staging.elements import convert, is_float, value_of
 from tapeless.backends.native.staging.elementwise import ufunc
 from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option
 from tapeless.backends.native.staging.reductions import Operation, by, current, finished, sum_, totals, update
-from tapeless.backends.native.staging.shapes import diagonal, permute, ravel, reshaped
+from tapeless.backends.native.staging.reshaping import ravel, reshaped
+from tapeless.backends.native.staging.shapes import diagonal, permute
 from tapeless.backends.native.staging.storage import fail, known_length, same_length
 from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Static, Value, View
 
@@ -134,8 +135,8 @@ def matmul(stager: Stager, x1: Value, x2: Value, out: Value | None = None) -> Va
     for k, v in enumerate((a, b)):
         if not v.ndim:
             message = (
-                f"matmul: Input operand {k} does not have enough dimensions (has 0, gufunc core with signature "
-                "(n?,k),(k,m?)->(n?,m?) requires 1)"
+                f"matmul: Input operand {k} does not have enough dimensions (has 0, gufunc core with "
+                "signature (n?,k),(k,m?)->(n?,m?) requires 1)"
             )
             fail(stager, ValueError, message)
     inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
@@ -202,7 +203,7 @@ def matrices(stager: Stager, a: ArrayValue, b: ArrayValue) -> Value:
     return result
 
 
-def _flagged(stager: Stager, value: ArrayValue, dtype: str) -> tuple[storage.Array, bool]:
+def _flagged(stager: Stager, value: ArrayValue, dtype: str) -> tuple[Array, bool]:
     """Whole storage of a matrix, or of its transpose, and whether it is transposed."""
     if value.dtype == dtype and isinstance(value, View):
         if storage.is_whole(stager, value):

@@ -9,9 +9,10 @@ import scipy.special as special  # type: ignore[import-untyped]
 
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.elementwise import ufunc, where
+from tapeless.backends.native.staging.extrema import amax
 from tapeless.backends.native.staging.lowerings import array, lowers, option, unsupported
-from tapeless.backends.native.staging.reductions import amax, sum_
-from tapeless.backends.native.staging.shapes import reshaped
+from tapeless.backends.native.staging.reductions import sum_
+from tapeless.backends.native.staging.reshaping import reshaped
 from tapeless.backends.native.staging.values import ArrayValue, Static, Value
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def _shifted(stager: Stager, value: ArrayValue, axis: Value | None) -> tuple[Arr
 
 @lowers(special.logsumexp)
 def logsumexp(
-    stager: Stager, a: Value, axis: Value | None = None, b: Value | None = None, keepdims: Value | None = None,
+    stager: Stager, a: Value, axis: Value | None = None, b: Value | None = None,
+    keepdims: Value | None = None,
     return_sign: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "logsumexp", b=b)

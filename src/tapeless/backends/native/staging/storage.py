@@ -1,8 +1,8 @@
 """Where array values live: fresh storage, lazies and when they are made, nests of loops that store them.
 
 A lazy is evaluated inside the nest that uses it.  It is made (given storage) if the program reads it often
-and it is not cheap, or before what it reads is written.  Lazies that only another lazy uses are never made for
-their own sake: `before_write` makes the youngest first and then gives up those it was computed from.
+and it is not cheap, or before what it reads is written.  Lazies that only another lazy uses are never made
+for their own sake: `before_write` makes the youngest first and then gives up those it was computed from.
 """
 
 from __future__ import annotations

@@ -1,0 +1,248 @@
+"""Reshapes: views of the same memory where that is possible, else copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as AnySequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeless.backends.native.affine import simplify
+from tapeless.backends.native.nest import ONE, ZERO, Apply, Const, Expr, apply, const
+from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging.indexing import (
+    axis_of,
+)
+from tapeless.backends.native.staging.lowerings import (
+    array,
+    lowers,
+    option,
+    shape_of,
+    unsupported,
+)
+from tapeless.backends.native.staging.storage import fail, known_length
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Lazy,
+    Sequence,
+    Static,
+    Value,
+    View,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+from tapeless.backends.native.staging.shapes import full_spans, sliced
+
+# ---- reshape
+
+
+@lowers(np.reshape)
+def reshape(
+    stager: Stager, a: Value, shape: Value, order: Value | None = None, *, copy: Value | None = None
+) -> ArrayValue:
+    unsupported(stager, "reshape", copy=copy)
+    if option(stager, order, "C") not in ("C", "A"):
+        stager.refuse("numpy.reshape in the order of Fortran", "reshape the transpose")
+    return reshaped(stager, array(stager, a), shape_of(stager, shape))
+
+
+@lowers(method="reshape")
+def reshape_method(stager: Stager, a: ArrayValue, *shape: Value, order: Value | None = None) -> Value:
+    if len(shape) == 1:
+        return reshape(stager, a, shape[0], order)
+    return reshape(stager, a, Sequence(list(shape), tuple), order)
+
+
+@lowers(np.ravel, method="ravel")
+def ravel(stager: Stager, a: Value, order: Value | None = None) -> ArrayValue:
+    return reshape(stager, a, Static((-1,)), order)
+
+
+@lowers(method="flatten")
+def flatten(stager: Stager, a: ArrayValue, order: Value | None = None) -> Value:
+    made = ravel(stager, a, order)
+    return storage.store_copy(stager, made)
+
+
+def reshaped(stager: Stager, value: ArrayValue, shape: storage.Shape) -> ArrayValue:
+    """A view of the elements in another shape where memory allows, else a copy."""
+    shape = _resolved(stager, value.shape, shape)
+    if len(shape) == value.ndim and storage.same_shape(shape, value.shape):
+        return value if isinstance(value, Lazy) else sliced(stager, value, full_spans(value))
+    view = storage.make(stager, value)
+    if storage.is_whole(stager, view):
+        return storage.alias(stager, view, shape)
+    made = _split_and_merged(stager, view, shape)
+    if made is not None:
+        return made
+    return storage.alias(stager, storage.store_copy(stager, view), shape)
+
+
+Factors = tuple[int, dict[Expr, int]]
+
+
+def _factors(shape: AnySequence[Expr]) -> Factors:
+    """A product of lengths as a number and powers of unknown lengths."""
+    number, atoms = 1, dict[Expr, int]()
+
+    def take(e: Expr) -> None:
+        nonlocal number
+        if isinstance(e, Const):
+            number *= int(e.value)
+        elif isinstance(e, Apply) and e.op == "mul":
+            take(e.args[0])
+            take(e.args[1])
+        else:
+            e = simplify(e)
+            atoms[e] = atoms.get(e, 0) + 1
+
+    for n in shape:
+        take(n)
+    return number, atoms
+
+
+def _quotient(a: Factors, b: Factors) -> Expr | None:
+    """a / b, if b divides a factor by factor."""
+    if not b[0] or a[0] % b[0]:
+        return None
+    atoms = dict(a[1])
+    for e, power in b[1].items():
+        atoms[e] = atoms.get(e, 0) - power
+        if atoms[e] < 0:
+            return None
+    made: Expr = const(a[0] // b[0])
+    for e, power in atoms.items():
+        for _ in range(power):
+            made = apply("mul", made, e)
+    return made
+
+
+def _resolved(stager: Stager, old: storage.Shape, new: storage.Shape) -> storage.Shape:
+    """The new shape with -1 worked out, and the sizes compared."""
+    open_ = [k for k, n in enumerate(new) if isinstance(n, Const) and n.value < 0]
+    texts = tuple(known_length(n) for n in new)
+    size = known_length(storage.size_of(old))
+    message = f"cannot reshape array of size {'n' if size is None else size} into shape {texts}".replace(
+        "None", "n"
+    )
+    if len(open_) > 1:
+        fail(stager, ValueError, "can only specify one unknown dimension")
+    before = _factors(old)
+    if open_:
+        rest = [n for k, n in enumerate(new) if k not in open_]
+        missing = _quotient(before, _factors(rest))
+        if missing is None:
+            whole, part = storage.size_of(old), storage.size_of(tuple(rest))
+            if known_length(whole) is not None and known_length(part) is not None:
+                fail(stager, ValueError, message)
+            part = stager.bind(part, "n")
+            good = apply(
+                "all",
+                apply("ne", part, ZERO),
+                apply("eq", apply("mod", whole, apply("maximum", part, ONE)), ZERO),
+            )
+            stager.check(good, ValueError, message)
+            missing = stager.bind(apply("floordiv", whole, part), "n")
+        return (*new[: open_[0]], missing, *new[open_[0] + 1 :])
+    if before != _factors(new):
+        whole, other = storage.size_of(old), storage.size_of(new)
+        if known_length(whole) is not None and known_length(other) is not None:
+            fail(stager, ValueError, message)
+        stager.check(apply("eq", whole, other), ValueError, message)
+    return new
+
+
+def _groups(old: storage.Shape, new: storage.Shape) -> list[tuple[list[int], list[int]]] | None:
+    """Runs of old and of new axes with the same product; None if that is not known."""
+    groups = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        olds, news = ([i] if i < len(old) else []), ([j] if j < len(new) else [])
+        i, j = i + len(olds), j + len(news)
+        while True:
+            a, b = _factors([old[k] for k in olds]), _factors([new[k] for k in news])
+            if a == b:
+                break
+            if _quotient(b, a) is not None and i < len(old):
+                olds.append(i)
+                i += 1
+            elif _quotient(a, b) is not None and j < len(new):
+                news.append(j)
+                j += 1
+            else:
+                return None
+        groups.append((olds, news))
+    return groups
+
+
+def _split_and_merged(stager: Stager, view: View, shape: storage.Shape) -> View | None:
+    """The reshape of a part of storage without a copy, if its axes split and merge."""
+    groups = _groups(view.shape, shape)
+    if groups is None:
+        return None
+    if any(sum(view.shape[k] != ONE for k in olds) > 1 for olds, _ in groups):
+        flat = _flattened(stager, view)
+        if flat is None:
+            return None
+        view = flat
+    terms: dict[int, list[tuple[Expr, int]]] = {}  # old axis -> (stride in units of the old one, new axis)
+    for olds, news in groups:
+        long = [k for k in olds if view.shape[k] != ONE]
+        strides = _strides(shape, news)
+        if not long:
+            continue
+        if len(long) > 1:  # the outer axes must be as far apart as the inner ones are long
+            steps = {k: _step_of(view, k) for k in long}
+            for outer, inner in zip(long[:-1], long[1:], strict=True):
+                far = simplify(apply("mul", steps[inner] or ZERO, view.shape[inner]))
+                if (
+                    steps[outer] is None
+                    or steps[inner] is None
+                    or not storage.same_length(simplify(steps[outer] or ZERO), far)
+                ):
+                    return None
+        for k in long[:-1]:
+            terms[k] = []
+        terms[long[-1]] = [(strides[j], j) for j in news if shape[j] != ONE]
+    axes = []
+    for a in view.axes:
+        made: list[tuple[Expr, int]] = []
+        for step, of in (*(() if a.of is None else ((a.step, a.of),)), *a.more):
+            made += [(simplify(apply("mul", step, far)), j) for far, j in terms.get(of, [])]
+        axes.append(axis_of(a.start, made))
+    return View(view.array, tuple(axes), shape, view.dtype)
+
+
+def _strides(shape: storage.Shape, axes: list[int]) -> dict[int, Expr]:
+    made: dict[int, Expr] = {}
+    far: Expr = ONE
+    for k in reversed(axes):
+        made[k] = far
+        far = apply("mul", far, shape[k])
+    return made
+
+
+def _step_of(view: View, axis: int) -> Expr | None:
+    """The step of an axis in flat storage."""
+    steps = [step for a in view.axes for step, of in ((a.step, a.of), *a.more) if of == axis]
+    return steps[0] if len(steps) == 1 else None
+
+
+def _flattened(stager: Stager, view: View) -> View | None:
+    """The view as one on the same storage seen as one row, if it is row-major and not complex."""
+    from tapeless.backends.native.staging.elements import is_complex
+
+    full = storage.state(stager).shapes.get(view.array)
+    if full is None or not view.array.contiguous or is_complex(view.dtype) or len(full) != len(view.axes):
+        return None
+    row = storage.alias(stager, storage.whole_view(view.array, full, view.dtype), (storage.size_of(full),))
+    start: Expr = ZERO
+    terms: list[tuple[Expr, int]] = []
+    far: Expr = ONE
+    for a, n in zip(reversed(view.axes), reversed(full), strict=True):
+        start = apply("add", start, apply("mul", a.start, far))
+        for step, of in (*(() if a.of is None else ((a.step, a.of),)), *a.more):
+            terms.append((simplify(apply("mul", step, far)), of))
+        far = apply("mul", far, n)
+    return View(row.array, (axis_of(simplify(start), terms),), view.shape, view.dtype)
