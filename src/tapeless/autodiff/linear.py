@@ -209,7 +209,7 @@ class Slots:
         space = self.entries[index][2]
         if space is FLOAT:
             if type(ct) is not float:
-                ct = fold(ct if np.ndim(ct) == 0 else np.add.reduce(ct, None), space)
+                ct = fold(np.add.reduce(ct, None) if type(ct) is np.ndarray else ct, space)
             old = self.values[index]
             self.values[index] = ct if old is None else old + ct
             return

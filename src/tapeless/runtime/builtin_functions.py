@@ -11,9 +11,11 @@ import weakref
 from types import GeneratorType
 from typing import Any
 
+from tapeless.autodiff.dual import PLAIN
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.items import tuple_tangent
+from tapeless.runtime.known import TWINS
 from tapeless.runtime.mirrors import Slot
 from tapeless.runtime.twins import strict_zip
 
@@ -190,6 +192,28 @@ def _getattr(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
         if error is run.failure:
             raise
         return args[2], ts[2]
+
+
+def _extreme(f: Any, better: Any) -> Any:
+    """`min` and `max`: of several plain numbers the first that no other one beats, else the twin."""
+
+    def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        items, found = args, ts
+        if len(args) == 1 and type(args[0]) in (list, tuple):
+            items, found = run.collect(args[0], ts[0])
+        if kw or len(items) < (1 if items is not args else 2) or not PLAIN.issuperset(map(type, items)):
+            return run.enter(TWINS[f], args, ts, kw, kts)  # type: ignore[no-any-return]
+        best = 0
+        for k in range(1, len(items)):
+            if better(items[k], items[best]):
+                best = k
+        return items[best], found[best]
+
+    return go
+
+
+HANDLERS[builtins.min] = _extreme(builtins.min, operator.lt)
+HANDLERS[builtins.max] = _extreme(builtins.max, operator.gt)
 
 
 @handle(builtins.hasattr)

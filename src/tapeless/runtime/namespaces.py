@@ -91,14 +91,8 @@ def _evaluated(run: Any, f: Any, kind: str, args: Any, ts: Any, kw: Any, kts: An
     return run.call(function_of(text, "<string>", kind, module), (), ())  # type: ignore[no-any-return]
 
 
-@handle(builtins.eval)
-def _eval(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _evaluated(run, builtins.eval, "eval", args, ts, kw, kts)
-
-
-@handle(builtins.exec)
-def _exec(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _evaluated(run, builtins.exec, "exec", args, ts, kw, kts)
+HANDLERS[builtins.eval] = lambda run, args, ts, kw, kts: _evaluated(run, eval, "eval", args, ts, kw, kts)
+HANDLERS[builtins.exec] = lambda run, args, ts, kw, kts: _evaluated(run, exec, "exec", args, ts, kw, kts)
 
 
 # ---- context variables

@@ -159,31 +159,6 @@ def _put_along_axis(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return None, None
 
 
-@handle(np.fill_diagonal)
-def _fill_diagonal(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _by_places(run, np.fill_diagonal, "a val wrap", args, ts, kw, kts)
-
-
-@handle(np.put)
-def _put_items(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _by_places(run, np.put, "a ind v mode", args, ts, kw, kts)
-
-
-@handle(np.ndarray.put)
-def _put_method(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _by_places(run, np.ndarray.put, "a indices values mode", args, ts, kw, kts)
-
-
-@handle(np.place)
-def _place(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _by_places(run, np.place, "arr mask vals", args, ts, kw, kts)
-
-
-@handle(np.putmask)
-def _putmask(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _by_places(run, np.putmask, "a mask values", args, ts, kw, kts)
-
-
 def _by_places(run: Any, f: Any, names: str, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     """A store of NumPy's own: the function itself, on the numbers of the values, says which goes where."""
     order = names.split()
@@ -209,6 +184,17 @@ def _by_places(run: Any, f: Any, names: str, args: Any, ts: Any, kw: Any, kts: A
     picked, t = run.getitem(flat, t, places[mask], None)
     run.array_store(a, mask, picked, t)
     return None, None
+
+
+def _placing(f: Any, names: str) -> Any:
+    return lambda run, args, ts, kw, kts: _by_places(run, f, names, args, ts, kw, kts)
+
+
+HANDLERS[np.fill_diagonal] = _placing(np.fill_diagonal, "a val wrap")
+HANDLERS[np.put] = _placing(np.put, "a ind v mode")
+HANDLERS[np.ndarray.put] = _placing(np.ndarray.put, "a indices values mode")
+HANDLERS[np.place] = _placing(np.place, "arr mask vals")
+HANDLERS[np.putmask] = _placing(np.putmask, "a mask values")
 
 
 _CONVERTER: Any = getattr(

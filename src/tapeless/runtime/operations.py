@@ -40,12 +40,12 @@ class Product(Apply):
             if b.dtype.kind == "c":
                 b = b.conj()
             if b.ndim == 1:
-                return (np.multiply.outer(ct, b),) if a.ndim == 2 else (ct * b,)
+                return (ct[:, None] * b,) if a.ndim == 2 else (ct * b,)
             return (np.dot(ct, b.T),)
         if a.dtype.kind == "c":
             a = a.conj()
         if a.ndim == 1:
-            return (np.multiply.outer(a, ct),) if b.ndim == 2 else (a * ct,)
+            return (a[:, None] * ct,) if b.ndim == 2 else (a * ct,)
         return (np.dot(a.T, ct),)
 
 

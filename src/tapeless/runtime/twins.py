@@ -77,42 +77,30 @@ def _all(iterable):
 
 @twin(builtins.min)
 def _min(*args, key=None, default=_MISSING):
-    if len(args) > 1 and default is not _MISSING:
-        raise TypeError("Cannot specify a default for min() with multiple positional arguments")
-    found = False
-    best = best_key = None
-    for item in args[0] if len(args) == 1 else args:
-        item_key = item if key is None else key(item)
-        if not found or item_key < best_key:
-            found, best, best_key = True, item, item_key
-    if found:
-        return best
-    if default is _MISSING:
-        raise ValueError(
-            "min() arg is an empty sequence"
-            if sys.version_info < (3, 12)
-            else "min() iterable argument is empty"
-        )
-    return default
+    return _extreme("min", args, key, default, lambda a, b: a < b)
 
 
 @twin(builtins.max)
 def _max(*args, key=None, default=_MISSING):
+    return _extreme("max", args, key, default, lambda a, b: a > b)
+
+
+def _extreme(name, args, key, default, better):
     if len(args) > 1 and default is not _MISSING:
-        raise TypeError("Cannot specify a default for max() with multiple positional arguments")
+        raise TypeError(f"Cannot specify a default for {name}() with multiple positional arguments")
     found = False
     best = best_key = None
     for item in args[0] if len(args) == 1 else args:
         item_key = item if key is None else key(item)
-        if not found or item_key > best_key:
+        if not found or better(item_key, best_key):
             found, best, best_key = True, item, item_key
     if found:
         return best
     if default is _MISSING:
         raise ValueError(
-            "max() arg is an empty sequence"
+            f"{name}() arg is an empty sequence"
             if sys.version_info < (3, 12)
-            else "max() iterable argument is empty"
+            else f"{name}() iterable argument is empty"
         )
     return default
 
