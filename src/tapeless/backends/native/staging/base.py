@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping as AnyMapping
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AnyMapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,7 +16,6 @@ from tapeless.backends.native.nest import (
     BOOL,
     F32,
     F64,
-    FALSE,
     FLOATS,
     I64,
     ONE,
@@ -367,9 +367,7 @@ class Base:
             )
         env = dict(target.frame.env) if target.keep_env else {}
         self.emit(Assign(target.flag, TRUE))
-        target.exits.append(
-            Exit(self.block, env, self.heap.since(target.level), value, len(self.open_loops))
-        )
+        target.exits.append(Exit(self.block, env, self.heap.since(target.level), value, len(self.open_loops)))
         self.die()
 
     def die(self) -> None:
@@ -398,7 +396,9 @@ class Base:
                     "test the condition before the operation",
                 )
             plain = all(isinstance(a, PLAIN) for a in args)
-            self.emit(Check(condition, self.failure(kind, *args) if plain else self.failure(Replay, kind.__name__)))
+            self.emit(
+                Check(condition, self.failure(kind, *args) if plain else self.failure(Replay, kind.__name__))
+            )
         self.assume(condition)
 
     def assume(self, condition: Expr, holds: bool = True) -> None:
@@ -556,9 +556,3 @@ def describe(value: Value | None) -> str:
     if isinstance(value, (View, Lazy)):
         return f"an array of dtype {value.dtype}"
     return f"a {type(value).__name__.lower()}"
-
-
-__all__ = [
-    "COMPLEX", "FALSE", "TYPES", "Apply", "Base", "Callable", "Exit", "Frame", "NeedsKnown", "NeedsUnrolling",
-    "OpenLoop", "Target", "describe",
-]  # fmt: skip

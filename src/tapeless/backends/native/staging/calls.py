@@ -110,6 +110,8 @@ class Calls(Inputs):
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.free: list[dict[str, Cell]] = []
+        self.differentiated = 0
+        """How many derivatives are being taken of what is staged now."""
         self.yields: list[Callable[[Value], None] | None] = []
         """Who takes the values of the generators that run, innermost last; None for other functions."""
 
@@ -122,7 +124,9 @@ class Calls(Inputs):
         if isinstance(function, Closure):
             code = function.function.__code__
             cells = dict(zip(code.co_freevars, function.cells, strict=True))
-            return self.inline(function.function, cells, function.defaults, function.kwdefaults, args, kwargs, op)
+            return self.inline(
+                function.function, cells, function.defaults, function.kwdefaults, args, kwargs, op
+            )
         if isinstance(function, Bound):
             return self.call_bound(function, args, kwargs, op)
         if isinstance(function, Static):
@@ -139,17 +143,19 @@ class Calls(Inputs):
             return function.obj.run(self, bound.owner, args, kwargs)
         return self.call(function, [bound.owner, *args], kwargs, op)
 
-    def call_object(self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None = None) -> Value:
+    def call_object(
+        self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None = None
+    ) -> Value:
         """Call a Python object that is known."""
         if any(isinstance(a, Maybe) for a in args) and not isinstance(obj, (types.FunctionType, type)):
             return self.resolved(lambda *some: self.call_object(obj, list(some), kwargs, op), *args)
         found = self.builtin(obj, args, kwargs, op)
         if found is not None:
             return found
-        from tapeless.backends.native.staging import derivatives
+        from tapeless.backends.native.staging import transformations
 
-        if derivatives.handles(obj):
-            return derivatives.call(self, obj, args, kwargs)
+        if transformations.handles(obj):
+            return transformations.call(self, obj, args, kwargs)
         if isinstance(obj, types.FunctionType):
             return self.call_function(obj, args, kwargs, op)
         if isinstance(obj, types.MethodType):
@@ -164,7 +170,7 @@ class Calls(Inputs):
         wrapped = getattr(obj, "__wrapped__", None)
         if isinstance(obj, functools._lru_cache_wrapper) and wrapped is not None:
             return self.call_object(wrapped, args, kwargs, op)
-        method = getattr(type(obj), "__call__", None)
+        method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)
         name = getattr(obj, "__qualname__", None) or type(obj).__name__
@@ -182,9 +188,7 @@ class Calls(Inputs):
 
     lift_owner = outside
 
-    def builtin(
-        self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None
-    ) -> Value | None:
+    def builtin(self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value | None:
         """The result of a function that staging knows; None if it does not."""
         raise NotImplementedError
 
@@ -199,10 +203,12 @@ class Calls(Inputs):
 
         home = Fixed(Held(function))
         defaults = tuple(
-            self.lift(v, Item(Field(home, "__defaults__"), i)) for i, v in enumerate(function.__defaults__ or ())
+            self.lift(v, Item(Field(home, "__defaults__"), i))
+            for i, v in enumerate(function.__defaults__ or ())
         )
         named = {
-            k: self.lift(v, Item(Field(home, "__kwdefaults__"), k)) for k, v in (function.__kwdefaults__ or {}).items()
+            k: self.lift(v, Item(Field(home, "__kwdefaults__"), k))
+            for k, v in (function.__kwdefaults__ or {}).items()
         }
         return self.inline(function, cells, defaults, named, args, kwargs, op)
 
@@ -210,7 +216,9 @@ class Calls(Inputs):
         try:
             return lower(function.__code__, function.__globals__)
         except (SourceUnavailableError, UnsupportedSyntaxError) as error:
-            self.refuse(f"{function.__qualname__} cannot be read: {error}", "call it outside the compiled function")
+            self.refuse(
+                f"{function.__qualname__} cannot be read: {error}", "call it outside the compiled function"
+            )
 
     def inline(
         self,
@@ -229,7 +237,9 @@ class Calls(Inputs):
             return Static(None)
         self.not_too_deep(program, bound)
         if program.is_generator:
-            return self.generator(lambda take: self.in_place(function, program, cells, bound, op, take), cells)
+            return self.generator(
+                lambda take: self.in_place(function, program, cells, bound, op, take), cells
+            )
         return self.in_place(function, program, cells, bound, op, None)
 
     def generator(self, run: Callable[[Callable[[Value], None]], Any], cells: dict[str, Cell]) -> Value:
@@ -270,7 +280,11 @@ class Calls(Inputs):
             for value in bound.values():
                 if isinstance(value, Number):
                     for leaf in self.origins(value.expr):
-                        if isinstance(leaf, Ref) and leaf.var in self.sources and leaf.var.type in ("i64", "bool"):
+                        if (
+                            isinstance(leaf, Ref)
+                            and leaf.var in self.sources
+                            and leaf.var.type in ("i64", "bool")
+                        ):
                             raise NeedsKnown(self.sources[leaf.var], "the depth of a recursion depends on it")
         if len(self.frames) > DEEPEST or depth > DEEPEST // 4:
             self.refuse(
@@ -301,7 +315,8 @@ class Calls(Inputs):
             plural = "" if len(simple) == 1 else "s"
             were = "was" if len(args) == 1 else "were"
             self.throw(
-                TypeError, f"{name}() takes {len(simple)} positional argument{plural} but {len(args)} {were} given"
+                TypeError,
+                f"{name}() takes {len(simple)} positional argument{plural} but {len(args)} {were} given",
             )
             return None
         by_default = dict(zip([p.name for p in simple[len(simple) - len(defaults) :]], defaults, strict=True))
@@ -359,10 +374,12 @@ class Calls(Inputs):
         meta = type(cls)
         if meta is not type and "__call__" in meta.__dict__ and meta.__module__ != "abc":
             self.refuse(f"the class {cls.__qualname__} makes its objects by its metaclass", "make it outside")
-        new, init = cls.__new__, cls.__init__  # type: ignore[misc]
+        new, init = cls.__new__, cls.__init__
         if new is not object.__new__:
             if not isinstance(new, types.FunctionType) or cls.__module__.split(".")[0] == "numpy":
-                self.refuse(f"an object of class {cls.__qualname__} is made", "make it outside the compiled function")
+                self.refuse(
+                    f"an object of class {cls.__qualname__} is made", "make it outside the compiled function"
+                )
             made = self.call_object(new, [Static(cls), *args], kwargs, op)
             if not isinstance(made, Instance) or not issubclass(made.cls, cls):
                 return made
@@ -388,7 +405,8 @@ class Calls(Inputs):
         if len(args) > len(given):
             self.throw(
                 TypeError,
-                f"{cls.__name__}.__init__() takes {len(wanted) + 1} positional arguments but {len(args) + 1} were given",
+                f"{cls.__name__}.__init__() takes {len(wanted) + 1} positional arguments "
+                f"but {len(args) + 1} were given",
             )
             return
         for k, v in kwargs.items():
@@ -403,7 +421,11 @@ class Calls(Inputs):
             if f.name in given:
                 value = given[f.name]
             elif f.default is not dataclasses.MISSING:
-                value = self.outside(f.default) if not isinstance(f.default, (int, float, str)) else Static(f.default)
+                value = (
+                    self.outside(f.default)
+                    if not isinstance(f.default, (int, float, str))
+                    else Static(f.default)
+                )
             elif f.default_factory is not dataclasses.MISSING:
                 value = self.call_object(f.default_factory, [], {}, op)
             elif f.init:
@@ -437,7 +459,9 @@ class Calls(Inputs):
             return self.settle(value, 2, "t")
         return value
 
-    def construct_exception(self, cls: type, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value:
+    def construct_exception(
+        self, cls: type, args: list[Value], kwargs: dict[str, Value], op: Op | None
+    ) -> Value:
         made = self.heap.born(Instance(cls, {"args": Sequence(list(args), tuple)}))
         init = cls.__init__  # type: ignore[misc]
         if isinstance(init, types.FunctionType):
@@ -448,7 +472,9 @@ class Calls(Inputs):
     def construct_tuple(self, cls: type, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value:
         names = getattr(cls, "_fields", None)
         new = cls.__new__
-        generated = names is not None and isinstance(new, types.FunctionType) and "<" in new.__code__.co_filename
+        generated = (
+            names is not None and isinstance(new, types.FunctionType) and "<" in new.__code__.co_filename
+        )
         if names is None or not generated:
             if isinstance(new, types.FunctionType):
                 return self.call_object(new, [Static(cls), *args], kwargs, op)
@@ -461,7 +487,10 @@ class Calls(Inputs):
             missing = [n for n in names if n not in table]
             many = "arguments" if len(missing) > 1 else "argument"
             listed = " and ".join(map(repr, missing))
-            self.throw(TypeError, f"{cls.__name__}.__new__() missing {len(missing)} required positional {many}: {listed}")
+            self.throw(
+                TypeError,
+                f"{cls.__name__}.__new__() missing {len(missing)} required positional {many}: {listed}",
+            )
             return Static(None)
         return Sequence([table[n] for n in names], cls)
 
@@ -481,6 +510,3 @@ class Method:
 
     def run(self, s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return self.__run(s, owner, args, kwargs)
-
-
-__all__ = ["Calls", "Method", "Partial"]

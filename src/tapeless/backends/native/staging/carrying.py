@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tapeless.backends.native.nest import BOOL, TRUE, Array, Assign, Dim, Expr, Load, Ref, Scalar, Stmt, Swap, const, leaves
+from tapeless.backends.native.nest import (
+    BOOL,
+    Assign,
+    Dim,
+    Expr,
+    Ref,
+    Scalar,
+    Stmt,
+    Swap,
+    const,
+    leaves,
+)
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.heap import content, is_object
 from tapeless.backends.native.staging.joins import (
@@ -23,9 +34,7 @@ from tapeless.backends.native.staging.values import (
     Lazy,
     Mapping,
     Number,
-    Range,
     Sequence,
-    Slice,
     Static,
     Value,
     View,
@@ -39,8 +48,8 @@ if TYPE_CHECKING:
 class Spec:
     """How a place is carried.
 
-    `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound only
-    sometimes; `parts` has one), "conflict" (never read), "range", "slice".
+    `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound
+    only sometimes; `parts` has one), "conflict" (never read), "range", "slice".
     """
 
     how: str
@@ -111,8 +120,6 @@ def optional(s: Loops, spec: Spec, entry: Value | None, end: Value | None, other
     return CONFLICT if part.how == "conflict" else Spec("maybe", otherwise, (part,))
 
 
-
-
 def is_array(value: Value | None) -> bool:
     return isinstance(value, ArrayValue)
 
@@ -143,6 +150,7 @@ def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
     if entry is None and spec.how == "kept":
         return shape_of(s, end)
     if spec.how == "kept":
+        assert entry is not None
         if end is entry or same_static([entry, end]) or same_view(entry, end):
             return spec
         if s.is_number(entry) or s.is_complex(entry):
@@ -220,7 +228,11 @@ class Carried:
             s.emit(Assign(self.flag, bound))
             part = Carried(s, spec.parts[0], inner, hint)
             self.parts = [part]
-            self.head = Conflict(()) if part.head is None or isinstance(part.head, Conflict) else Maybe(part.head, Ref(self.flag), spec.kind)
+            self.head = (
+                Conflict(())
+                if part.head is None or isinstance(part.head, Conflict)
+                else Maybe(part.head, Ref(self.flag), spec.kind)
+            )
         elif spec.how == "number":
             self.scalar = s.scalar(TYPES[spec.kind], hint)
             first = const(0, self.scalar.type) if entry is None else s.as_expr(entry, self.scalar.type)
@@ -338,9 +350,9 @@ def carry_out(s: Loops, moves: Moves) -> None:
 
 def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
     """Give carried arrays their new contents: by exchanging storage where nothing else can tell."""
-    if len(moves) == 1 and isinstance(moves[0][1], Lazy) and moves[0][1].made is None:
+    if len(moves) == 1:
         view, value = moves[0]
-        if s.same_shape(value.shape, view.shape):
+        if isinstance(value, Lazy) and value.made is None and s.same_shape(value.shape, view.shape):
             with s.thawed():
                 s.copy_into(view, value)
             return
@@ -374,6 +386,3 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
                         place[array] = source
                     elif at is source:
                         place[array] = view.array
-
-
-__all__ = ["CONFLICT", "KEPT", "Array", "Carried", "Load", "Moves", "Range", "Slice", "Spec", "TRUE", "carry_out", "first_guess", "widen"]

@@ -83,7 +83,9 @@ def sqrt(s: Any, z: Value) -> Value:
     size = s.bind(apply("hypot", re, im))
     half = s.bind(apply("sqrt", apply("mul", const(0.5), apply("add", size, apply("fabs", re)))))
     zero = s.bind(apply("eq", half, 0.0))
-    other = s.bind(apply("div", apply("fabs", im), apply("select", zero, const(1.0), apply("mul", const(2.0), half))))
+    other = s.bind(
+        apply("div", apply("fabs", im), apply("select", zero, const(1.0), apply("mul", const(2.0), half)))
+    )
     right = s.bind(apply("ge", re, 0.0))
     real = apply("select", right, half, other)
     imag = apply("copysign", apply("select", right, other, half), im)
@@ -101,15 +103,7 @@ def f(name: str, x: Expr) -> Expr:
     return apply(name, x)
 
 
-trigonometric(
-    cmath.sin, lambda x, y: f("sin", x) * f("cosh", y), lambda x, y: f("cos", x) * f("sinh", y)
-)
-trigonometric(
-    cmath.cos, lambda x, y: f("cos", x) * f("cosh", y), lambda x, y: -(f("sin", x) * f("sinh", y))
-)
-trigonometric(
-    cmath.sinh, lambda x, y: f("sinh", x) * f("cos", y), lambda x, y: f("cosh", x) * f("sin", y)
-)
-trigonometric(
-    cmath.cosh, lambda x, y: f("cosh", x) * f("cos", y), lambda x, y: f("sinh", x) * f("sin", y)
-)
+trigonometric(cmath.sin, lambda x, y: f("sin", x) * f("cosh", y), lambda x, y: f("cos", x) * f("sinh", y))
+trigonometric(cmath.cos, lambda x, y: f("cos", x) * f("cosh", y), lambda x, y: -(f("sin", x) * f("sinh", y)))
+trigonometric(cmath.sinh, lambda x, y: f("sinh", x) * f("cos", y), lambda x, y: f("cosh", x) * f("sin", y))
+trigonometric(cmath.cosh, lambda x, y: f("cosh", x) * f("cos", y), lambda x, y: f("sinh", x) * f("sin", y))

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from tapeless.backends.native.nest import BOOL, FALSE, TRUE, ZERO, Assign, Const, Expr, If, Ref, Stmt, apply, const
+from tapeless.backends.native.nest import (
+    BOOL,
+    FALSE,
+    TRUE,
+    ZERO,
+    Assign,
+    Expr,
+    If,
+    Ref,
+    Stmt,
+    apply,
+    const,
+)
 from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Replay, Target, describe
 from tapeless.backends.native.staging.loops import Checkpoint, Loop, Loops
 from tapeless.backends.native.staging.values import Instance, Sequence, Static, Value
@@ -308,11 +320,10 @@ class Control(Loops):
         self.targets.remove(target)
         level = target.level
         self.heap.undo(level)
-        for k, group in enumerate(caught):
-            handled = self.handle(op, handler, group, base, start, born, not ends and k == len(caught) - 1)
+        for group in caught:
+            self.handle(op, handler, group, base, start, born)
             if self.alive:
                 ends.append(self.here(level, frame.env))
-            del handled
             self.heap.undo(level)
         self.heap.close(level)
         self.resume(ends, base, marks, born, live=live)
@@ -325,7 +336,7 @@ class Control(Loops):
         return list(groups.values())
 
     def handle(
-        self, op: Op, handler: Block, group: list[Exit], base: list[Stmt], start: int, born: int, last: bool
+        self, op: Op, handler: Block, group: list[Exit], base: list[Stmt], start: int, born: int
     ) -> None:
         """Stage the handler for exceptions of one class."""
         frame = self.frames[-1]
@@ -343,7 +354,6 @@ class Control(Loops):
             inside: list[Stmt] = []
             self.emit(If(Ref(flag), inside))
             self.block = inside
-        del last
         assert value is not None
         frame.env[op.outs[0]] = value
         self.raised.append(value)
@@ -405,6 +415,3 @@ class Control(Loops):
 def exact(cls: type) -> bool:
     """Whether an exception is its class and its arguments."""
     return not isinstance(cls.__init__, FunctionType) and not isinstance(cls.__new__, FunctionType)  # type: ignore[misc]
-
-
-__all__ = ["Const", "Control", "Iteration"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapeless.backends.native.staging.values import Cell, Instance, Mapping, Sequence, Value
+from tapeless.backends.native.staging.values import Cell, Instance, Mapping, Sequence
 
 #: What has content that can change.
 Object = Sequence | Mapping | Instance | Cell
@@ -12,7 +12,9 @@ Object = Sequence | Mapping | Instance | Cell
 
 def is_object(value: object) -> bool:
     """Whether a value has an identity and content that can change."""
-    return isinstance(value, (Mapping, Instance, Cell)) or (isinstance(value, Sequence) and value.kind is list)
+    return isinstance(value, (Mapping, Instance, Cell)) or (
+        isinstance(value, Sequence) and value.kind is list
+    )
 
 
 def content(obj: Any) -> Any:
@@ -112,6 +114,3 @@ class Heap:
     def apply(self, changes: Changes) -> None:
         for obj, held in changes.held.values():
             self.write(obj, held)
-
-
-__all__ = ["Changes", "Heap", "Object", "Value", "content", "fill", "is_object"]

@@ -9,7 +9,16 @@ import numpy as np
 
 from tapeless.backends.native.affine import Affine, expression
 from tapeless.backends.native.kernel import Mismatch
-from tapeless.backends.native.nest import BOOL, F64, I64, Array, Check, Const, Dim, Expr, Ref, Scalar, apply, const
+from tapeless.backends.native.nest import (
+    Array,
+    Check,
+    Dim,
+    Expr,
+    Ref,
+    Scalar,
+    apply,
+    const,
+)
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.operations import Operations
@@ -26,7 +35,6 @@ from tapeless.backends.native.staging.paths import (
     Path,
 )
 from tapeless.backends.native.staging.values import (
-    ArrayValue,
     Bound,
     Cell,
     ComplexNumber,
@@ -34,7 +42,6 @@ from tapeless.backends.native.staging.values import (
     Mapping,
     Number,
     Sequence,
-    Slice,
     Static,
     Value,
     View,
@@ -187,19 +194,24 @@ class Inputs(Operations):
 
     def plain_object(self, obj: Any) -> bool:
         """Whether an object is its class and its attributes, and nothing else."""
-        from tapeless.backends.native.staging import derivatives
+        from tapeless.backends.native.staging import transformations
 
         kind = type(obj)
         if isinstance(obj, (type, types.ModuleType, types.FunctionType, BaseException, np.generic)):
             return False
-        if derivatives.handles(obj):
+        if transformations.handles(obj):
             return False
         module = kind.__module__.split(".")[0]
-        if not hasattr(obj, "__dict__") or kind.__new__ is not object.__new__ or module in ("numpy", "functools"):
+        if not hasattr(obj, "__dict__") or getattr(kind, "__new__", None) is not object.__new__ or module in ("numpy", "functools"):
             return False
-        return all(base is object or isinstance(base.__dict__.get("__dict__"), types.GetSetDescriptorType)
-                   or "__slots__" in base.__dict__ or base.__module__ in ("typing", "abc") or base.__flags__ & (1 << 9)
-                   for base in kind.__mro__)  # fmt: skip
+        return all(
+            base is object
+            or isinstance(base.__dict__.get("__dict__"), types.GetSetDescriptorType)
+            or "__slots__" in base.__dict__
+            or base.__module__ in ("typing", "abc")
+            or base.__flags__ & HEAP_TYPE
+            for base in kind.__mro__
+        )
 
     def lift_instance(self, obj: Any, path: Path, hint: str) -> Value:
         self.guard(path, "type", type(obj))
@@ -273,7 +285,9 @@ class Inputs(Operations):
             self.throw(NameError, f"name '{name}' is not defined")
             return
         if name not in frame.namespace or settled_namespace(frame.namespace):
-            self.assign(op.outs[0], Static(obj) if name not in frame.namespace else self.settled_value(obj, path))
+            self.assign(
+                op.outs[0], Static(obj) if name not in frame.namespace else self.settled_value(obj, path)
+            )
             return
         self.assign(op.outs[0], self.lift(obj, path, name))
 
@@ -314,9 +328,9 @@ def settled_namespace(namespace: dict[str, Any]) -> bool:
     return str(namespace.get("__name__", "")).split(".")[0] in SETTLED
 
 
+#: The flag of classes that are made by a program.
+HEAP_TYPE = 1 << 9
 ELEMENT_TYPES = {
-    "float64", "float32", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "bool", "complex128",
-    "complex64",
+    "float64", "float32", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "bool",
+    "complex128", "complex64",
 }  # fmt: skip
-
-__all__ = ["BOOL", "F64", "I64", "ArrayValue", "Const", "Inputs", "Slice", "settled"]

@@ -23,7 +23,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target, describe
+from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target
 from tapeless.backends.native.staging.heap import Changes, is_object
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -76,7 +76,9 @@ def join_kinds(kinds: list[type]) -> type | None:
         if issubclass(one, np.floating) or (issubclass(one, np.integer) and float not in found):
             return one
     if all(issubclass(k, np.generic) or k in (bool, int, float) for k in found):
-        made: type = np.result_type(*(k if issubclass(k, np.generic) else np.dtype(k).type for k in found)).type
+        made: type = np.result_type(
+            *(k if issubclass(k, np.generic) else np.dtype(k).type for k in found)
+        ).type
         return made
     return None
 
@@ -115,10 +117,14 @@ class Joins(Base):
     # ---- targets
 
     def open_target(self, kind: str, keep_env: bool = True) -> Target:
-        flag = self.scalar(BOOL, {"return": "returned", "break": "left", "continue": "skipped"}.get(kind, kind))
+        flag = self.scalar(
+            BOOL, {"return": "returned", "break": "left", "continue": "skipped"}.get(kind, kind)
+        )
         self.flags.add(flag)
         self.emit(Assign(flag, const(False)))
-        target = Target(kind, flag, self.frames[-1], self.heap.open(), len(self.open_loops), keep_env=keep_env)
+        target = Target(
+            kind, flag, self.frames[-1], self.heap.open(), len(self.open_loops), keep_env=keep_env
+        )
         self.targets.append(target)
         return target
 
@@ -253,6 +259,10 @@ class Joins(Base):
         """Store an array into storage of its own."""
         raise NotImplementedError
 
+    def share(self, view: View, originals: list[Value]) -> None:
+        """`view` is a copy of what the program knows as one array of these."""
+        raise NotImplementedError
+
 
 class Merger:
     """Merges the values that several exits arrive with."""
@@ -353,7 +363,10 @@ class Merger:
             names = ("start", "stop", "step")
             return Slice(*(self.part([getattr(v, n) for v in vs], exits, n) for n in names))
         if isinstance(first, Range) and len({v.step for v in vs}) == 1:
-            ends = [self.scalar([Number(getattr(v, n), int) for v in vs], exits, n, int) for n in ("start", "stop")]
+            ends = [
+                self.scalar([Number(getattr(v, n), int) for v in vs], exits, n, int)
+                for n in ("start", "stop")
+            ]
             return Range(ends[0].expr, ends[1].expr, first.step)
         return self.conflict(values, exits, hint)
 
@@ -443,9 +456,7 @@ class Merger:
         else:
             if any(v.function.__code__ is not first.function.__code__ for v in vs):
                 return Conflict(tuple(values))
-            cells = tuple(
-                self.part(list(p), exits, hint) for p in zip(*(v.cells for v in vs), strict=True)
-            )
+            cells = tuple(self.part(list(p), exits, hint) for p in zip(*(v.cells for v in vs), strict=True))
             if any(isinstance(c, Conflict) for c in cells):
                 return Conflict(tuple(values))
             defaults = tuple(
@@ -454,7 +465,8 @@ class Merger:
             named = {k: self.part([v.kwdefaults[k] for v in vs], exits, k) for k in first.kwdefaults}
             made = Closure(first.function, cells, defaults, named)  # type: ignore[arg-type]
         self.memo[key] = made
-        return made
+        value: Value = made
+        return value
 
     # ---- contents
 
@@ -483,10 +495,9 @@ class Merger:
         if isinstance(obj, Cell):
             return self.merge(held, "cell")
         if isinstance(obj, Mapping) and any(list(h) != list(held[0]) for h in held):
-            self.s.refuse("a dict has other keys on each path of the program", "give it all keys on every path")
+            self.s.refuse(
+                "a dict has other keys on each path of the program", "give it all keys on every path"
+            )
         keys = list({k: None for h in held for k in h})
         table = {k: self.merge([h.get(k) for h in held], str(k)) for k in keys}
         return {k: v for k, v in table.items() if v is not None}
-
-
-__all__ = ["Conflict", "Joins", "Maybe", "Merger", "describe", "join_complex", "join_kinds", "same_static", "same_view"]

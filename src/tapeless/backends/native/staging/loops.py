@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapeless.backends.native.affine import affine, plus
 from tapeless.backends.native.nest import (
-    FALSE,
     I64,
     TRUE,
     Apply,
     Array,
     Assign,
-    Const,
     Expr,
     For,
     If,
@@ -31,10 +28,18 @@ from tapeless.backends.native.nest import (
     leaves,
 )
 from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
-from tapeless.backends.native.staging.carrying import KEPT, Carried, Moves, Spec, carry_out, first_guess, widen
+from tapeless.backends.native.staging.carrying import (
+    KEPT,
+    Carried,
+    Moves,
+    Spec,
+    carry_out,
+    first_guess,
+    widen,
+)
 from tapeless.backends.native.staging.heap import Changes, content
 from tapeless.backends.native.staging.joins import Joins, Maybe
-from tapeless.backends.native.staging.values import ArrayValue, Lazy, Number, Value, View
+from tapeless.backends.native.staging.values import Lazy, Value, View
 from tapeless.program.ir import Block, Op, Var
 
 #: How often the body of a loop may be staged again before something is wrong.
@@ -136,7 +141,13 @@ class Loops(Joins):
     def share(self, view: View, originals: list[Value]) -> None:
         """`view` is a copy of what the program knows as one array of these: none may be changed any more."""
         for v in originals:
-            root = v.array.root if isinstance(v, View) else v.made.array.root if isinstance(v, Lazy) and v.made else None
+            root = (
+                v.array.root
+                if isinstance(v, View)
+                else v.made.array.root
+                if isinstance(v, Lazy) and v.made
+                else None
+            )
             if root is not None and (root in self.array_sources or self.reached(root, v)):
                 why = "on another path of the program it is another array"
                 self.frozen[root] = self.frozen[view.array.root] = why
@@ -205,7 +216,8 @@ class Checkpoint:
         self.s, self.frame, self.base = s, s.frames[-1], s.block
         self.env, self.marks, self.level = dict(self.frame.env), s.marks(), s.heap.open()
         lists: list[list[Any]] = [
-            s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised, s.truths
+            s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised,
+            s.truths,
         ]  # fmt: skip
         self.lists = [(x, len(x)) for x in lists]
         self.plain = (s.closed, s.recent, s.line, dict(s.frozen))
@@ -323,7 +335,8 @@ class Attempt:
             if var in self.guessed:
                 place, way, start = self.guessed[var]
                 if not all(
-                    self.s.ranges.proves(apply("ge" if way == "low" else "le", x, start)) for x in self.alternatives(e)
+                    self.s.ranges.proves(apply("ge" if way == "low" else "le", x, start))
+                    for x in self.alternatives(e)
                 ):
                     self.plan.bounded[place] = {"low": "high", "high": "none"}[way]
                     raise Again
@@ -448,7 +461,7 @@ class Attempt:
         """Learn from the state at the end of an iteration; whether anything was new."""
         s, changed = self.s, False
         s.reading = way.changes
-        for var, c in self.carried.items():
+        for var in self.carried:
             wide = widen(s, self.plan.variables[var], self.entries[var], way.env.get(var))
             if wide != self.plan.variables[var]:
                 self.plan.variables[var] = wide
@@ -471,7 +484,9 @@ class Attempt:
         names0, parts0 = parts_of(content(obj) if found is None else found[1])
         names1, parts1 = parts_of(end)
         if isinstance(end, list) and names0 != names1:
-            raise NeedsUnrolling(self.key, "a list grows or shrinks in a loop of unknown length; use an array")
+            raise NeedsUnrolling(
+                self.key, "a list grows or shrinks in a loop of unknown length; use an array"
+            )
         first, last = dict(zip(names0, parts0, strict=True)), dict(zip(names1, parts1, strict=True))
         old = dict(zip(spec.names, spec.parts, strict=True)) if spec.how == "content" else {}
         table = {}
@@ -562,6 +577,3 @@ def rebuilt(obj: Any, parts: dict[Any, Value | None]) -> Any:
     if isinstance(held, dict):
         return {k: v for k, v in parts.items() if v is not None}
     return parts["value"]
-
-
-__all__ = ["ArrayValue", "Const", "FALSE", "Lazy", "Loop", "Loops", "Number", "affine", "plus"]

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.nest import F64, I64, Apply, Expr, apply, const
+from tapeless.backends.native.nest import F64, Expr, apply, const
 from tapeless.backends.native.staging.values import Number, Static, Value
 
 Lowering = Callable[..., Value]
 MATH: dict[Any, Lowering] = {}
+CLOSE = Static(1e-09)
+NIL_FLOAT = Static(0.0)
+UNIT = Static(1)
 
 
 def domain(function: Callable[..., Any], *bad: float) -> tuple[type[BaseException], tuple[Any, ...]]:
@@ -115,7 +118,9 @@ def power(s: Any, x: Value, y: Value) -> Value:
     zero = apply("all", apply("eq", a, 0.0), apply("lt", b, 0.0))
     s.check(apply("not", zero), kind, *args)
     made = s.bind(apply("pow", a, b))
-    fine = apply("any", apply("not", apply("isnan", made)), apply("any", apply("isnan", a), apply("isnan", b)))
+    fine = apply(
+        "any", apply("not", apply("isnan", made)), apply("any", apply("isnan", a), apply("isnan", b))
+    )
     s.check(fine, kind, *args)
     finite = apply("all", apply("isfinite", a), apply("isfinite", b))
     large = domain(math.pow, 10.0, 1000.0)
@@ -211,9 +216,7 @@ def radians(s: Any, value: Value) -> Value:
 
 
 @lowers(math.isclose)
-def isclose(
-    s: Any, x: Value, y: Value, *, rel_tol: Value = Static(1e-09), abs_tol: Value = Static(0.0)
-) -> Value:
+def isclose(s: Any, x: Value, y: Value, *, rel_tol: Value = CLOSE, abs_tol: Value = NIL_FLOAT) -> Value:
     a, b = floats(s, x, y)
     r, t = floats(s, rel_tol, abs_tol)
     size = apply("fmax", apply("fabs", a), apply("fabs", b))
@@ -224,13 +227,13 @@ def isclose(
 
 def total(s: Any, items: Value) -> Value:
     """`math.fsum`: summed as it stands, which is right to rounding."""
-    made: Value = Static(0.0)
+    made: Value = NIL_FLOAT
     for item in s.listed(items):
         made = s.binary("Add", made, s.to_float(item))
     return made
 
 
-def product(s: Any, items: Value, *, start: Value = Static(1)) -> Value:
+def product(s: Any, items: Value, *, start: Value = UNIT) -> Value:
     return s.fold(items, lambda a, b: s.binary("Mult", a, b), start)  # type: ignore[no-any-return]
 
 
@@ -239,7 +242,7 @@ def fsum(s: Any, items: Value) -> Value:
 
 
 def dist(s: Any, p: Value, q: Value) -> Value:
-    squares: Value = Static(0.0)
+    squares: Value = NIL_FLOAT
     for a, b in zip(s.listed(p), s.listed(q), strict=True):
         d = s.binary("Sub", a, b)
         squares = s.binary("Add", squares, s.binary("Mult", d, d))
@@ -247,4 +250,3 @@ def dist(s: Any, p: Value, q: Value) -> Value:
 
 
 MATH[math.prod], MATH[math.fsum], MATH[math.dist] = product, fsum, dist
-__all__ = ["I64", "MATH", "Apply", "total"]

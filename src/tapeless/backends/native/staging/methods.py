@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tapeless.backends.native.nest import F64, apply
 from tapeless.backends.native.staging.calls import Method
@@ -17,14 +17,14 @@ from tapeless.backends.native.staging.values import (
     Value,
 )
 
-if TYPE_CHECKING:
-    from tapeless.backends.native.staging.structures import Structures
-
 Run = Callable[..., Value]
 NONE = Static(None)
+LAST = Static(-1)
+NIL = Static(0)
+NO = Static(False)
 
 
-def method_of(s: Structures, owner: Value, name: str) -> Value | None:
+def method_of(s: Any, owner: Value, name: str) -> Value | None:
     """A method of a builtin class, bound; None if there is none here."""
     table: dict[str, Run] = {}
     if isinstance(owner, Sequence):
@@ -39,21 +39,27 @@ def method_of(s: Structures, owner: Value, name: str) -> Value | None:
         table = NUMBER
     elif isinstance(owner, ComplexNumber) and owner.kind is complex:
         table = COMPLEX
-    elif isinstance(owner, Static) and isinstance(owner.obj, (str, bytes, int, float, complex, tuple, range, frozenset)):
-        if callable(getattr(owner.obj, name, None)) and not isinstance(getattr(type(owner.obj), name), property):
+    elif isinstance(owner, Static) and isinstance(
+        owner.obj, (str, bytes, int, float, complex, tuple, range, frozenset)
+    ):
+        if callable(getattr(owner.obj, name, None)) and not isinstance(
+            getattr(type(owner.obj), name), property
+        ):
             if isinstance(owner.obj, tuple) and name in TUPLE:
                 table = TUPLE
             elif isinstance(owner.obj, str) and name == "join":
                 table = {"join": join}
             else:
-                return Bound(Static(Method(name, lambda s, v, a, k: s.evaluate(getattr(v.obj, name), *a, **k))), owner)
+                return Bound(
+                    Static(Method(name, lambda s, v, a, k: s.evaluate(getattr(v.obj, name), *a, **k))), owner
+                )
     run = table.get(name)
     if run is None:
         return None
     return Bound(Static(Method(name, lambda s, v, a, k: run(s, v, *a, **k))), owner)
 
 
-def join(s: Any, owner: Static, items: Value) -> Value:
+def join(s: Any, owner: Any, items: Value) -> Value:
     return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
 
 
@@ -77,7 +83,7 @@ def insert(s: Any, owner: Sequence, at: Value, item: Value) -> Value:
     return NONE
 
 
-def pop(s: Any, owner: Sequence, at: Value = Static(-1)) -> Value:
+def pop(s: Any, owner: Sequence, at: Value = LAST) -> Value:
     items = list(owner.items)
     if not items:
         s.throw(IndexError, "pop from empty list")
@@ -110,7 +116,7 @@ def index(s: Any, owner: Sequence, item: Value) -> Value:
 
 
 def count(s: Any, owner: Sequence, item: Value) -> Value:
-    total: Value = Static(0)
+    total: Value = NIL
     for other in s.listed(owner):
         same = Static(True) if other is item else s.compare("==", item, other)
         total = s.binary("Add", total, same)
@@ -131,7 +137,7 @@ def copy_list(s: Any, owner: Sequence) -> Value:
     return s.heap.born(Sequence(list(owner.items), list))  # type: ignore[no-any-return]
 
 
-def sort(s: Any, owner: Sequence, *, key: Value = NONE, reverse: Value = Static(False)) -> Value:
+def sort(s: Any, owner: Sequence, *, key: Value = NONE, reverse: Value = NO) -> Value:
     s.heap.write(owner, s.sorted_items(list(owner.items), key, reverse))
     return NONE
 
@@ -172,7 +178,7 @@ def get(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
 
 def entries(how: str) -> Run:
     def run(s: Any, owner: Mapping) -> Value:
-        from tapeless.backends.native.staging.structures import Entries
+        from tapeless.backends.native.staging.iterables import Entries
 
         return Entries(owner, how)
 
@@ -206,7 +212,7 @@ def pop_key(s: Any, owner: Mapping, key: Value, default: Value | None = None) ->
             return NONE
         return default
     table = dict(owner.items)
-    found = table.pop(k)
+    found: Value = table.pop(k)
     s.heap.write(owner, table)
     return found
 
@@ -221,7 +227,8 @@ def clear_dict(s: Any, owner: Mapping) -> Value:
 
 
 DICT: dict[str, Run] = {
-    "get": get, "keys": entries("keys"), "values": entries("values"), "items": entries("items"), "update": update, "setdefault": setdefault,
+    "get": get, "keys": entries("keys"), "values": entries("values"), "items": entries("items"),
+    "update": update, "setdefault": setdefault,
     "pop": pop_key, "copy": copy_dict, "clear": clear_dict,
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.nest import BOOL, FALSE, TRUE, Const, Expr, Ref, apply, const
+from tapeless.backends.native.nest import FALSE, TRUE, Const, Expr, apply, const
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.scalars import Scalars
@@ -60,7 +60,9 @@ class Operations(Scalars):
             value = env[operand] = self.present(value, f"the variable {operand.name!r}", operand.name)
         return value
 
-    def present(self, value: Value, what: str, name: str, kind: type[BaseException] = UnboundLocalError) -> Value:
+    def present(
+        self, value: Value, what: str, name: str, kind: type[BaseException] = UnboundLocalError
+    ) -> Value:
         """A value that may not be there, now that it is read."""
         if isinstance(value, Maybe) and value.otherwise is not None:
             known = self.learnt(value.bound)
@@ -124,7 +126,11 @@ class Operations(Scalars):
             return
         if op.attrs["op"] == "Not":
             condition = self.truth(value)
-            made = Static(not condition.value) if isinstance(condition, Const) else Number(self.not_(condition), bool)
+            made = (
+                Static(not condition.value)
+                if isinstance(condition, Const)
+                else Number(self.not_(condition), bool)
+            )
             self.assign(op.outs[0], made)
         else:
             self.result(op, self.resolved(lambda x: self.unary(op.attrs["op"], x), value))
@@ -143,16 +149,16 @@ class Operations(Scalars):
             self.assign(op.outs[0], value)
 
     def resolved(self, function: Callable[..., Value], *values: Value) -> Value:
-        """A function of values each of which may be one thing or another: on each path of what it is there."""
+        """A function of values each of which may be one thing or another, on each path what it is there."""
         for k, v in enumerate(values):
             if isinstance(v, Maybe) and v.otherwise is not None:
-                otherwise, value = v.otherwise, v.value
-                return self.choose(
-                    v.bound,
-                    lambda: self.resolved(function, *values[:k], value, *values[k + 1 :]),
-                    lambda: self.resolved(function, *values[:k], otherwise, *values[k + 1 :]),
-                )
+                before, after = values[:k], values[k + 1 :]
+                return self.choose_from(v, lambda one: self.resolved(function, *before, one, *after))  # noqa: B023
         return function(*values)
+
+    def choose_from(self, maybe: Maybe, function: Callable[[Value], Value]) -> Value:
+        value, otherwise = maybe.value, maybe.otherwise or Static(None)
+        return self.choose(maybe.bound, lambda: function(value), lambda: function(otherwise))
 
     def binary(self, op: str, a: Value, b: Value) -> Value:
         raise NotImplementedError
@@ -225,7 +231,9 @@ class Operations(Scalars):
                 return
         else:
             if len(items) < n - 1:
-                self.throw(ValueError, f"not enough values to unpack (expected at least {n - 1}, got {len(items)})")
+                self.throw(
+                    ValueError, f"not enough values to unpack (expected at least {n - 1}, got {len(items)})"
+                )
                 return
             end = len(items) - (n - 1 - star)
             rest: Value = self.heap.born(Sequence(items[star:end], list))
@@ -251,7 +259,8 @@ class Operations(Scalars):
             message = f"cannot access local variable '{name}' where it is not associated with a value"
             if not own:
                 message = (
-                    f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope"
+                    f"cannot access free variable '{name}' "
+                    "where it is not associated with a value in enclosing scope"
                 )
             self.throw(UnboundLocalError if own else NameError, message)
             return
@@ -319,6 +328,3 @@ class Operations(Scalars):
 
     def other_truth(self, value: Value) -> Expr:
         raise NotImplementedError
-
-
-__all__ = ["BOOL", "Operations", "Ref", "apply"]

@@ -160,11 +160,11 @@ class Guard:
             case "type":
                 return type(found) is self.value
             case "length":
-                return len(found) == self.value
+                return bool(len(found) == self.value)
             case "keys":
-                return tuple(found) == self.value
+                return bool(tuple(found) == self.value)
             case "fields":
-                return tuple(vars(found)) == self.value
+                return bool(tuple(vars(found)) == self.value)
             case "same":
                 return found is self.value.read(args, kwargs)
         raise AssertionError(self.test)

@@ -12,9 +12,7 @@ import numpy as np
 from tapeless.backends.native.nest import (
     BOOL,
     F64,
-    FALSE,
     I64,
-    TRUE,
     ZERO,
     Apply,
     Const,
@@ -23,7 +21,6 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging.base import COMPLEX, TYPES, describe
 from tapeless.backends.native.staging.control import Control
 from tapeless.backends.native.staging.values import ComplexNumber, Number, Static, Value
 
@@ -65,7 +62,9 @@ class Scalars(Control):
             return self.float_binary(op, x, y)
         left, right = self.convert(x.expr, I64), self.convert(y.expr, I64)
         if op in ("FloorDiv", "Mod"):
-            self.nonzero(right, "integer division or modulo by zero" if op == "FloorDiv" else "integer modulo by zero")
+            self.nonzero(
+                right, "integer division or modulo by zero" if op == "FloorDiv" else "integer modulo by zero"
+            )
             return Number(apply("floordiv" if op == "FloorDiv" else "mod", left, right), int)
         name = {"Add": "add", "Sub": "sub", "Mult": "mul"}.get(op)
         if name is None:
@@ -80,7 +79,14 @@ class Scalars(Control):
             text = {"Div": "division by zero" if both else "float division by zero",
                     "FloorDiv": "float floor division by zero", "Mod": "float modulo"}[op]  # fmt: skip
             right = self.nonzero(right, text)
-        name = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "FloorDiv": "floordiv", "Mod": "mod"}.get(op)
+        name = {
+            "Add": "add",
+            "Sub": "sub",
+            "Mult": "mul",
+            "Div": "div",
+            "FloorDiv": "floordiv",
+            "Mod": "mod",
+        }.get(op)
         if name is None:
             self.throw(TypeError, f"unsupported operand type(s) for {op}: 'float' and 'float'")
             return x
@@ -96,16 +102,24 @@ class Scalars(Control):
 
     def bits(self, op: str, x: Number, y: Number) -> Value:
         if float in (x.kind, y.kind):
-            self.throw(TypeError, f"unsupported operand type(s) for {op}: '{x.kind.__name__}' and '{y.kind.__name__}'")
+            self.throw(
+                TypeError,
+                f"unsupported operand type(s) for {op}: '{x.kind.__name__}' and '{y.kind.__name__}'",
+            )
             return x
         if x.kind is bool and y.kind is bool:
             name = {"BitOr": "any", "BitXor": "ne", "BitAnd": "all"}[op]
-            return Number(Apply("ne", (x.expr, y.expr), BOOL) if name == "ne" else apply(name, x.expr, y.expr), bool)
+            return Number(
+                Apply("ne", (x.expr, y.expr), BOOL) if name == "ne" else apply(name, x.expr, y.expr), bool
+            )
         return Number(Apply(BITS[op], (self.convert(x.expr, I64), self.convert(y.expr, I64)), I64), int)
 
     def shift(self, op: str, x: Number, y: Number) -> Value:
         if float in (x.kind, y.kind):
-            self.throw(TypeError, f"unsupported operand type(s) for {op}: '{x.kind.__name__}' and '{y.kind.__name__}'")
+            self.throw(
+                TypeError,
+                f"unsupported operand type(s) for {op}: '{x.kind.__name__}' and '{y.kind.__name__}'",
+            )
             return x
         left, right = self.convert(x.expr, I64), self.bind(self.convert(y.expr, I64))
         self.check(apply("ge", right, ZERO), ValueError, "negative shift count")
@@ -155,16 +169,16 @@ class Scalars(Control):
             return base
         base = self.bind(base, "base")
         if exponent < 0:
-            self.check(
-                apply("ne", base, 0.0), ZeroDivisionError, "0.0 cannot be raised to a negative power"
-            )
+            self.check(apply("ne", base, 0.0), ZeroDivisionError, "0.0 cannot be raised to a negative power")
         if exponent != int(exponent) and not math.isinf(exponent):
             self.check(
                 apply("not", apply("lt", base, 0.0)),
                 NotImplementedError,
                 "a negative number to a fractional power is complex, which compiled code does not take",
             )
-        made = self.bind(apply("mul", base, base) if exponent == 2 else apply("pow", base, const(float(exponent))))
+        made = self.bind(
+            apply("mul", base, base) if exponent == 2 else apply("pow", base, const(float(exponent)))
+        )
         if exponent > 1 or exponent < 0:
             fine = apply("any", apply("isfinite", made), apply("not", apply("isfinite", base)))
             self.check(fine, OverflowError, 34, "Numerical result out of range")
@@ -230,7 +244,9 @@ class Scalars(Control):
             zero = apply("all", apply("eq", br, 0.0), apply("eq", bi, 0.0))
             self.check(apply("not", zero), ZeroDivisionError, text)
             if real_right:
-                return ComplexNumber(self.bind(apply("div", ar, br)), self.bind(apply("div", ai, br)), complex)
+                return ComplexNumber(
+                    self.bind(apply("div", ar, br)), self.bind(apply("div", ai, br)), complex
+                )
             return ComplexNumber(*self.complex_quotient(ar, ai, br, bi), complex)
         self.throw(TypeError, f"unsupported operand type(s) for {op}: complex")
         return a
@@ -241,8 +257,18 @@ class Scalars(Control):
         big, small = (self.bind(apply("select", wide, p, q)) for p, q in ((br, bi), (bi, br)))
         ratio = self.bind(apply("div", small, big))
         bottom = self.bind(apply("add", big, apply("mul", small, ratio)))
-        real = apply("select", wide, apply("add", ar, apply("mul", ai, ratio)), apply("add", apply("mul", ar, ratio), ai))
-        imag = apply("select", wide, apply("sub", ai, apply("mul", ar, ratio)), apply("sub", apply("mul", ai, ratio), ar))
+        real = apply(
+            "select",
+            wide,
+            apply("add", ar, apply("mul", ai, ratio)),
+            apply("add", apply("mul", ar, ratio), ai),
+        )
+        imag = apply(
+            "select",
+            wide,
+            apply("sub", ai, apply("mul", ar, ratio)),
+            apply("sub", apply("mul", ai, ratio), ar),
+        )
         return self.bind(apply("div", real, bottom)), self.bind(apply("div", imag, bottom))
 
     def complex_power(self, ar: Expr, ai: Expr, exponent: Value) -> Value:
@@ -283,7 +309,9 @@ class Scalars(Control):
             same = apply("all", apply("eq", ar, br), apply("eq", ai, bi))
             if op not in ("==", "!="):
                 kinds = [self.kind_of(v).__name__ for v in (a, b)]
-                self.throw(TypeError, f"'{op}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'")
+                self.throw(
+                    TypeError, f"'{op}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"
+                )
                 return a
             return Number(same if op == "==" else apply("not", same), bool)
         x, y = self.number(a), self.number(b)
@@ -353,6 +381,3 @@ class Scalars(Control):
 
     def truth(self, value: Value) -> Expr:
         raise NotImplementedError
-
-
-__all__ = ["BINARY", "COMPARE", "COMPLEX", "FALSE", "TRUE", "TYPES", "UNARY", "Scalars", "describe"]

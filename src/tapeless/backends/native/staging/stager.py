@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable, Mapping as AnyMapping
+from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tapeless.backends.native.kernel import Careful, Mismatch
 from tapeless.backends.native.nest import (
-    F64,
-    Alloc,
     Array,
     Assign,
     Check,
     Expr,
-    For,
     Function,
     If,
     Intrinsic,
@@ -24,19 +23,17 @@ from tapeless.backends.native.nest import (
     Scalar,
     Stmt,
     Store,
-    While,
     apply,
     children,
     const,
     walk,
 )
-from tapeless.backends.native.kernel import Mismatch
 from tapeless.backends.native.staging import arrays
 from tapeless.backends.native.staging.base import NeedsKnown, NeedsUnrolling, Replay, Text, describe
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
-from tapeless.backends.native.staging.paths import Argument, Content, Field, Fixed, Guard, Held, Length, Path
+from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Path
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
@@ -126,6 +123,7 @@ class Stager(Builtins):
     """Everything together."""
 
     arrays = arrays
+    careful = False
 
     def __init__(self, known: Any) -> None:
         super().__init__(known)
@@ -199,7 +197,8 @@ class Stager(Builtins):
                 conversion, spec = part
                 obj = values[k].obj  # type: ignore[attr-defined]
                 k += 1
-                obj = {-1: lambda x: x, 115: str, 114: repr, 97: ascii}[conversion](obj)
+                change: Any = {-1: lambda x: x, 115: str, 114: repr, 97: ascii}[conversion]
+                obj = change(obj)
                 text = ""
                 if spec:
                     text = values[k].obj  # type: ignore[attr-defined]
@@ -211,7 +210,9 @@ class Stager(Builtins):
 
     # ---- the whole function
 
-    def stage(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> Staged:
+    def stage(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: AnyMapping[str, Any]
+    ) -> Staged:
         names = parameter_names(function)
         values = [
             self.lift(a, Argument(i), names[i] if i < len(names) else f"arg{i}") for i, a in enumerate(args)
@@ -242,8 +243,10 @@ class Stager(Builtins):
                 signature.append(Parameter(path, p.type))
         written = written_arrays(fn)
         raised = {x.failure for x in walk(fn.body) if isinstance(x, (Raise, Check))}
-        raised |= {x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs}
-        kinds = {self.failures[k].type for k in raised} - {Mismatch}
+        raised |= {
+            x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs
+        }
+        kinds = {self.failures[k].type for k in raised} - {Mismatch, Careful}
         replay = Replay in kinds or bool(kinds and self.heap.outer_changed)
         return Staged(
             fn, self.paths, output, writes, list(self.guards.values()), signature, replay=replay,
@@ -251,7 +254,9 @@ class Stager(Builtins):
         )  # fmt: skip
 
     def start(self, function: Any) -> Value:
-        return Static(function) if isinstance(function, (types.FunctionType, type)) else self.outside(function)
+        return (
+            Static(function) if isinstance(function, (types.FunctionType, type)) else self.outside(function)
+        )
 
 
 class Outputs:
@@ -321,7 +326,9 @@ class Outputs:
             s.refuse("a range is returned", "return its bounds")
         if isinstance(value, (Closure, Bound)):
             s.refuse("a function is returned from a compiled function", "return what it is made of")
-        s.refuse(f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those")
+        s.refuse(
+            f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those"
+        )
 
     def array(self, value: ArrayValue) -> Template:
         s = self.s
@@ -404,16 +411,18 @@ def stage(
     kwargs: AnyMapping[str, Any] | None = None,
     *,
     known: AnyMapping[Path, Any] | None = None,
+    careful: bool = False,
 ) -> Staged:
     """A Python function, for arguments like these, as a nest.
 
     Numbers and arrays are parameters of the nest; what the nest's shape depends on is fixed and guarded.
-    `known` fixes more: the values at these paths.
+    `known` fixes more: the values at these paths.  If `careful`, derivatives have strong zeros (see `zeros`).
     """
     fixed = dict(known or {})
     unrolled: set[Any] = set()
     for _ in range(RESTARTS):
         stager = Stager(fixed)
+        stager.careful = careful
         stager.unrolled = unrolled
         try:
             staged = stager.stage(function, args, dict(kwargs or {}))
@@ -428,6 +437,3 @@ def stage(
         staged.known = fixed
         return staged
     raise AssertionError("staging does not settle")
-
-
-__all__ = ["Alloc", "Content", "F64", "Field", "For", "Intrinsic", "Length", "Staged", "Stager", "Store", "While", "stage", "walk"]

@@ -101,7 +101,8 @@ class Items(Template):
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
             if self.kind is list:  # it may hold itself
-                made = call.made[id(self)] = []
+                made: Any = []
+                call.made[id(self)] = made
                 made.extend(t.build(call) for t in self.items)
             else:
                 parts = [t.build(call) for t in self.items]
@@ -118,7 +119,8 @@ class Table(Template):
 
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
-            made = call.made[id(self)] = self.kind()
+            made: Any = self.kind()
+            call.made[id(self)] = made
             made.update((k, t.build(call)) for k, t in self.items.items())
         return call.made[id(self)]
 
@@ -132,7 +134,8 @@ class Object(Template):
 
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
-            made = call.made[id(self)] = object.__new__(self.cls)
+            made: Any = object.__new__(self.cls)
+            call.made[id(self)] = made
             for name, template in self.fields.items():
                 object.__setattr__(made, name, template.build(call))
         return call.made[id(self)]

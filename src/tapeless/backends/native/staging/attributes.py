@@ -1,0 +1,255 @@
+"""Attributes: of modules, classes, objects, arrays and numbers, as Python looks them up."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.calls import Method, Partial
+from tapeless.backends.native.staging.iterables import Iterables
+from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Closure,
+    ComplexNumber,
+    Instance,
+    Mapping,
+    Number,
+    Range,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+)
+from tapeless.program.ir import Op
+
+
+class Attributes(Iterables):
+    """Attributes of values of any class."""
+
+    def op_getattr(self, op: Op) -> None:
+        value = self.read(op.args[0])
+        if self.alive:
+            self.result(op, self.resolved(lambda x: self.getattr(x, op.attrs["name"]), value))
+
+    def getattr(self, owner: Value, name: str) -> Value:
+        from tapeless.backends.native.staging.methods import method_of
+
+        if isinstance(owner, Static):
+            return self.static_attribute(owner, name)
+        if isinstance(owner, Instance):
+            return self.instance_attribute(owner, name)
+        found = method_of(self, owner, name)
+        if found is not None:
+            return found
+        if self.is_numpy(owner):
+            if callable(getattr(np.ndarray, name, None)):
+                return Bound(Static(Method(name, lambda s, v, a, k: self.array_method(v, name, a, k))), owner)
+            made: Value = self.arrays.attribute(self, owner, name)
+            return made
+        if isinstance(owner, Number):
+            if name in ("real", "imag", "numerator"):
+                return owner if name != "imag" else Static(owner.kind(0))
+        if isinstance(owner, ComplexNumber) and name in ("real", "imag"):
+            return Number(owner.real if name == "real" else owner.imag, float)
+        if isinstance(owner, Sequence):
+            fields = getattr(owner.kind, "_fields", None)
+            if fields is not None and name in fields:
+                return owner.items[fields.index(name)]
+        if name == "__class__":
+            return Static(self.class_of(owner))
+        if isinstance(owner, Closure) and name in ("__name__", "__qualname__", "__doc__"):
+            return Static(getattr(owner.function, name))
+        if isinstance(owner, (Range, Slice)) and name in ("start", "stop", "step"):
+            part = getattr(owner, name)
+            return (
+                part
+                if isinstance(part, Value)
+                else Static(part)
+                if isinstance(part, int)
+                else Number(part, int)
+            )
+        cls = self.class_of(owner)
+        if cls is not None:
+            return self.class_attribute(owner, cls, name)
+        self.refuse(f"the attribute {name!r} of {describe(owner)}", "use another way to reach it")
+
+    def array_method(self, owner: Value, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        made: Value = self.arrays.method(self, owner, name, args, kwargs)
+        return made
+
+    def static_attribute(self, owner: Static, name: str) -> Value:
+        obj = owner.obj
+        if isinstance(obj, (types.ModuleType, type)):
+            return self.attribute_of(obj, name)
+        if isinstance(obj, SuperOf):
+            return self.super_attribute(obj, name)
+        from tapeless.backends.native.staging.methods import method_of
+
+        found = method_of(self, owner, name)
+        if found is not None:
+            return found
+        try:
+            return self.constant(getattr(obj, name))
+        except AttributeError as error:
+            self.throw(AttributeError, *error.args)
+            return Static(None)
+
+    def instance_attribute(self, owner: Instance, name: str) -> Value:
+        cls_value = lookup(owner.cls, name)
+        if isinstance(cls_value, property):
+            return self.call_object(cls_value.fget, [owner], {})
+        held = owner.fields.get(name)
+        if held is not None:
+            if isinstance(held, (Maybe, Conflict)):
+                message = f"'{owner.cls.__name__}' object has no attribute '{name}'"
+                held = self.present(held, f"the attribute {name!r}", message, AttributeError)
+                self.heap.touch(owner)
+                owner.fields[name] = held
+            return held
+        if name == "__class__":
+            return Static(owner.cls)
+        if issubclass(owner.cls, BaseException) and name in ("__traceback__", "__cause__", "__context__"):
+            if name == "__traceback__":
+                return Static(None)
+            self.refuse(f"the attribute {name} of an exception", "keep what you need in a variable")
+        if name == "__dict__":
+            return Mapping(dict(owner.fields))
+        if isinstance(cls_value, functools.cached_property):
+            made = self.call_object(cls_value.func, [owner], {})
+            if self.alive:
+                self.set_field(owner, name, made)
+            return owner.fields[name] if self.alive else made
+        return self.class_attribute(owner, owner.cls, name)
+
+    def class_attribute(self, owner: Value, cls: type, name: str) -> Value:
+        """An attribute that an object has by its class."""
+        found = lookup(cls, name)
+        if found is MISSING:
+            fallback = lookup(cls, "__getattr__")
+            if isinstance(fallback, types.FunctionType):
+                return self.call_object(fallback, [owner, Static(name)], {})
+            self.throw(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
+            return Static(None)
+        if isinstance(found, property):
+            return self.call_object(found.fget, [owner], {})
+        if isinstance(found, staticmethod):
+            return Static(found.__func__)
+        if isinstance(found, classmethod):
+            return Bound(Static(found.__func__), Static(cls))
+        if isinstance(found, types.FunctionType):
+            return Bound(Static(found), owner)
+        if isinstance(found, functools._lru_cache_wrapper):
+            return Bound(Static(found), owner)
+        if isinstance(found, functools.partialmethod):
+            return Bound(Partial(Static(found.func), [owner, *map(self.outside, found.args)],
+                                 {k: self.outside(v) for k, v in found.keywords.items()}), owner)  # fmt: skip
+        if isinstance(
+            found, (types.WrapperDescriptorType, types.MethodDescriptorType, types.MemberDescriptorType)
+        ):
+            if name in ("__init__", "__init_subclass__"):
+                return Static(lambda *a, **k: None) if False else Bound(Static(found), owner)
+            return Bound(Static(found), owner)
+        if hasattr(type(found), "__get__") and not isinstance(found, type):
+            getter = getattr(type(found), "__get__")  # noqa: B009
+            if isinstance(getter, types.FunctionType):
+                return self.call_object(getter, [self.outside(found), owner, Static(cls)], {})
+        return self.attribute_of(cls, name)
+
+    def super_attribute(self, obj: SuperOf, name: str) -> Value:
+        mro = (obj.owner.obj if obj.by_class else obj.cls).__mro__
+        for base in mro[mro.index(obj.after) + 1 :]:
+            if name in base.__dict__:
+                found = base.__dict__[name]
+                if isinstance(found, staticmethod):
+                    return Static(found.__func__)
+                if isinstance(found, classmethod):
+                    return Bound(Static(found.__func__), Static(obj.cls))
+                if isinstance(found, property):
+                    return self.call_object(found.fget, [obj.owner], {})
+                if name == "__new__":
+                    return Static(found)
+                return Bound(Static(found), obj.owner)
+        self.throw(AttributeError, f"'super' object has no attribute '{name}'")
+        return Static(None)
+
+    def op_setattr(self, op: Op) -> None:
+        owner, value = (self.read(a) for a in op.args)
+        if not self.alive:
+            return
+        name = op.attrs["name"]
+        if isinstance(owner, Instance):
+            self.setattr(owner, name, value)
+        elif isinstance(owner, Closure) and name == "__annotations__":
+            pass
+        elif isinstance(owner, ArrayValue):
+            self.refuse(f"the attribute {name!r} of an array is set", "use a function that makes a new array")
+        else:
+            self.refuse(f"the attribute {name!r} of {describe(owner)} is set", "return the value instead")
+
+    def setattr(self, owner: Instance, name: str, value: Value) -> None:
+        found = lookup(owner.cls, name)
+        if isinstance(found, property):
+            if found.fset is None:
+                self.throw(
+                    AttributeError, f"property '{name}' of '{owner.cls.__name__}' object has no setter"
+                )
+            else:
+                self.call_object(found.fset, [owner, value], {})
+            return
+        setter = lookup(owner.cls, "__setattr__")
+        if isinstance(setter, types.FunctionType):
+            if setter.__code__.co_filename == "<string>":
+                import dataclasses
+
+                self.throw(dataclasses.FrozenInstanceError, f"cannot assign to field {name!r}")
+            else:
+                self.call_object(setter, [owner, Static(name), value], {})
+            return
+        put = getattr(type(found), "__set__", None)
+        if isinstance(put, types.FunctionType):
+            self.call_object(put, [self.outside(found), owner, value], {})
+            return
+        if found is MISSING and not owner.cls.__dictoffset__:
+            self.throw(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
+            return
+        self.set_field(owner, name, value)
+
+    def op_delattr(self, op: Op) -> None:
+        owner, name = self.read(op.args[0]), op.attrs["name"]
+        if not isinstance(owner, Instance):
+            self.refuse(f"the attribute {name!r} of {describe(owner)} is deleted", "set it to None")
+        found = lookup(owner.cls, name)
+        if isinstance(found, property) and found.fdel is not None:
+            self.call_object(found.fdel, [owner], {})
+            return
+        if isinstance(lookup(owner.cls, "__delattr__"), types.FunctionType):
+            self.refuse(f"an attribute of {describe(owner)} is deleted", "set it to None")
+        if name not in owner.fields:
+            self.throw(AttributeError, name)
+            return
+        self.heap.touch(owner)
+        del owner.fields[name]
+
+
+class SuperOf:
+    """`super()`: what comes after a class in the order of an object's class."""
+
+    def __init__(self, after: type, cls: type, owner: Any, by_class: bool) -> None:
+        self.after, self.cls, self.owner, self.by_class = after, cls, owner, by_class
+
+
+MISSING = object()
+
+
+def lookup(cls: type, name: str) -> Any:
+    """What a class holds under a name, not bound to anything."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return MISSING

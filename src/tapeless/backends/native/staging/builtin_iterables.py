@@ -1,0 +1,186 @@
+"""Builtin functions that make, combine and take apart what loops go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
+from tapeless.backends.native.staging.base import TYPES, describe
+from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
+from tapeless.backends.native.staging.control import Iteration
+from tapeless.backends.native.staging.iterables import Generator
+from tapeless.backends.native.staging.values import (
+    Mapping,
+    Range,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.builtin_calls import Builtins
+
+
+from tapeless.backends.native.staging.builtin_numbers import number
+
+
+@lowers(range)
+def range_(s: Builtins, *args: Value) -> Value:
+    if all(isinstance(a, Static) for a in args):
+        return s.evaluate(range, *args)
+    for a in args:
+        if s.is_number(a) and TYPES[s.kind_of(a)] not in (I64, "bool"):
+            s.throw(TypeError, f"'{s.kind_of(a).__name__}' object cannot be interpreted as an integer")
+            return NONE
+    start, stop = (Static(0), args[0]) if len(args) == 1 else args[:2]
+    step = int(s.known(args[2], "the step of a range decides its direction")) if len(args) == 3 else 1
+    if step == 0:
+        s.throw(ValueError, "range() arg 3 must not be zero")
+        return NONE
+    return Range(s.bind(s.as_expr(start, I64), "start"), s.bind(s.as_expr(stop, I64), "stop"), step)
+
+
+@lowers(enumerate)
+def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
+    it = s.iteration(items)
+    first = s.as_expr(start, I64)
+
+    def pair(i: Expr, v: Value) -> Value:
+        return Sequence([number(apply("add", i, first)), v], tuple)
+
+    if it.items is not None:
+        return Iteration([pair(const(i), v) for i, v in enumerate(it.items)])
+    item = counted(s, it)
+    return Iteration(None, it.length, lambda i: pair(i, item(i)))
+
+
+def counted(s: Builtins, it: Iteration) -> Callable[[Expr], Value]:
+    """An iteration's item by how many came before it."""
+    item = it.item
+    assert item is not None
+    if it.bounds is None:
+        return item
+    start, _, step = it.bounds
+    return lambda i: item(apply("add", start, apply("mul", i, const(step))))
+
+
+@lowers(zip)
+def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
+    its = [s.iteration(m) for m in many]
+    if any(it.items is not None for it in its) or not its:
+        lists = [s.items_of(it) for it in its]
+        if s.known(strict):
+            lengths = [len(x) for x in lists]
+            for k, n in enumerate(lengths):
+                if n != lengths[0]:
+                    first = "argument 1" if k == 1 else f"arguments 1-{k}"
+                    s.throw(
+                        ValueError,
+                        f"zip() argument {k + 1} is {'shorter' if n < lengths[0] else 'longer'} than {first}",
+                    )
+                    return NONE
+        return Iteration([Sequence(list(row), tuple) for row in zip(*lists, strict=False)])
+    length = its[0].length
+    for it in its[1:]:
+        if s.ranges.proves(apply("eq", it.length, length)):
+            continue
+        if s.known(strict):
+            s.check(apply("eq", it.length, length), ValueError, "zip() arguments are of different lengths")
+        else:
+            length = apply("minimum", length, it.length)
+    items = [counted(s, it) for it in its]
+    return Iteration(None, s.bind(length, "n"), lambda i: Sequence([item(i) for item in items], tuple))
+
+
+@lowers(map)
+def map_(s: Builtins, function: Value, *many: Value) -> Value:
+    rows = zip_(s, *many)
+    assert isinstance(rows, Iteration)
+    if rows.items is not None:
+        return Iteration([s.call(function, s.listed(r), {}) for r in rows.items])
+    item = rows.item
+    assert item is not None
+    return Iteration(None, rows.length, lambda i: s.call(function, s.listed(item(i)), {}))
+
+
+@lowers(filter)
+def filter_(s: Builtins, function: Value, items: Value) -> Value:
+    kept = []
+    for v in s.listed(items):
+        test = v if isinstance(function, Static) and function.obj is None else s.call(function, [v], {})
+        if s.known(s.boolean(s.truth(test)), "filter with np.where or a loop"):
+            kept.append(v)
+    return Iteration(kept)
+
+
+@lowers(reversed)
+def reversed_(s: Builtins, items: Value) -> Value:
+    it = s.iteration(items)
+    if it.items is not None:
+        return Iteration(it.items[::-1])
+    if isinstance(items, Range) or (isinstance(items, Static) and isinstance(items.obj, range)):
+        assert it.bounds is not None
+        start, stop, step = it.bounds
+        last = apply("add", start, apply("mul", apply("sub", it.length, ONE), const(step)))
+        return Range(s.bind(last), s.bind(apply("sub", start, const(step))), -step)
+    item = counted(s, it)
+    return Iteration(None, it.length, lambda i: item(apply("sub", apply("sub", it.length, ONE), i)))
+
+
+@lowers(sorted)
+def sorted_(s: Builtins, items: Value, *, key: Value = NONE, reverse: Value = NO) -> Value:
+    return s.heap.born(Sequence(s.sorted_items(s.listed(items), key, reverse), list))  # type: ignore[no-any-return]
+
+
+@lowers(iter)
+def iter_(s: Builtins, items: Value) -> Value:
+    return items if isinstance(items, Generator) else s.iteration(items)
+
+
+@lowers(next)
+def next_(s: Builtins, it: Value, default: Value | None = None) -> Value:
+    if not isinstance(it, Iteration):
+        s.refuse(f"next() of {describe(it)}", "use an index or a loop")
+    if it.items is None:
+        it.items = s.items_of(it)
+    if not it.items:
+        if default is not None:
+            return default
+        s.throw(StopIteration)
+        return NONE
+    return it.items.pop(0)
+
+
+@lowers(list)
+def list_(s: Builtins, items: Value | None = None) -> Value:
+    return s.heap.born(Sequence([] if items is None else list(s.listed(items)), list))  # type: ignore[no-any-return]
+
+
+@lowers(tuple)
+def tuple_(s: Builtins, items: Value | None = None) -> Value:
+    return Sequence([] if items is None else list(s.listed(items)), tuple)
+
+
+@lowers(dict)
+def dict_(s: Builtins, items: Value | None = None, **more: Value) -> Value:
+    table: dict[Any, Value] = {}
+    if isinstance(items, Mapping):
+        table.update(items.items)
+    elif items is not None:
+        for pair in s.listed(items):
+            k, v = s.listed(pair)
+            table[s.known(k)] = v
+    return s.heap.born(Mapping({**table, **more}))  # type: ignore[no-any-return]
+
+
+@lowers(set, frozenset)
+def set_(s: Builtins, items: Value | None = None) -> Value:
+    return Static(frozenset() if items is None else frozenset(s.known(v) for v in s.listed(items)))
+
+
+@lowers(slice)
+def slice_(s: Builtins, *args: Value) -> Value:
+    parts = [NONE, args[0], NONE] if len(args) == 1 else [*args, NONE][:3]
+    return Slice(*parts)

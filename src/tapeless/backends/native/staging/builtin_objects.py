@@ -1,0 +1,247 @@
+"""Builtin functions on classes, attributes, copies, text, and operators as functions."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+from typing import TYPE_CHECKING, Any
+
+from tapeless.backends.native.staging.attributes import SuperOf
+from tapeless.backends.native.staging.base import Text, describe
+from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
+from tapeless.backends.native.staging.calls import Partial
+from tapeless.backends.native.staging.control import Iteration
+from tapeless.backends.native.staging.iterables import Entries, Generator
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Closure,
+    Instance,
+    Mapping,
+    Sequence,
+    Static,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.builtin_calls import Builtins
+
+
+from tapeless.backends.native.staging.builtin_iterables import list_
+
+
+@lowers(isinstance)
+def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
+    if isinstance(x, (Iteration, Generator, Entries)):
+        return Static(False)
+    cls = s.class_of(x)
+    if cls is None:
+        s.refuse(f"isinstance of {describe(x)}", "test it outside the compiled function")
+    wanted = s.known(kinds)
+    if isinstance(x, Static):
+        return Static(isinstance(x.obj, wanted))
+    return Static(issubclass(cls, wanted))
+
+
+@lowers(issubclass)
+def issubclass_(s: Builtins, cls: Value, kinds: Value) -> Value:
+    return s.evaluate(issubclass, cls, kinds)
+
+
+@lowers(type)
+def type_(s: Builtins, *args: Value) -> Value:
+    cls = s.class_of(args[0])
+    if cls is None or len(args) > 1:
+        s.refuse(f"type of {describe(args[0])}", "test it outside the compiled function")
+    return Static(cls)
+
+
+@lowers(callable)
+def callable_(s: Builtins, x: Value) -> Value:
+    if isinstance(x, (Closure, Bound, Partial)):
+        return Static(True)
+    return Static(callable(x.obj) if isinstance(x, Static) else s.python_method(x, "__call__") is not None)
+
+
+@lowers(hasattr)
+def hasattr_(s: Builtins, x: Value, name: Value) -> Value:
+    n = s.known(name)
+    if isinstance(x, Instance):
+        return Static(n in x.fields or hasattr(x.cls, n))
+    cls = s.class_of(x)
+    return Static(hasattr(x.obj, n) if isinstance(x, Static) else cls is not None and hasattr(cls, n))
+
+
+@lowers(getattr)
+def getattr_(s: Builtins, x: Value, name: Value, default: Value | None = None) -> Value:
+    n = s.known(name)
+    if default is not None and not s.known(hasattr_(s, x, name)):
+        return default
+    return s.getattr(x, n)
+
+
+@lowers(setattr)
+def setattr_(s: Builtins, x: Value, name: Value, value: Value) -> Value:
+    if not isinstance(x, Instance):
+        s.refuse(f"an attribute of {describe(x)} is set", "return the value instead")
+    s.setattr(x, s.known(name), value)
+    return NONE
+
+
+@lowers(id, hash)
+def identity(s: Builtins, x: Value) -> Value:
+    if isinstance(x, Static) and isinstance(x.obj, (str, int, float, bytes, tuple)):
+        return s.evaluate(hash, x)
+    s.refuse("the identity or hash of a value", "compare values with ==")
+
+
+@lowers(super)
+def super_(s: Builtins, cls: Value, owner: Value) -> Value:
+    after = s.known(cls)
+    by_class = isinstance(owner, Static) and isinstance(owner.obj, type)
+    kind = owner.obj if by_class else s.class_of(owner)  # type: ignore[attr-defined]
+    assert kind is not None
+    return Static(SuperOf(after, kind, owner, by_class))
+
+
+@lowers(object.__new__)
+def new(s: Builtins, cls: Value, *args: Value, **kwargs: Value) -> Value:
+    return s.heap.born(Instance(s.known(cls), {}))  # type: ignore[no-any-return]
+
+
+@lowers(tuple.__new__)
+def new_tuple(s: Builtins, cls: Value, items: Value | None = None) -> Value:
+    return Sequence([] if items is None else list(s.listed(items)), s.known(cls))
+
+
+@lowers(functools.partial)
+def partial(s: Builtins, function: Value, *args: Value, **kwargs: Value) -> Value:
+    return Partial(function, list(args), kwargs)
+
+
+@lowers(functools.wraps)
+def wraps(s: Builtins, function: Value, *args: Value, **kwargs: Value) -> Value:
+    return Static(same)
+
+
+def same(function: Any) -> Any:
+    return function
+
+
+@lowers(functools.lru_cache, functools.cache)
+def cached(s: Builtins, function: Value = NONE, **options: Value) -> Value:
+    return function if isinstance(function, Closure) else Static(same)
+
+
+@lowers(property)
+def property_(s: Builtins, *args: Value) -> Value:
+    s.refuse("a property is made inside the compiled function", "define the class outside")
+
+
+@lowers(copy.copy)
+def copy_(s: Builtins, x: Value) -> Value:
+    if isinstance(x, Instance):
+        return s.heap.born(Instance(x.cls, dict(x.fields)))  # type: ignore[no-any-return]
+    if isinstance(x, Sequence) and x.kind is list:
+        return list_(s, x)
+    if isinstance(x, Mapping):
+        return s.heap.born(Mapping(dict(x.items)))  # type: ignore[no-any-return]
+    if isinstance(x, ArrayValue):
+        return s.arrays.store_copy(s, x)  # type: ignore[no-any-return]
+    return x
+
+
+@lowers(copy.deepcopy)
+def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
+    seen: dict[int, Value] = {}
+
+    def deep(v: Value) -> Value:
+        if id(v) in seen:
+            return seen[id(v)]
+        if isinstance(v, ArrayValue):
+            made: Any = s.arrays.store_copy(s, v)
+        elif isinstance(v, Sequence) and v.kind is not list:
+            made = Sequence([deep(x) for x in v.items], v.kind)
+        elif isinstance(v, Sequence):
+            made = seen[id(v)] = s.heap.born(Sequence([], list))
+            made.items = [deep(x) for x in v.items]
+        elif isinstance(v, Mapping):
+            made = seen[id(v)] = s.heap.born(Mapping({}))
+            made.items = {k: deep(x) for k, x in v.items.items()}
+        elif isinstance(v, Instance):
+            made = seen[id(v)] = s.heap.born(Instance(v.cls, {}))
+            made.fields = {k: deep(x) for k, x in v.fields.items()}
+        else:
+            made = v
+        seen[id(v)] = made
+        return made  # type: ignore[no-any-return]
+
+    return deep(x)
+
+
+@lowers(print, input, open)
+def printed(s: Builtins, *args: Value, **kwargs: Value) -> Value:
+    s.refuse(
+        "input or output inside a compiled function", "print after the call, or leave the function uncompiled"
+    )
+
+
+# ---- text
+
+
+@lowers(str)
+def str_(s: Builtins, x: Value = EMPTY) -> Value:
+    if isinstance(x, Static):
+        return s.evaluate(str, x)
+    return Text(("", "s"), (x,))
+
+
+@lowers(repr, format)
+def repr_(s: Builtins, x: Value, spec: Value | None = None) -> Value:
+    if isinstance(x, Static):
+        return s.evaluate(format, x, spec) if spec is not None else s.evaluate(repr, x)
+    return Text(("", "r"), (x,))
+
+
+# ---- operators as functions
+
+
+def _operators() -> None:
+    from tapeless.backends.native.staging.scalars import BINARY, COMPARE
+
+    for name, function in BINARY.items():
+        if function is not operator.pow:
+            BUILTINS[function] = functools.partial(_binary, name)
+    for name, function in COMPARE.items():
+        BUILTINS[function] = functools.partial(_compare, name)
+    BUILTINS[operator.neg] = lambda s, a: s.unary("USub", a)
+    BUILTINS[operator.pos] = lambda s, a: s.unary("UAdd", a)
+    BUILTINS[operator.not_] = lambda s, a: s.boolean(s.not_(s.truth(a)))
+    BUILTINS[operator.truth] = lambda s, a: s.boolean(s.truth(a))
+    BUILTINS[operator.getitem] = lambda s, a, i: s.getitem(a, i)
+    BUILTINS[operator.index] = lambda s, a: s.to_int(a)
+    BUILTINS[operator.is_] = lambda s, a, b: s.compare("is", a, b)
+    BUILTINS[operator.contains] = lambda s, a, b: s.contains(a, b)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+        BUILTINS[getattr(operator, f"i{name}")] = functools.partial(_inplace, _NAMES[name])
+    BUILTINS[same] = lambda s, f: f
+
+
+_NAMES = {"add": "Add", "sub": "Sub", "mul": "Mult", "truediv": "Div", "floordiv": "FloorDiv", "mod": "Mod",
+          "pow": "Pow", "matmul": "MatMult"}  # fmt: skip
+
+
+def _binary(op: str, s: Builtins, a: Value, b: Value) -> Value:
+    return s.binary(op, a, b)
+
+
+def _inplace(op: str, s: Builtins, a: Value, b: Value) -> Value:
+    return s.inplace(op, a, b)
+
+
+def _compare(op: str, s: Builtins, a: Value, b: Value) -> Value:
+    return s.compare(op, a, b)
+
+
+_operators()

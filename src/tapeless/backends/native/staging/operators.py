@@ -1,0 +1,363 @@
+"""Operators, comparisons and truth of values, as their classes have them."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.native.nest import (
+    FALSE,
+    TRUE,
+    Const,
+    Expr,
+    apply,
+    const,
+)  # fmt: skip
+from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.calls import Calls, Partial
+from tapeless.backends.native.staging.joins import Maybe
+from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Closure,
+    ComplexNumber,
+    Instance,
+    Lazy,
+    Mapping,
+    Number,
+    Range,
+    Sequence,
+    Slice,
+    Static,
+    Value,
+    View,
+)
+
+DUNDER = {
+    "Add": "add", "Sub": "sub", "Mult": "mul", "Div": "truediv", "FloorDiv": "floordiv", "Mod": "mod",
+    "Pow": "pow", "MatMult": "matmul", "LShift": "lshift", "RShift": "rshift", "BitOr": "or", "BitXor": "xor",
+    "BitAnd": "and",
+}  # fmt: skip
+UNARY_DUNDER = {"UAdd": "__pos__", "USub": "__neg__", "Invert": "__invert__"}
+COMPARE_DUNDER = {
+    "==": "__eq__",
+    "!=": "__ne__",
+    "<": "__lt__",
+    "<=": "__le__",
+    ">": "__gt__",
+    ">=": "__ge__",
+}
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+ARRAY_COMPARE = {"==": "Eq", "!=": "NotEq", "<": "Lt", "<=": "LtE", ">": "Gt", ">=": "GtE"}
+NUMPY = (np.generic,)
+
+
+class Operators(Calls):
+    """Operators, comparisons and truth of values of any class."""
+
+    arrays: Any
+    """The entry of the array half of staging."""
+
+    # ---- which half
+
+    def is_numpy(self, value: Value) -> bool:
+        """An array, or a number of a NumPy class."""
+        if isinstance(value, ArrayValue):
+            return True
+        if isinstance(value, (Number, ComplexNumber)):
+            return issubclass(value.kind, NUMPY)
+        return isinstance(value, Static) and isinstance(value.obj, NUMPY)
+
+    def is_plain(self, value: Value) -> bool:
+        """A number of one of Python's own classes."""
+        return (self.is_number(value) or self.is_complex(value)) and not self.is_numpy(value)
+
+    def class_of(self, value: Value) -> type | None:
+        """The class of a value, where it is known."""
+        if isinstance(value, (Number, ComplexNumber, Sequence, Mapping)):
+            return value.kind
+        if isinstance(value, Instance):
+            return value.cls
+        if isinstance(value, Static):
+            return type(value.obj)
+        if isinstance(value, ArrayValue):
+            return np.ndarray
+        simple = {
+            Closure: types.FunctionType,
+            Range: range,
+            Slice: slice,
+            Bound: types.MethodType,
+            Partial: functools.partial,
+        }
+        return simple.get(type(value))
+
+    def python_method(self, value: Value, name: str) -> Any:
+        """A method written in Python that the class of a value has under a special name."""
+        cls = self.class_of(value)
+        if cls is None or not isinstance(value, (Instance, Sequence, Mapping)):
+            return None
+        for base in cls.__mro__:
+            if name in base.__dict__:
+                found = base.__dict__[name]
+                return found if isinstance(found, (types.FunctionType, functools.partialmethod)) else None
+        return None
+
+    # ---- operators
+
+    def binary(self, op: str, a: Value, b: Value) -> Value:
+        made = self.overloaded(op, a, b)
+        if made is not None:
+            return made
+        if isinstance(a, Static) and isinstance(b, Static):
+            return self.evaluate(BINARY[op], a, b)
+        if self.is_plain(a) and self.is_plain(b):
+            if self.is_complex(a) or self.is_complex(b):
+                return self.complex_binary(op, a, b)
+            return self.number_binary(op, a, b)
+        if self.is_numpy(a) or self.is_numpy(b):
+            made = self.arrays.binary(self, op, a, b)
+            assert isinstance(made, Value)
+            return made
+        return self.sequence_binary(op, a, b)
+
+    def overloaded(self, op: str, a: Value, b: Value) -> Value | None:
+        """The result of an operator that the class of an operand defines."""
+        name = DUNDER[op]
+        left = self.python_method(a, f"__{name}__")
+        right = self.python_method(b, f"__r{name}__")
+        if left is None and right is None:
+            return None
+        tries = [(left, a, b), (right, b, a)]
+        ka, kb = self.class_of(a), self.class_of(b)
+        if ka is not kb and ka is not None and kb is not None and issubclass(kb, ka) and right is not None:
+            tries.reverse()
+        if self.is_numpy(a) and right is not None and not isinstance(a, (Number, ComplexNumber, Static)):
+            if getattr(kb, "__array_ufunc__", 0) is not None and not hasattr(kb, "__array_priority__"):
+                self.refuse("an array is combined with an object, element by element", "put the object first")
+        for method, owner, other in tries:
+            if method is not None:
+                made = self.call_object(method, [owner, other], {})
+                if not self.alive or not (isinstance(made, Static) and made.obj is NotImplemented):
+                    return made
+        if self.is_numpy(a) or self.is_numpy(b):
+            return None
+        names = [k.__name__ if k else "object" for k in (ka, kb)]
+        symbol = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "Pow": "** or pow()"}.get(op, op)
+        self.throw(TypeError, f"unsupported operand type(s) for {symbol}: '{names[0]}' and '{names[1]}'")
+        return a
+
+    def sequence_binary(self, op: str, a: Value, b: Value) -> Value:
+        if op == "Add" and self.is_sequence(a) and self.is_sequence(b):
+            kinds = [list if self.class_of(v) is list else tuple for v in (a, b)]
+            if kinds[0] is kinds[1]:
+                made = Sequence([*self.listed(a), *self.listed(b)], kinds[0])
+                return self.heap.born(made) if kinds[0] is list else made
+        if op == "Mult" and (self.is_sequence(a) or self.is_sequence(b)):
+            if self.is_sequence(b):
+                a, b = b, a
+            times = self.known(b, "repeat a list a known number of times, or use np.zeros")
+            kind = list if self.class_of(a) is list else tuple
+            made = Sequence(self.listed(a) * int(times), kind)
+            return self.heap.born(made) if kind is list else made
+        if op == "Mod" and isinstance(a, Static) and isinstance(a.obj, str):
+            return self.evaluate(BINARY[op], a, b)
+        if op == "BitOr" and isinstance(a, Mapping) and isinstance(b, Mapping):
+            return self.heap.born(Mapping({**a.items, **b.items}))  # type: ignore[no-any-return]
+        for v in (a, b):
+            if isinstance(v, Static) and v.obj is None:
+                names = [k.__name__ if k else "object" for k in map(self.class_of, (a, b))]
+                symbol = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "Pow": "** or pow()"}.get(op, op)
+                self.throw(
+                    TypeError, f"unsupported operand type(s) for {symbol}: '{names[0]}' and '{names[1]}'"
+                )
+                return a
+        if isinstance(a, Static) or isinstance(b, Static):
+            for v in (a, b):
+                self.known(v) if not isinstance(v, Static) else None
+            return self.evaluate(BINARY[op], a, b)
+        self.refuse(f"{op} of {describe(a)} and {describe(b)}", "use numbers or arrays")
+
+    def is_sequence(self, value: Value) -> bool:
+        return isinstance(value, Sequence) or (isinstance(value, Static) and isinstance(value.obj, tuple))
+
+    def inplace(self, op: str, a: Value, b: Value) -> Value:
+        method = self.python_method(a, f"__i{DUNDER[op]}__")
+        if method is not None:
+            return self.call_object(method, [a, b], {})
+        if isinstance(a, ArrayValue):
+            made: Value = self.arrays.inplace(self, self.in_storage(a), op, b)
+            return a if isinstance(a, Lazy) else made
+        if isinstance(a, Sequence) and a.kind is list and op in ("Add", "Mult"):
+            items = [*a.items, *self.listed(b)] if op == "Add" else a.items * int(self.known(b))
+            self.heap.write(a, items)
+            return a
+        if isinstance(a, Mapping) and op == "BitOr":
+            self.heap.write(a, {**a.items, **self.table(b)})
+            return a
+        return self.binary(op, a, b)
+
+    def in_storage(self, value: ArrayValue) -> View:
+        """An array that is written: it has storage from here on."""
+        if isinstance(value, View):
+            return value
+        made: View = self.arrays.materialise(self, value)
+        return made
+
+    def unary(self, op: str, a: Value) -> Value:
+        method = self.python_method(a, UNARY_DUNDER[op])
+        if method is not None:
+            return self.call_object(method, [a], {})
+        if isinstance(a, Static):
+            return self.evaluate(UNARY[op], a)
+        if self.is_plain(a):
+            return self.number_unary(op, a)
+        if self.is_numpy(a):
+            made: Value = self.arrays.unary(self, op, a)
+            return made
+        self.refuse(f"{op} of {describe(a)}", "use numbers or arrays")
+
+    # ---- comparisons and truth
+
+    def compare(self, op: str, a: Value, b: Value) -> Value:
+        if op in ("is", "is not"):
+            for x, y in ((a, b), (b, a)):
+                if isinstance(x, Maybe):
+                    return self.optional_is(x, y, op == "is")
+            same = self.identical(a, b)
+            return Static(same if op == "is" else not same)
+        if op in ("in", "not in"):
+            found = self.contains(b, a)
+            return found if op == "in" else self.inverse(found)
+        for x, y, name in ((a, b, op), (b, a, MIRRORED[op])):
+            method = self.python_method(x, COMPARE_DUNDER[name])
+            if method is not None:
+                generated = isinstance(x, Instance) and method.__code__.co_filename == "<string>"
+                if generated:
+                    return self.dataclass_compare(op, a, b)
+                made = self.call_object(method, [x, y], {})
+                if not (isinstance(made, Static) and made.obj is NotImplemented):
+                    return made
+                continue
+            if name == "!=" and self.python_method(x, "__eq__") is not None:
+                return self.inverse(self.compare("==", x, y))
+        if isinstance(a, Static) and isinstance(b, Static):
+            return self.evaluate(COMPARE[op], a, b)
+        if self.is_plain(a) and self.is_plain(b):
+            return self.number_compare(op, a, b)
+        if self.is_numpy(a) or self.is_numpy(b):
+            compared: Value = self.arrays.compare(self, ARRAY_COMPARE[op], a, b)
+            return compared
+        if self.is_sequence(a) and self.is_sequence(b):
+            return self.compare_sequences(op, self.listed(a), self.listed(b))
+        if isinstance(a, Mapping) and isinstance(b, Mapping) and op in ("==", "!="):
+            same_keys = set(a.items) == set(b.items)
+            made = Static(False)
+            if same_keys:
+                keys = list(a.items)
+                made = self.compare_sequences("==", [a.items[k] for k in keys], [b.items[k] for k in keys])
+            return made if op == "==" else self.inverse(made)
+        if op in ("==", "!="):
+            return Static(self.identical(a, b) is (op == "=="))
+        names = [k.__name__ if k else "object" for k in map(self.class_of, (a, b))]
+        self.throw(TypeError, f"'{op}' not supported between instances of '{names[0]}' and '{names[1]}'")
+        return Static(False)
+
+    def dataclass_compare(self, op: str, a: Value, b: Value) -> Value:
+        if isinstance(a, Instance) and isinstance(b, Instance) and a.cls is b.cls:
+            names = [n for n, f in getattr(a.cls, "__dataclass_fields__").items() if f.compare]  # noqa: B009
+            return self.compare_sequences(op, [a.fields[n] for n in names], [b.fields[n] for n in names])
+        return Static(op == "!=")
+
+    def compare_sequences(self, op: str, a: list[Value], b: list[Value]) -> Value:
+        if op in ("==", "!=") and len(a) != len(b):
+            return Static(op == "!=")
+        if op in ("==", "!="):
+            same: Expr = TRUE
+            for x, y in zip(a, b, strict=True):
+                if x is not y:
+                    same = apply("all", same, self.truth(self.compare("==", x, y)))
+            return self.boolean(same if op == "==" else self.not_(same))
+        strict = op in ("<", ">")
+        result: Expr = const((len(a) < len(b)) if op[0] == "<" else (len(a) > len(b)))
+        if len(a) == len(b):
+            result = const(not strict)
+        for x, y in reversed(list(zip(a, b, strict=False))):
+            less = self.truth(self.compare(op[0], x, y))
+            equal = self.truth(self.compare("==", x, y))
+            result = apply("any", less, apply("all", equal, result))
+        return self.boolean(result)
+
+    def boolean(self, condition: Expr) -> Value:
+        return Static(bool(condition.value)) if isinstance(condition, Const) else Number(condition, bool)
+
+    def inverse(self, value: Value) -> Value:
+        return self.boolean(self.not_(self.truth(value)))
+
+    def identical(self, a: Value, b: Value) -> bool:
+        if isinstance(a, Static) and isinstance(b, Static):
+            return a.obj is b.obj
+        if isinstance(a, (Number, ComplexNumber)) and isinstance(b, Static) and not self.is_number(b):
+            return False
+        if isinstance(a, Static) or isinstance(b, Static):
+            return False
+        if isinstance(a, Number) and isinstance(b, Number) and a is not b:
+            self.refuse("two numbers are compared with `is`", "compare them with ==")
+        if isinstance(a, View) and isinstance(b, View):
+            return a is b or (a.array is b.array and (a.axes, a.shape) == (b.axes, b.shape))
+        return a is b
+
+    def optional_is(self, x: Maybe, y: Value, wanted: bool) -> Value:
+        """`x is y` for what may be one thing or another."""
+        assert x.otherwise is not None
+        if isinstance(y, Maybe):
+            self.refuse("two values that may be None are compared with `is`", "compare each with None")
+        yes, no = self.identical(x.value, y), self.identical(x.otherwise, y)
+        if yes == no:
+            return Static(yes is wanted)
+        return Number(x.bound if yes is wanted else self.not_(x.bound), bool)
+
+    def contains(self, container: Value, item: Value) -> Value:
+        method = self.python_method(container, "__contains__")
+        if method is not None:
+            return self.boolean(self.truth(self.call_object(method, [container, item], {})))
+        if isinstance(container, Mapping):
+            return Static(self.known(item) in container.items)
+        if isinstance(container, Static) and isinstance(item, Static):
+            return self.evaluate(lambda c, x: x in c, container, item)
+        if isinstance(container, Range) and self.is_number(item):
+            pass
+        found: Expr = FALSE
+        for other in self.listed(container):
+            same = TRUE if other is item else self.truth(self.compare("==", item, other))
+            found = apply("any", found, same)
+        return self.boolean(found)
+
+    def other_truth(self, value: Value) -> Expr:
+        if isinstance(value, ArrayValue):
+            condition: Expr = self.arrays.truth(self, value)
+            return condition
+        if isinstance(value, Instance):
+            for name in ("__bool__", "__len__"):
+                method = self.python_method(value, name)
+                if method is not None:
+                    return self.truth(self.call_object(method, [value], {}))
+            return TRUE
+        if isinstance(value, Range):
+            return (
+                apply("lt", value.start, value.stop)
+                if value.step > 0
+                else apply("gt", value.start, value.stop)
+            )
+        return TRUE
+
+    # implemented by the parts of staging above this one
+
+    def getitem(self, value: Value, index: Value) -> Value:
+        raise NotImplementedError
+
+    def setattr(self, owner: Instance, name: str, value: Value) -> None:
+        raise NotImplementedError
