@@ -172,6 +172,17 @@ def accumulated(x, i, v):
     np.multiply.at(x, i[:3], v[:3])
 
 
+def masked_then_written(x, b):
+    t = x[b] * 2
+    x[:] = 0
+    return t.sum(), t
+
+
+def masked_and_named(x, b):
+    t = named(x[b] * 2)
+    return t + 1, t.sum(), t[0]
+
+
 PLACES = np.array([1, 3, -2, 1, 0])
 FANCY = {
     "integers": (lambda x, i: x[i], V, PLACES), "of rows": (lambda m, i: (m[i[:3]], m[:, i]), M, PLACES),
@@ -186,6 +197,11 @@ FANCY = {
     "ufunc.at": (accumulated, V, PLACES, W[:5]), "nonzero": (lambda x: np.nonzero(x > 0), V),
     "where of one": (lambda x: np.where(x > 0)[0], V), "sums of masked": (lambda x, b: x[b].sum(), V, B),
     "take": (lambda m, i: (np.take(m, i), np.take(m, i, axis=1), m.take(i[:2], axis=0)), M, PLACES),
+    "masked sums": (lambda x, y, b: (x[b].sum(), x[b].mean(), (x[b] * 2 + y[b]).sum(), np.exp(x[b]).sum(), x[x > 0].prod()), V, W, B),
+    "masked and used": (lambda x, b: (x[b] + 1, x[b] * x[b], x[b].max(), x[b][0], x[b].shape, x[b].reshape(-1, 1)), V, B),
+    "masked before a write": (masked_then_written, V, B), "masked and named": (masked_and_named, V, B),
+    "two masks": (lambda x, b: x[b][:2] * x[~b][:2], V, B), "masked of a number": (lambda x, b: 2.0 - x[b], V, B),
+    "masked into": (lambda x, y, b: y.__setitem__(b, x[b] * y[b]), V, W, B),
     "masks and places": (lambda m, b: m[b[:4], 1], M, B),
 }  # fmt: skip
 

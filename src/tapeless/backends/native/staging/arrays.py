@@ -173,6 +173,8 @@ def method(
     stager: Stager, value: ArrayValue, name: str, args: list[Value], kwargs: dict[str, Value]
 ) -> Value:
     """`value.name(*args, **kwargs)`."""
+    if name not in ("sum", "mean", "prod"):
+        value = to_array(stager, value)
     if name in METHODS:
         made: Value = _applied(stager, METHODS[name], [value, *args], kwargs, name)
         return made

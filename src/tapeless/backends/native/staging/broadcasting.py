@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -66,6 +66,7 @@ def _own_index(shape: Shape, index: Index) -> Index:
 
 def operand(stager: Stager, value: Value) -> Operand:
     """Any array-like value as an operand."""
+    value = brought_together(stager, value)
     if isinstance(value, ArrayValue):
         return Operand(np.dtype(value.dtype), array=value)
     number = scalar_element(value)
@@ -76,8 +77,16 @@ def operand(stager: Stager, value: Value) -> Operand:
     return Operand(np.dtype(array.dtype), array=array)
 
 
+def brought_together(stager: Stager, value: Value) -> Value:
+    """The value; if its elements are scattered under a mask, in storage of its own."""
+    from tapeless.backends.native.staging.fancy import pending
+
+    return value if pending(value) is None else storage.make(stager, cast(ArrayValue, value))
+
+
 def to_array(stager: Stager, value: Value) -> ArrayValue:
     """Any array-like value as an array."""
+    value = brought_together(stager, value)
     if isinstance(value, ArrayValue):
         return value
     number = scalar_element(value)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 def only_element(stager: Stager, value: ArrayValue, kind: type[BaseException], message: str) -> Element:
     """The element of an array that has one."""
+    value = array(stager, value)
     for n in value.shape:
         if known_length(n) not in (1, None):
             fail(stager, kind, message)

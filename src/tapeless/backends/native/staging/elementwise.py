@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tapeless.backends.native.staging.elements import (
     each,
     is_complex,
     is_float,
+    scalar_element,
     stored,
     supported,
     value_of,
@@ -58,6 +59,9 @@ def types_of(stager: Stager, function: np.ufunc, operands: list[Operand]) -> tup
 
 def ufunc(stager: Stager, function: np.ufunc, values: list[Value]) -> Value:
     """A ufunc of one result, applied to any values."""
+    masked = _under_mask(stager, function, values)
+    if masked is not None:
+        return masked
     operands = [operand(stager, v) for v in values]
     inputs, (result,) = types_of(stager, function, operands)
     if function is np.power and inputs[0].startswith(("int", "uint")):
@@ -78,6 +82,28 @@ def ufunc(stager: Stager, function: np.ufunc, values: list[Value]) -> Value:
     if function in (np.true_divide, np.sqrt, np.power) and own > 1:
         own = 3 if not is_complex(inputs[0]) else own
     return storage.lazy(stager, shape, result, element, arrays, own + sum(map(storage.cost, arrays)))
+
+
+def _under_mask(stager: Stager, function: np.ufunc, values: list[Value]) -> Value | None:
+    """A function of numbers and of elements under one mask: such elements of the function of all."""
+    from tapeless.backends.native.staging import fancy
+
+    found = [c for c in map(fancy.pending, values) if c is not None]
+    if not found or not all(fancy.same_mask(found[0].mask, c.mask) for c in found):
+        return None
+    if function is np.power or any(c.uses > 1 for c in found):
+        return None
+    inner: list[Value] = []
+    for v in values:
+        own = fancy.pending(v)
+        if own is None and scalar_element(v) is None:
+            return None
+        inner.append(v if own is None else cast(ArrayValue, own.source))
+    made = ufunc(stager, function, inner)
+    for c in found:
+        c.consumers += 1
+    assert isinstance(made, ArrayValue)
+    return fancy.compressed(stager, made, cast(ArrayValue, found[0].mask), found[0].shape[0])
 
 
 def compute(

@@ -271,6 +271,12 @@ def make(stager: Stager, value: ArrayValue) -> View:
 
 def fill(stager: Stager, target: View, value: ArrayValue) -> None:
     """Store a value of the same shape in storage that it does not read."""
+    from tapeless.backends.native.staging import fancy
+
+    one_by_one = fancy.pending(value)
+    if one_by_one is not None:
+        fancy.fill_compressed(stager, target, one_by_one)
+        return
     with nest(stager, target.shape, order=storage_order(target)) as index:
         store(stager, target, index, convert(at(stager, value, index), value.dtype, target.dtype))
 
@@ -368,6 +374,8 @@ def give_up(stager: Stager, value: Lazy) -> None:
         stager.refuse("a value is used after what it was computed from changed", "give the value a name")
 
     value.compute = stale
+    if hasattr(value, "mask"):
+        value.mask = None
     value.consumers = value.uses = 1
 
 
