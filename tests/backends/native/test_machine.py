@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import threading
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from tapeless.backends.native.nest import (
     Scalar,
     Store,
     apply,
+    cast,
 )
 
 FAILURES = [Failure(ValueError, ("no", 3), "file.py", 1), Failure(ZeroDivisionError, (), "file.py", 2)]
@@ -150,7 +152,10 @@ def test_what_is_returned():
 
     def result(*kinds: type) -> tuple:
         numbers = tuple(("result", k, kind) for k, kind in enumerate(kinds))
-        output = ("tuple", (("tuple", (numbers[0], ("none",))), *numbers[1:], ("argument", 0), ("result", 4, None)))
+        output = (
+            "tuple",
+            (("tuple", (numbers[0], ("none",))), *numbers[1:], ("argument", 0), ("result", 4, None)),
+        )
         made = compile(fn, [None, float, int, bool, np.float32], output)
         return made.call(given, 2.5, -3, True, np.float32(0.5))
 
@@ -246,6 +251,53 @@ def test_too_much_memory_is_a_memory_error():
     for size in (2**25, 2**32, 2**62):  # too much; more than 64 bits can say
         with pytest.raises(MemoryError):
             kernel.call(size)
+
+
+def large_temporary() -> Function:
+    """The last of n ones in an array that does not leave."""
+    n, i, a, out = Scalar("n", I64), Scalar("i", I64), Array("a", "float64", 1), Scalar("out", "f64")
+    fill = For(i, ZERO, Ref(n), [Store(a, (Ref(i),), cast(Ref(i), "f64"))])
+    return Function("f", [n], [Alloc(a, (Ref(n),)), fill, Assign(out, Load(a, (Ref(n) - 1,)))], [out])
+
+
+def test_large_temporaries_are_kept_for_the_next_call():
+    kernel = compile(large_temporary())
+    sizes = [1, 127, 128, 8191, 8192, 8193, 10_000, 12_289, 2**20, 2**20 + 1, 5 * 2**18]
+    for n in sizes * 3 + sizes[::-1]:
+        assert kernel.call(n) == (n - 1.0,)
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            kernel.call(2**20)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    assert faults() < 2000  # the pages of one call: 2048
+
+
+def test_too_much_for_a_temporary_is_a_memory_error():
+    kernel = compile(large_temporary())
+    for n in (2**45, 2**60, 2**61):
+        with pytest.raises(MemoryError):
+            kernel.call(n)
+    assert kernel.call(10) == (9.0,)
+
+
+def test_large_temporaries_in_several_threads():
+    kernel = compile(large_temporary())
+    wrong = []
+
+    def run(n: int) -> None:
+        for _ in range(300):
+            if kernel.call(n) != (n - 1.0,):
+                wrong.append(n)
+
+    running = [threading.Thread(target=run, args=(n,)) for n in (9000, 9001, 20_000)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    assert not wrong
 
 
 def test_calls_do_not_grow_the_process():

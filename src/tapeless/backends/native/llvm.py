@@ -129,8 +129,8 @@ class Emitter(Calls):
             at += slots(r, result=True)
         self.jump("leave")
         self.label("leave")
-        for own, _ in self.owned.values():
-            self.call("free", "void", ("ptr", self.load("ptr", own)))
+        for a in self.owned:
+            self.free(a)
         self.do(f"ret i64 {self.load('i64', self.status)}")
 
     # ---- statements

@@ -6,6 +6,7 @@ import math
 
 from tapeless.backends.native import vector_math
 from tapeless.backends.native.llvm_build import Builder, literal
+from tapeless.backends.native.memory import LARGE
 from tapeless.backends.native.nest import F64
 from tapeless.backends.native.symbols import LANES
 
@@ -16,7 +17,11 @@ HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {}
 def helper(b: Builder, name: str, result: str, *args: tuple[str, str]) -> str:
     """Call one of `HELPERS`, whose text then goes into the module."""
     need(b, name)
-    return b.op(f"call {result} @{name}({', '.join(f'{kind} {value}' for kind, value in args)})")
+    text = f"call {result} @{name}({', '.join(f'{kind} {value}' for kind, value in args)})"
+    if result == "void":
+        b.do(text)
+        return ""
+    return b.op(text)
 
 
 def need(b: Builder, name: str) -> None:
@@ -79,7 +84,8 @@ def _horner(made: str, x: str, coefficients: list[float]) -> str:
 
 HELPERS["llvm.copysign.f64"] = "declare double @llvm.copysign.f64(double, double)", ()
 
-# Memory, on a cache line where it is large; more than there is gives none.
+# Memory, on a cache line where it is large; more than there is gives none.  What a kernel keeps to itself is
+# taken from, and given back to, the blocks of `memory`.
 HELPERS["tl_malloc"] = (
     """
 define internal ptr @tl_malloc(i64 %size) noinline nounwind {
@@ -101,6 +107,41 @@ declare ptr @aligned_alloc(i64, i64)
 """,
     (),
 )
+HELPERS["tl_take"] = (
+    """
+define internal ptr @tl_take(i64 %size) noinline nounwind {
+  %small = icmp ult i64 %size, LARGE
+  br i1 %small, label %near, label %far
+near:
+  %a = call ptr @tl_malloc(i64 %size)
+  ret ptr %a
+far:
+  %b = call ptr @tapeless.take(i64 %size)
+  ret ptr %b
+}
+declare noalias ptr @tapeless.take(i64)
+""".replace("LARGE", str(LARGE)),
+    ("tl_malloc",),
+)
+HELPERS["tl_give"] = (
+    """
+define internal void @tl_give(ptr %block, i64 %size) noinline nounwind {
+  %small = icmp ult i64 %size, LARGE
+  %none = icmp eq ptr %block, null
+  %plain = or i1 %small, %none
+  br i1 %plain, label %near, label %far
+near:
+  call void @free(ptr %block)
+  ret void
+far:
+  call void @tapeless.give(ptr %block, i64 %size)
+  ret void
+}
+declare void @tapeless.give(ptr, i64)
+""".replace("LARGE", str(LARGE)),
+    ("free",),
+)
+HELPERS["free"] = ("declare void @free(ptr) nounwind", ())
 HELPERS["tl_times"] = (
     """
 define internal i64 @tl_times(i64 %a, i64 %b) alwaysinline nounwind {

@@ -79,6 +79,7 @@ class Memory(Expressions):
         moved = {a for s in walk(self.fn.body) if isinstance(s, Swap) for a in (s.a.root, s.b.root)}
         moved |= {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
         moved |= {a for a in self.fn.results if isinstance(a, Array)}
+        self.moved = moved
         shapes: dict[Array, set[tuple[Expr, ...]]] = {}
         for s in walk(self.fn.body):
             if isinstance(s, Alloc):
@@ -138,8 +139,9 @@ class Memory(Expressions):
         new, done, fail = self.fresh("new"), self.fresh("kept"), self.fresh("fail")
         self.branch(more, new, done)
         self.label(new)
-        self.call("free", "void", ("ptr", self.load("ptr", own)))
-        made = llvm_math.helper(self, "tl_malloc", "ptr", ("i64", need))
+        self.free(a)
+        take = "tl_take" if self.lasting(a) else "tl_malloc"
+        made = llvm_math.helper(self, take, "ptr", ("i64", need))
         self.store("ptr", made, own)
         self.store("ptr", made, self.data[a])
         self.store("i64", need, capacity)
@@ -150,6 +152,18 @@ class Memory(Expressions):
         self.label(good)
         self.jump(done)
         self.label(done)
+
+    def lasting(self, a: Array) -> bool:
+        """Whether an array's memory never leaves the function and is never made larger in place."""
+        return a not in self.moved
+
+    def free(self, a: Array) -> None:
+        own, capacity = self.owned[a]
+        block = "ptr", self.load("ptr", own)
+        if self.lasting(a):
+            llvm_math.helper(self, "tl_give", "void", block, ("i64", self.load("i64", capacity)))
+        else:
+            self.call("free", "void", block)
 
     def grow(self, s: Grow) -> None:
         """Room for more, twice as much each time; what is new is 0."""

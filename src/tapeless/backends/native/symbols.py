@@ -34,6 +34,10 @@ def address(name: str) -> int | None:
         from tapeless.backends.native import callbacks
 
         return callbacks.address()
+    if name in ("tapeless.take", "tapeless.give"):
+        from tapeless.backends.native import memory
+
+        return int(memory.library()[f"tl_{rest}"])
     if name == "tapeless.parallel":
         from tapeless.backends.native import threads
 
