@@ -17,6 +17,7 @@ from tapeless.backends.native.nest import (
     I64,
     ONE,
     ZERO,
+    Alias,
     Alloc,
     Array,
     Assign,
@@ -31,8 +32,10 @@ from tapeless.backends.native.nest import (
     Ref,
     Scalar,
     Store,
+    Swap,
     apply,
     cast,
+    const,
 )
 
 FAILURES = [Failure(ValueError, ("no", 3), "file.py", 1), Failure(ZeroDivisionError, (), "file.py", 2)]
@@ -228,6 +231,34 @@ def test_an_array_given_back_twice_is_two_arrays():
     fn.results = fn.results * 2
     one, two = compile(fn).call(np.ones(3))
     assert np.array_equal(one, two) and not np.shares_memory(one, two)
+
+
+def test_another_shape_of_an_array_is_given_without_a_copy():
+    a, made, i = Array("a", "float64", 1), Array("made", "float64", 1), Scalar("i", I64)
+    square = Array("square", "float64", 2, alias=made)
+    fill = For(i, ZERO, Dim(a, 0), [Store(made, (Ref(i),), Load(a, (Ref(i),)))])
+    body = [Alloc(made, (Dim(a, 0),)), fill, Alias(square, (const(2), Dim(a, 0) // 2))]
+    kernel = compile(Function("f", [a], body, [square]))
+    assert kernel.call(np.arange(6.0))[0].tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    assert "copy" not in kernel.ir and kernel.ir.count("tl_malloc(i64") == 2
+    both = compile(Function("f", [a], body, [square, made, square]))
+    one, two, three = both.call(np.arange(6.0))
+    assert one.tolist() == three.tolist() and two.tolist() == one.ravel().tolist()
+    assert not np.shares_memory(one, two) and not np.shares_memory(one, three)
+    whole = Array("whole", "float64", 2, alias=a)
+    given = np.arange(6.0)
+    (got,) = compile(Function("f", [a], [Alias(whole, (const(2), const(3)))], [whole])).call(given)
+    assert got.shape == (2, 3) and not np.shares_memory(got, given)
+
+
+def test_another_shape_of_memory_that_was_swapped_is_copied():
+    a, b = Array("a", "float64", 1), Array("b", "float64", 1)
+    square = Array("square", "float64", 2, alias=a)
+    body = [Alloc(a, (const(2),)), Alloc(b, (const(2),))]
+    body += [Store(x, (const(k),), const(v)) for x, v in ((a, 1.0), (b, 2.0)) for k in range(2)]
+    body += [Alias(square, (const(1), const(2))), Swap(a, b)]
+    got = compile(Function("f", [], body, [square, a, b])).call()
+    assert [x.tolist() for x in got] == [[[1.0, 1.0]], [2.0, 2.0], [1.0, 1.0]]
 
 
 def test_no_results():

@@ -122,8 +122,9 @@ class Emitter(Calls):
                     kind, got = "i64", self.op(f"zext i1 {got} to i64")
                 self.store(kind, got, self.frame(at))
             else:
-                self.store("ptr", self.load("ptr", self.owned[r][0]), self.frame(at))
-                self.store("ptr", "null", self.owned[r][0])
+                own, _ = self.owned[r.root]  # an alias names all of its root's memory
+                self.store("ptr", self.load("ptr", own), self.frame(at))
+                self.store("ptr", "null", own)
                 for k in range(r.ndim):
                     self.store("i64", self.dim(r, k), self.frame(at + 1 + k))
             at += slots(r, result=True)
@@ -325,11 +326,15 @@ def _owning(fn: Function) -> Function:
         params |= {x for a, b in swapped if a in params or b in params for x in (a, b)}
     results: list[Scalar | Array] = []
     copies: list[Stmt] = []
+    given: set[Array] = set()
     for r in fn.results:
-        if isinstance(r, Array) and (r.alias is not None or r in params or r in results):
+        moved = isinstance(r, Array) and r.alias is not None and any(r.root in pair for pair in swapped)
+        if isinstance(r, Array) and (moved or r.root in params or r.root in given):
             made = Array(f"{r.name}_copy", r.dtype, r.ndim)
             copies += _copy(made, r)
             r = made
+        if isinstance(r, Array):
+            given.add(r.root)
         results.append(r)
     return replace(fn, body=[*fn.body, *copies], results=results)
 

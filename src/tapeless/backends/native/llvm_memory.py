@@ -78,7 +78,7 @@ class Memory(Expressions):
         """Make the slots of arrays; small ones of known size live on the stack."""
         moved = {a for s in walk(self.fn.body) if isinstance(s, Swap) for a in (s.a.root, s.b.root)}
         moved |= {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
-        moved |= {a for a in self.fn.results if isinstance(a, Array)}
+        moved |= {a.root for a in self.fn.results if isinstance(a, Array)}
         self.moved = moved
         shapes: dict[Array, set[tuple[Expr, ...]]] = {}
         for s in walk(self.fn.body):
