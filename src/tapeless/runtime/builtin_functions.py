@@ -11,7 +11,7 @@ import weakref
 from types import GeneratorType
 from typing import Any
 
-from tapeless.autodiff.dual import PLAIN
+from tapeless.autodiff.dual_writer import PLAIN
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.items import tuple_tangent

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeless.autodiff.dual import PLAIN
+from tapeless.autodiff.dual_writer import PLAIN
 from tapeless.rules import lookup
 from tapeless.runtime.numbers import is_number_type, number_operator
 from tapeless.runtime.state import State

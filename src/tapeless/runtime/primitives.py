@@ -13,7 +13,8 @@ import numpy as np
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
-from tapeless.runtime.items import Items, nones, tuple_tangent
+from tapeless.runtime.items import nones, tuple_tangent
+from tapeless.runtime.iteration import Iteration
 from tapeless.runtime.known import ACCELERATORS, INERT_EXTENSIONS, TWINS
 from tapeless.runtime.mirrors import ATOMS, owner
 from tapeless.runtime.tracebacks import own_frame, user_frame
@@ -66,7 +67,7 @@ def may_warn(rule: Any) -> bool:
     return found[1]
 
 
-class Primitives(Items):
+class Primitives(Iteration):
     """`primitive`, `foreign` and what they need."""
 
     # ---- functions that have a rule
