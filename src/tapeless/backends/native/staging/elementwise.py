@@ -163,7 +163,14 @@ def compare(stager: Stager, op: str, a: Value, b: Value) -> Value:
 
 
 def inplace(stager: Stager, target: ArrayValue, op: str, value: Value) -> ArrayValue:
-    """`target op= value`."""
+    """`target op= value`; what an index has just picked is changed by making another lazy of it."""
+    from tapeless.backends.native.staging import fancy
+
+    if fancy.picked(target) and target not in getattr(stager, "named_lazies", ()) and op != "MatMult":
+        made = ufunc(stager, OPERATORS[op], [target, value])
+        same = isinstance(made, ArrayValue) and storage.same_shape(made.shape, target.shape)
+        if same and made.dtype == target.dtype:
+            return made
     if op == "MatMult":
         from tapeless.backends.native.staging.products import matmul
 

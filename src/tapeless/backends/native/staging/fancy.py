@@ -55,6 +55,8 @@ def _integer(e: Element) -> Expr:
 
 def mask(stager: Stager, value: ArrayValue, axis: int, chosen: ArrayValue) -> ArrayValue:
     """A mask over axes from `axis` on, whose lengths must be its own."""
+    if isinstance(chosen, Lazy) and chosen.made is not None:
+        chosen = chosen.made
     for k, n in enumerate(chosen.shape):
         m = value.shape[axis + k]
         known, own = known_length(m), known_length(n)
@@ -134,7 +136,7 @@ def read(stager: Stager, value: ArrayValue, items: list[Item]) -> Value:
         value = storage.make(stager, value)
     plan = Plan(stager, items)
     source = value
-    return storage.lazy(
+    made = storage.lazy(
         stager,
         plan.shape,
         value.dtype,
@@ -142,9 +144,16 @@ def read(stager: Stager, value: ArrayValue, items: list[Item]) -> Value:
         [value, *plan.arrays],
         2 + sum(map(storage.cost, [value, *plan.arrays])),
     )
+    made.picked = True
+    return made
 
 
 def write(stager: Stager, target: View, items: list[Item], new: Value) -> None:
+    chosen = _single_mask(items)
+    scattered = pending(new)
+    if chosen is not None and scattered is not None and len(items) == 1:
+        if same_mask(chosen[1].mask, scattered.mask) and _write_in_place(stager, target, scattered):
+            return
     o = operand(stager, new)
     array = o.array if o.array is not None else to_array(stager, new)
     if _masked(items):
@@ -262,7 +271,9 @@ def compress(stager: Stager, value: ArrayValue, items: list[Item], at: int, foun
     left, right = (_shape_of(part) for part in _split(items, at))
     length = count(stager, chosen)
     if not left and not right:
-        return compressed(stager, value, chosen, length)
+        made_later = compressed(stager, value, chosen, length)
+        made_later.picked = True
+        return made_later
     made = storage.fresh(stager, (*left, length, *right), value.dtype)
     position = stager.scalar(I64, "k")
     with storage.nest(stager, left) as before:
@@ -351,6 +362,37 @@ def spread(stager: Stager, value: Compressed, neutral: object) -> ArrayValue:
 
     total = storage.cost(source) + storage.cost(chosen)
     return storage.lazy(stager, source.shape, source.dtype, element, [source, chosen], total)
+
+
+def _write_in_place(stager: Stager, target: View, new: Compressed) -> bool:
+    """`target[mask] = f(other[mask])`: each element where it stands, if no other one is read."""
+    source, chosen = new.source, new.mask
+    assert source is not None and chosen is not None
+    root = target.array.root
+    if new.uses > 1:
+        return False
+    if isinstance(chosen, Lazy) and root in storage.roots(chosen):
+        storage.make(stager, chosen)
+
+    def stores() -> None:
+        with storage.nest(stager, chosen.shape) as inside:
+            with stager.branch(_true(stager, chosen, inside)), storage.layer(stager):
+                element = convert(storage.at(stager, source, inside), source.dtype, target.dtype)
+                storage.store(stager, target, inside, element)
+
+    if root in storage.roots(source) or root in storage.roots(chosen):
+        with storage.attempt(stager) as body:
+            stores()
+        if not storage.aligned(stager, body, target):
+            return False
+    with storage.writing(stager, root, new, source):
+        stores()
+    return True
+
+
+def picked(value: Value) -> bool:
+    """Whether a value is what an index has just picked, and nobody else holds."""
+    return isinstance(value, Lazy) and value.made is None and value.picked and value.uses <= 1
 
 
 def _write_masked(

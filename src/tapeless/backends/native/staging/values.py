@@ -127,7 +127,7 @@ class Lazy(ArrayValue):
     `reads` are the roots of the storage that its elements load: it is made before one of them is written.
     `cost` is roughly the number of operations an element takes.  `home` is the storage it gets when made (so
     those computed from it read `home` too).  `uses` is how often the program reads it, `consumers` how many
-    lazies are computed from it, `serial` its age.
+    lazies are computed from it, `serial` its age, `picked` whether it is the value of `a[integers or mask]`.
     """
 
     shape: tuple[Expr, ...]
@@ -140,6 +140,7 @@ class Lazy(ArrayValue):
     uses: int = 1
     consumers: int = 0
     serial: int = 0
+    picked: bool = False
 
     def element(self, index: Index) -> Element:
         return self.compute(index) if self.made is None else self.made.element(index)
