@@ -1,59 +1,144 @@
-"""Compiled functions: `jit`, and `compiled` to look at what it made."""
+"""Compiled functions: `jit`, `vmap`; `compiled` to look at what was made, `export` to take it elsewhere."""
 
 from __future__ import annotations
 
 import os
 import threading
+import types
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tapeless.transformed import Transformed
+import numpy as np
 
+from tapeless.transformed import Transformed, shared
+
+#: LLVM compiles one thing at a time, and one function is compiled once, whoever asks.
 _LOCK = threading.RLock()
-_MISSED = object()
+#: What staging raises where it has met something that nobody has thought of.
+_DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError)
 
 
-class Jitted(Transformed):
-    """What `jit` returns: a function that is compiled when it is first called with arguments of new types."""
+@dataclass(frozen=True)
+class Options:
+    """What `jit` was asked for; `careful` derivatives have strong zeros."""
 
-    def __init__(self, fun: Callable[..., Any], fallback: bool = False, parallel: bool = False) -> None:
-        super().__init__(fun, 0, False)
-        self.fallback, self.parallel = fallback, parallel
+    fallback: bool = False
+    parallel: bool = False
+    cache: bool = True
+    careful: bool = False
+
+
+class Compiled:
+    """The entries that one function has with some options; all its `Jitted` share them.
+
+    Each entry checks whether a call is one that it was made for.  The one that is called most is the front:
+    the `__call__` of the class of the `Jitted`, so that a call goes straight to it, perhaps to machine code.
+    """
+
+    def __init__(self, fun: Callable[..., Any], options: Options) -> None:
+        self.fun, self.options = fun, options
         self.entries: list[Any] = []
-
-    def __reduce__(self) -> Any:
-        return Jitted, (self.fun, self.fallback, self.parallel)
+        self.front: Any = None
+        self.plain: set[Any] = set()
+        """The kinds of calls that run in CPython."""
+        self.looked_up: set[Any] = set()
+        """The kinds of calls that were looked for on disk."""
+        self.strict: Compiled | None = None
+        self.kind: type[Jitted] = types.new_class("Jitted", (Jitted,))
+        self.kind.__module__ = Jitted.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.slowly(args, kwargs, None)
 
     def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], tried: Any) -> Any:
-        """A call that the front entry did not take: by another entry, or by a new one."""
-        for entry in self.entries:
-            if entry is not tried and entry.takes(args, kwargs):
+        """A call that the front did not take: by another entry, or by a new one."""
+        try:
+            return self.find(args, kwargs, tried)
+        except Exception as error:
+            from tapeless.runtime.tracebacks import user_frames_only
+
+            user_frames_only().__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def find(self, args: tuple[Any, ...], kwargs: dict[str, Any], tried: Any) -> Any:
+        from tapeless.backends.native.entry import MISSED
+
+        done = {id(tried)}
+        made: Any = None
+        while True:
+            entries = self.entries
+            for entry in entries:
+                if id(entry) in done or not entry.takes(args, kwargs):
+                    continue
+                done.add(id(entry))
                 result = entry.probe(*args, **kwargs)
-                if result is not _MISSED:
-                    self.to_front(entry)
+                if result is not MISSED:
+                    self.count(entry)
                     return result
-        from tapeless.errors import BackendError
+            key = _kinds(args, kwargs)
+            if made is not None:  # not even the new entry takes the call
+                self.no_entry(made, args, kwargs)
+                self.plain.add(key)
+            if key in self.plain:
+                return self.fun(*args, **kwargs)
+            with _LOCK:
+                if self.entries is not entries:  # another thread has made some
+                    continue
+                if self.options.cache and key not in self.looked_up:
+                    self.looked_up.add(key)
+                    if self.add(self.from_disk(args, kwargs)):
+                        continue
+                try:
+                    made = self.make(args, kwargs)
+                except Exception:
+                    if not self.options.fallback:
+                        raise
+                    self.plain.add(key)
+                else:
+                    self.add([made])
+
+    def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A new entry."""
+        from tapeless.backends.native import build, disk  # LLVM is loaded when it is first needed
+        from tapeless.errors import NotCompilable, TapelessError
 
         try:
-            entry = self.entry(args, kwargs)
-        except BackendError:
-            if self.fallback:
-                return self.fun(*args, **kwargs)
+            made = build.make_entry(self.fun, args, kwargs, self.options)
+        except (TapelessError, NameError):
             raise
-        return entry.probe(*args, **kwargs)
+        except _DEFECTS as error:
+            name = getattr(self.fun, "__qualname__", repr(self.fun))
+            raise NotCompilable(
+                f"{name} cannot be compiled: {type(error).__name__}: {error}. This is a defect of tapeless; "
+                "please report it. jit(..., fallback=True) runs such a function in CPython"
+            ) from error
+        if self.options.cache:
+            disk.store(self.fun, args, kwargs, self.options, made)
+        return made
 
-    def entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A new entry for these arguments."""
-        from tapeless.backends.native.entry import make_entry  # LLVM is loaded when it is first needed
+    def from_disk(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        from tapeless.backends.native import disk
 
-        with _LOCK:
-            entry = make_entry(self.fun, args, kwargs, _MISSED, parallel=self.parallel)
-            self.entries = [*self.entries, entry]
+        return disk.load(self.fun, args, kwargs, self.options)
+
+    def add(self, entries: list[Any]) -> bool:
+        """Make entries known; the first of all becomes the front."""
+        from tapeless.backends.native.entry import MISSED
+
+        for entry in entries:
+            entry.probe = entry.call_or(lambda *args, **kwargs: MISSED, self.carefully)
+        if entries:
+            self.entries = [*self.entries, *entries]
+            if self.front is None:
+                self.to_front(entries[0])
+        return bool(entries)
+
+    def count(self, entry: Any) -> None:
+        """An entry that is used often behind the front takes its place."""
+        entry.hits += 1
+        if entry.hits % 16 == 0 and entry is not self.front:
             self.to_front(entry)
-        return entry
 
     def to_front(self, entry: Any) -> None:
         """Let calls go straight to an entry."""
@@ -61,15 +146,81 @@ class Jitted(Transformed):
         def miss(*args: Any, **kwargs: Any) -> Any:
             return self.slowly(args, kwargs, entry)
 
-        self.__class__ = type("Jitted", (Jitted,), {"__call__": staticmethod(entry.call_or(miss))})
+        self.front = entry
+        call = entry.call_or(miss, self.carefully)
+        self.kind.__call__ = staticmethod(call)  # type: ignore[method-assign]
+
+    def carefully(self, *args: Any, **kwargs: Any) -> Any:
+        """A call in which a derivative has come out as NaN: again, with strong zeros."""
+        if self.strict is None:
+            self.strict = Compiled(self.fun, replace(self.options, careful=True))
+        return self.strict.slowly(args, kwargs, None)
+
+    def no_entry(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A call that the entry just made for it refuses; nothing has been written yet.
+
+        An array may be one that only the plain program can be told not to write; else this is an error.
+        """
+        from tapeless.errors import NotCompilable
+
+        found = [path.read(args, kwargs) for path in made.plan.inputs]
+        locked = any(isinstance(x, np.ndarray) and not x.flags.writeable for x in found)
+        if not locked and not self.options.fallback:
+            raise NotCompilable(
+                f"{made.plan.name} cannot be compiled for this call: its arguments are not what they seem; "
+                "jit(..., fallback=True) runs such a call in CPython"
+            )
 
 
-def jit(fun: Callable[..., Any], *, fallback: bool = False, parallel: bool = False) -> Callable[..., Any]:
+def _kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call is like, roughly."""
+    return tuple(map(_kind, args)), tuple((k, _kind(v)) for k, v in kwargs.items())
+
+
+def _kind(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        return x.dtype, x.shape, x.flags.num
+    if type(x) in (tuple, list):
+        return type(x), tuple(map(_kind, x))
+    return (int, -(2**63) <= x < 2**63) if type(x) is int else type(x)
+
+
+class Jitted(Transformed):
+    """What `jit` returns: a function that is compiled when it is first called with arguments of new types."""
+
+    def __init__(
+        self, fun: Callable[..., Any], fallback: bool = False, parallel: bool = False, cache: bool = True
+    ) -> None:
+        super().__init__(fun, 0, False)
+        self.options = Options(fallback, parallel, cache)
+        self.compiled = shared(fun, self.options, lambda: Compiled(fun, self.options))
+        self.__class__ = self.compiled.kind
+
+    def __reduce__(self) -> Any:
+        return Jitted, (self.fun, self.options.fallback, self.options.parallel, self.options.cache)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.compiled.slowly(args, kwargs, None)
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        """A jitted function in a class is a method."""
+        return self if owner is None else types.MethodType(self, owner)
+
+    @property
+    def entries(self) -> list[Any]:
+        return self.compiled.entries
+
+
+def jit(
+    fun: Callable[..., Any], *, fallback: bool = False, parallel: bool = False, cache: bool = True
+) -> Callable[..., Any]:
     """Compile a function to native code when it is called, for the types of its arguments.
 
     The function may be a derivative: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(hessian(f))`.  What
     cannot be compiled raises `NotCompilable`, which names the line and the reason; with `fallback` such a
     call runs in CPython.  With `parallel`, iterations that do not depend on each other run in threads.
+    Compiled code is kept on disk (in `$TAPELESS_CACHE_DIR`, or where the user's caches are) unless `cache`
+    is false or that variable is empty.
 
     >>> import tapeless as tl
     >>> def power(x, n):
@@ -80,7 +231,7 @@ def jit(fun: Callable[..., Any], *, fallback: bool = False, parallel: bool = Fal
     >>> tl.jit(power)(1.5, 3), tl.jit(tl.grad(power))(1.5, 3)
     (3.375, 6.75)
     """
-    return Jitted(fun, fallback, parallel)
+    return Jitted(fun, fallback, parallel, cache)
 
 
 class Vmap(Transformed):
@@ -128,14 +279,14 @@ def compiled(fun: Callable[..., Any], *args: Any, show: str = "loops", **kwargs:
     >>> print(tl.compiled(lambda x: x * x + 1.0, 3.0))  # doctest: +ELLIPSIS
     def ...
     """
-    from tapeless.backends.native.entry import loops, make_entry
+    from tapeless.backends.native.build import loops, make_entry
 
     inner = fun.fun if isinstance(fun, Jitted) else fun
     if show == "loops":
         return loops(inner, args, kwargs)
     if show not in ("llvm", "assembly"):
         raise ValueError(f"show is 'loops', 'llvm' or 'assembly', not {show!r}")
-    kernel = make_entry(inner, args, kwargs, None).kernel
+    kernel = make_entry(inner, args, kwargs, Options()).kernel
     return str(kernel.optimised_ir if show == "llvm" else kernel.assembly)
 
 
@@ -145,8 +296,8 @@ def export(
     """Write `fun`, for arguments of these types, as a Python module of one function that needs no tapeless.
 
     The function may be a derivative.  Its name is that of `fun` and its arguments are positional.  What
-    `fun` reads from outside its arguments is written out as it is now.  With `numba` the loops are compiled by
-    Numba when they are first called; without it they run in CPython, on NumPy arrays.
+    `fun` reads from outside its arguments is written out as it is now.  With `numba` the loops are compiled
+    by Numba when they are first called; without it they run in CPython, on NumPy arrays.
 
     >>> import tapeless as tl, pathlib, runpy, tempfile
     >>> def cube(x):

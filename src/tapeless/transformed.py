@@ -36,7 +36,13 @@ class Versions:
 
 
 def shared(fun: Any, key: Any, make: Callable[[], V]) -> V:
-    """What belongs to `fun` and `key`, made if need be; functions only, everything else has its own."""
+    """What belongs to `fun` and `key`, made if need be.
+
+    Functions have it, and derivatives of functions; everything else makes its own every time.
+    """
+    if isinstance(fun, Transformed):
+        kind, (fun, *options) = fun.__reduce__()
+        return shared(fun, (key, kind, *options), make)
     if type(fun) is not types.FunctionType:
         return make()
     versions = fun.__dict__.get(VERSIONS)
@@ -88,7 +94,7 @@ class Gradient(Transformed):
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
         super().__init__(fun, argnums, has_aux)
-        key = (self.with_value, tuple(argnums) if type(argnums) is list else argnums, has_aux)
+        key = (self.with_value, tuple(argnums) if isinstance(argnums, list) else argnums, has_aux)
         self.specialised = shared(fun, key, Specialised)
         if self.specialised.front is not None:
             self.__class__ = self.specialised.front

@@ -2,19 +2,20 @@
 
 An entry belongs to one staging of a function.  It checks what staging assumed, reads the kernel's parameters
 out of the arguments, globals and cells, calls the kernel and rebuilds the result.  It is printed as a Python
-function with nothing left to look up, since it runs at every call.
+function with nothing left to look up, since it runs at every call; where all of that is nothing, the kernel
+itself is the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from tapeless.backends.native import show
-from tapeless.backends.native.machine import Kernel, Mismatch, compile
-from tapeless.backends.native.promote import promote
-from tapeless.backends.native.staging import Staged, stage
+import numpy as np
+
+from tapeless.backends.native.kernel import Again, Careful, Kernel, Mismatch
 from tapeless.backends.native.staging.paths import (
     Argument,
     Content,
@@ -34,112 +35,185 @@ from tapeless.backends.native.staging.templates import (
     Result,
     Same,
     Template,
+    Write,
 )
+
+Function = Callable[..., Any]
 
 #: What a kernel gives for a scalar result -> the class.
 _GIVEN = {"f64": float, "i64": int, "bool": bool}
+#: What a probed entry returns for calls that it does not take.
+MISSED = object()
+#: What reading a path raises where the call is not like the one that was staged.
+_ABSENT = "AttributeError, KeyError, IndexError, ValueError, TypeError, Mismatch"
+
+
+@dataclass
+class Plan:
+    """What an entry does around its kernel.  It can be pickled where its objects can be found again."""
+
+    name: str
+    positional: int
+    keywords: frozenset[str]
+    inputs: list[Path]
+    """Where each parameter of the kernel is found."""
+    guards: list[Guard]
+    output: Template
+    direct: bool
+    """Whether the kernel returns the result itself, not a tuple of the parts of it."""
+    given: tuple[str | None, ...]
+    """The type of each scalar that the kernel returns."""
+    writes: list[Write]
+    pairs: dict[int, str]
+    """The inputs that are complex arrays: the kernel takes their real and imaginary parts."""
+    replay: bool
+    """Whether a call that raises is made again by the plain function."""
+    written: list[int]
+    """The inputs to be put back as they were before that."""
 
 
 class Entry:
-    """One staging of a function, compiled.  `probe(*args, **kwargs)` gives `missed` where it does not fit."""
+    """One staging of a function, compiled."""
 
-    def __init__(
-        self, staged: Staged, kernel: Kernel, missed: Any, shape: tuple[int, frozenset[str]]
-    ) -> None:
-        self.staged, self.kernel = staged, kernel
-        self.positional, self.keywords = shape
-        self.text, self.function = _Writer(self).build()
-        self.probe = self.call_or(lambda *args, **kwargs: missed)
+    def __init__(self, plan: Plan, kernel: Kernel, plain: Function) -> None:
+        self.plan, self.kernel, self.plain = plan, kernel, plain
+        self.hits = 0
+        self.text, self.function = "", None
+        if not self.bare:
+            self.text, self.function = _Writer(self).build()
+
+    @property
+    def bare(self) -> bool:
+        """Whether the kernel itself can be the function: nothing to check, to look up or to rebuild."""
+        plan = self.plan
+        simple = plan.inputs == [Argument(k) for k in range(plan.positional)] and not plan.keywords
+        return simple and plan.direct and not (plan.guards or plan.pairs or plan.written)
 
     def takes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a call has the right number of arguments for this entry to look at them."""
-        return len(args) == self.positional and kwargs.keys() == self.keywords
+        return len(args) == self.plan.positional and kwargs.keys() == self.plan.keywords
 
-    def call_or(self, miss: Callable[..., Any]) -> Callable[..., Any]:
-        """The entry's function, with `miss` for calls that it does not take."""
-        plain: Any = self.function
-        return FunctionType(plain.__code__, {**plain.__globals__, "miss": miss}, plain.__name__)
+    def call_or(self, miss: Function, careful: Function) -> Function:
+        """The entry as a function.
 
-
-def make_entry(
-    fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], missed: Any, *, parallel: bool = False
-) -> Entry:
-    """Stage, optimise and compile `fun` for these arguments."""
-    staged = stage(fun, args, kwargs)
-    staged.function = promote(staged.function)
-    classes = [p.dtype if isinstance(p.dtype, type) else None for p in staged.signature]
-    kernel = compile(staged.function, classes, parallel=parallel)
-    return Entry(staged, kernel, missed, (len(args), frozenset(kwargs)))
+        `miss` gets the calls that it does not take, `careful` those for which a derivative is NaN.
+        """
+        if self.function is None:
+            return self.kernel.door(miss, careful, self.plain if self.plan.replay else None)
+        made: Any = self.function
+        return FunctionType(
+            made.__code__, {**made.__globals__, "miss": miss, "careful": careful}, made.__name__
+        )
 
 
-def loops(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The loops that `fun` is compiled to, as Python."""
-    return show.source(promote(stage(fun, args, kwargs).function))
+def pairs(x: Any, dtype: str) -> Any:
+    """A complex array as an array of its real and imaginary parts, along a last axis."""
+    if type(x) is not np.ndarray or x.dtype.name != dtype or not x.dtype.isnative:
+        raise Mismatch(f"no array of {dtype}")
+    real = "float64" if dtype == "complex128" else "float32"
+    if x.flags.c_contiguous:
+        return x.view(real).reshape(*x.shape, 2) if x.ndim else x.reshape(1).view(real)
+    strides = (*x.strides, x.itemsize // 2)
+    return np.lib.stride_tricks.as_strided(x.real, (*x.shape, 2), strides)
 
 
 class _Writer:
     """Prints the function of an entry."""
 
     def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.scope: dict[str, Any] = {"Mismatch": Mismatch, "Call": Call, "kernel": entry.kernel.call}
-        self.positional, self.keywords = entry.positional, entry.keywords
+        self.entry, self.plan = entry, entry.plan
+        again = _again if self.plan.replay else None
+        kernel = entry.kernel.door(entry.kernel.mismatch, entry.kernel.careful, again)
+        self.scope: dict[str, Any] = {
+            "Mismatch": Mismatch, "Careful": Careful, "Again": Again, "Call": Call, "kernel": kernel,
+            "plain": entry.plain, "pairs": pairs, "absent": object(),
+        }  # fmt: skip
+        self.names = [f"a{k}" for k in range(self.plan.positional)]
+        self.args = f"({''.join(n + ', ' for n in self.names)}), kwargs"
+        self.again = f"({', '.join([*self.names, '**kwargs'])})"
 
     def held(self, obj: Any, hint: str) -> str:
         name = f"{hint}_{len(self.scope)}"
         self.scope[name] = obj
         return name
 
-    def build(self) -> tuple[str, Callable[..., Any]]:
-        staged = self.entry.staged
-        names = [f"a{k}" for k in range(self.positional)]
+    def build(self) -> tuple[str, Function]:
+        plan, names = self.plan, self.names
         params = [f"{n}=absent" for n in names] + (["/"] if names else []) + ["*more", "**kwargs"]
-        again = ", ".join([*names, "*more", "**kwargs"])
-        self.args = f"({''.join(n + ', ' for n in names)}), kwargs"
-        self.scope["absent"] = object()
-        tests = []
-        if self.keywords:
-            tests.append(f"kwargs.keys() == {self.held(self.keywords, 'names')}")
-        tests += [self.guard(g) for g in staged.guards]
         lines = [
             f"def call({', '.join(params)}):",
-            f"    if more{'' if self.keywords else ' or kwargs'}:",
-            f"        return miss({again})",
+            f"    if more{'' if plan.keywords else ' or kwargs'}:",
+            f"        return miss(*[a for a in ({''.join(n + ', ' for n in names)}) if a is not absent], "
+            "*more, **kwargs)",
         ]
         if names:
             lines += [
                 f"    if {names[-1]} is absent:",
                 f"        return miss(*[a for a in ({', '.join(names)},) if a is not absent], **kwargs)",
             ]
-        if tests:
-            lines += [
-                "    try:",
-                f"        fits = {' and '.join(tests)}",
-                "    except (AttributeError, KeyError, IndexError, ValueError, TypeError):",
-                "        fits = False",
-                "    if not fits:",
-                f"        return miss({again})",
-            ]
-        inputs = ", ".join(self.path(p) for p in staged.inputs)
+        lines += self.look()
+        lines += [f"    s{k} = k{k}.copy()" for k in plan.written]
         lines += [
             "    try:",
-            f"        r = kernel({inputs})",
+            f"        {'return' if plan.direct else 'r ='} kernel({', '.join(self.inputs)})",
             "    except Mismatch:",
-            f"        return miss({again})",
+            f"        return miss{self.again}",
+            "    except Careful:",
+            f"        return careful{self.again}",
         ]
-        direct = None if staged.writes else self.template(staged.output)
-        if direct is not None:
-            lines.append(f"    return {direct}")
-        else:
-            lines.append(f"    made = Call(r, {self.args})")
-            lines.append(f"    value = {self.held(staged.output, 'output')}.build(made)")
-            for write in staged.writes:
-                lines.append(f"    {self.held(write, 'write')}.apply(made)")
-            lines.append("    return value")
+        if plan.replay:
+            lines.append("    except Again:")
+            lines += [f"        k{k}[...] = s{k}" for k in plan.written]
+            lines.append(f"        return plain{self.again}")
+        if not plan.direct:
+            lines += self.result()
         text = "\n".join(lines) + "\n"
-        exec(compile_text(text, self.entry.staged.function.name), self.scope)
-        call: Callable[..., Any] = self.scope["call"]
+        exec(compile(text, f"<entry of {plan.name}>", "exec"), self.scope)
+        call: Function = self.scope["call"]
         return text, call
+
+    def look(self) -> list[str]:
+        """Check the guards and read what is not an argument; what is missing makes the call another one."""
+        plan = self.plan
+        tests = [f"kwargs.keys() == {self.held(plan.keywords, 'names')}"] if plan.keywords else []
+        tests += [self.guard(g) for g in plan.guards]
+        self.inputs, reads = [], []
+        for k, path in enumerate(plan.inputs):
+            text = self.path(path)
+            if k in plan.pairs:
+                text = f"pairs({text}, {plan.pairs[k]!r})"
+            if isinstance(path, Argument) and text in self.names and k not in plan.written:
+                self.inputs.append(text)
+            else:
+                self.inputs.append(f"k{k}")
+                reads.append(f"k{k} = {text}")
+        if not tests and not reads:
+            return []
+        # `miss` is called outside the handler, since it runs programs
+        body = [f"            {line}" if tests else f"        {line}" for line in reads]
+        return [
+            "    try:",
+            f"        fits = {' and '.join(tests) or 'True'}",
+            *(["        if fits:"] if tests and reads else []),
+            *body,
+            f"    except ({_ABSENT}):",
+            "        fits = False",
+            "    if not fits:",
+            f"        return miss{self.again}",
+        ]
+
+    def result(self) -> list[str]:
+        """Build what the function returns and change what it changes."""
+        plan = self.plan
+        text = None if plan.writes else self.template(plan.output)
+        if text is not None:
+            return [f"    return {text}"]
+        return [
+            f"    made = Call(r, {self.args})",
+            f"    value = {self.held(plan.output, 'output')}.build(made)",
+            *(f"    {self.held(write, 'write')}.apply(made)" for write in plan.writes),
+            "    return value",
+        ]
 
     def path(self, path: Path) -> str:
         """The expression that reads a path."""
@@ -175,6 +249,12 @@ class _Writer:
                 return f"type({found}) is {self.held(guard.value, 'cls')}"
             case "length":
                 return f"len({found}) == {guard.value}"
+            case "same":
+                return f"{found} is {self.path(guard.value)}"
+            case "keys":
+                return f"tuple({found}) == {self.held(guard.value, 'keys')}"
+            case "fields":
+                return f"tuple({found}.__dict__) == {self.held(guard.value, 'fields')}"
             case "equal" if type(guard.value) in (int, str, bool):
                 cls = type(guard.value).__name__
                 return f"(type({found}) is {cls} and {found} == {guard.value!r})"
@@ -186,7 +266,7 @@ class _Writer:
             case Kept(obj=obj):
                 return repr(obj) if obj is None or type(obj) in (int, bool, str) else self.held(obj, "kept")
             case Result(index=k, kind=kind):
-                given = _GIVEN.get(self.entry.staged.function.results[k].type)  # type: ignore[union-attr]
+                given = _GIVEN.get(self.plan.given[k] or "")
                 return f"r[{k}]" if given is kind else f"{self.held(kind, 'kind')}(r[{k}])"
             case ArrayResult(index=k, dtype=dtype) if not dtype.startswith("complex"):
                 return f"r[{k}]"
@@ -199,7 +279,5 @@ class _Writer:
         return None
 
 
-def compile_text(text: str, name: str) -> Any:
-    import builtins
-
-    return builtins.compile(text, f"<entry of {name}>", "exec")
+def _again(*args: Any, **kwargs: Any) -> Any:
+    raise Again

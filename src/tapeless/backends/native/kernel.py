@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 from tapeless.backends.native import symbols
 
 if TYPE_CHECKING:
-    from tapeless.backends.native.nest import Function
+    from tapeless.backends.native.nest import Failure, Function
 
 #: LLVM's own state is one for the process.
 LOCK = threading.RLock()
@@ -31,6 +31,10 @@ NO_MEMORY = -1
 
 class Careful(ArithmeticError):
     """A derivative is not a number: it has to be computed with strong zeros."""
+
+
+class Again(Exception):
+    """The plain function has to make this call."""
 
 
 class Mismatch(TypeError):
@@ -131,12 +135,18 @@ class Kernel:
         self.overlapping: Kernel | None = None
         self.call = self.door(self.mismatch, self.careful)
 
-    def door(self, miss: Callable[..., Any], careful: Callable[..., Any]) -> Callable[..., Any]:
+    def door(
+        self,
+        miss: Callable[..., Any],
+        careful: Callable[..., Any],
+        replay: Callable[..., Any] | None = None,
+    ) -> Callable[..., Any]:
         """A function of the kernel's parameters.
 
-        `miss` gets what the kernel was not compiled for, `careful` those for which its derivative is NaN.
+        `miss` gets what the kernel was not compiled for, `careful` the calls for which a derivative is NaN,
+        and `replay`, if there is one, those that raise.
         """
-        door = Door(self, miss, careful)
+        door = Door(self, miss, careful, replay)
         made: Callable[..., Any] = builtin(
             self.library["tl_entry"], door.missed, door.failed, self.library, self.code.name
         )
@@ -186,8 +196,14 @@ class Kernel:
 class Door:
     """What a kernel does with calls that it does not finish."""
 
-    def __init__(self, kernel: Kernel, miss: Callable[..., Any], careful: Callable[..., Any]) -> None:
-        self.kernel, self.miss, self.careful = kernel, miss, careful
+    def __init__(
+        self,
+        kernel: Kernel,
+        miss: Callable[..., Any],
+        careful: Callable[..., Any],
+        replay: Callable[..., Any] | None,
+    ) -> None:
+        self.kernel, self.miss, self.careful, self.replay = kernel, miss, careful, replay
         self.overlapping: Callable[..., Any] | None = None
 
     def missed(self, *args: Any, **kwargs: Any) -> Any:
@@ -197,20 +213,39 @@ class Door:
         if kwargs or self.kernel.code.may_overlap or not fits(self.kernel.code, args):
             return self.miss(*args, **kwargs)
         if self.overlapping is None:
-            self.overlapping = self.kernel.may_overlap().door(self.miss, self.careful)
+            self.overlapping = self.kernel.may_overlap().door(self.miss, self.careful, self.replay)
         return self.overlapping(*args)
 
     def failed(self, status: int) -> Callable[..., Any]:
-        """The exception of a status is raised, or what takes the call instead is returned."""
+        """What takes the call instead, where the kernel has returned a status."""
         from tapeless.backends.native import callbacks
 
         if status == NO_MEMORY:
             raise MemoryError
         if status < 0:
-            raise callbacks.pending.pop()
+            error = callbacks.pending.pop()
+            if self.replay is not None:
+                return self.replay
+            raise error
         failure = self.kernel.code.fn.failures[status - 1]
         if failure.type is Mismatch:
             return self.miss
         if failure.type is Careful:
             return self.careful
-        raise failure.type(*failure.args)
+        return self.replay or raiser(failure, self.kernel.code.name)
+
+
+def raiser(failure: Failure, name: str) -> Callable[..., Any]:
+    """A function that raises a failure where the program does: its frame has that file and line."""
+
+    # fmt: off
+    def raise_it(*args: Any, **kwargs: Any) -> Any: raise failure.type(*failure.args)  # noqa: E704
+    # fmt: on
+
+    raise_it.__code__ = raise_it.__code__.replace(
+        co_filename=failure.filename or "<nest>",
+        co_firstlineno=failure.line or 1,
+        co_name=name,
+        co_qualname=name,
+    )
+    return raise_it

@@ -1,0 +1,60 @@
+"""Strong zeros (0·∞ = 0) cost nothing until they are needed.
+
+Derivatives are computed with plain products.  0·∞ is NaN, and NaN survives linear arithmetic, so a result
+without one is right already; where there is one, the whole call is made again by a version that is careful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tapeless.backends.native.kernel import Careful
+from tapeless.backends.native.nest import (
+    BOOL,
+    FALSE,
+    FLOATS,
+    ZERO,
+    Array,
+    Assign,
+    Check,
+    Dim,
+    Expr,
+    For,
+    Function,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    apply,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+
+
+def derivative(
+    stager: Stager, transform: Callable[..., Function], fn: Function, wrt: Sequence[int]
+) -> Function:
+    """`transform(fn, wrt)`, which is `reverse` or `forward`, and what sees to its zeros."""
+    made = transform(fn, wrt, strong_zeros=stager.careful)
+    if not stager.careful:
+        failure = stager.failure(Careful, "a derivative is not a number")
+        for r in made.results[len(fn.results) :]:
+            made.body.extend(_watched(stager, r, failure))
+    return made
+
+
+def _watched(stager: Stager, r: Scalar | Array, failure: int) -> list[Stmt]:
+    """The call is given up if a result is, or has, a NaN."""
+    if isinstance(r, Scalar):
+        return [Check(apply("not", apply("isnan", Ref(r))), failure)] if r.type in FLOATS else []
+    if r.element not in FLOATS:
+        return []
+    found = stager.scalar(BOOL, "lost")
+    index = [Scalar("ijklmnpq"[min(k, 7)], "i64") for k in range(r.ndim)]
+    item: Expr = Load(r, tuple(map(Ref, index)))
+    body: list[Stmt] = [Assign(found, apply("any", Ref(found), apply("isnan", item)))]
+    for k in reversed(range(r.ndim)):
+        body = [For(index[k], ZERO, Dim(r, k), body)]
+    return [Assign(found, FALSE), *body, Check(apply("not", Ref(found)), failure)]
