@@ -401,6 +401,11 @@ class Base:
             )
         self.assume(condition)
 
+    def replay_unless(self, condition: Expr) -> None:
+        """Leave the call to the plain program unless a condition holds: the nest cannot go on."""
+        if not isinstance(condition, Const) or not condition.value:
+            self.emit(Check(condition, self.failure(Replay, "beyond 64 bits")))
+
     def assume(self, condition: Expr, holds: bool = True) -> None:
         """From here on in this list a condition on integers is known to hold (or not to)."""
         self.learn(condition, holds)

@@ -109,8 +109,8 @@ def divmod_(s: Builtins, a: Value, b: Value) -> Value:
 
 
 @lowers(pow, operator.pow)
-def pow_(s: Builtins, a: Value, b: Value, mod: Value | None = None) -> Value:
-    return s.binary("Pow", a, b) if mod is None else s.evaluate(pow, a, b, mod)
+def pow_(s: Builtins, base: Value, exp: Value, mod: Value | None = None) -> Value:
+    return s.binary("Pow", base, exp) if mod is None else s.evaluate(pow, base, exp, mod)
 
 
 @lowers(len)

@@ -159,7 +159,11 @@ class Control(Loops):
         if it.items is None and key not in self.unrolled:
             bounds, item = it.bounds or (ZERO, it.length, 1), it.item
             low, high, step = bounds
-            loop = Loop(op, None, body, (self.bind(low), self.bind(high), step), item)
+            low, high = self.bind(low), self.bind(high)
+            if self.ranges.proves(apply("ge" if step > 0 else "le", low, high)):
+                self.run(orelse)  # no iteration
+                return
+            loop = Loop(op, None, body, (low, high, step), item)
             if self.rolled(op, loop, key, orelse):
                 return
         if it.items is None:

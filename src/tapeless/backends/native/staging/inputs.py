@@ -34,6 +34,7 @@ from tapeless.backends.native.staging.paths import (
     Length,
     Path,
 )
+from tapeless.backends.native.staging.scalars import SMALL
 from tapeless.backends.native.staging.values import (
     Bound,
     Cell,
@@ -84,6 +85,8 @@ class Inputs(Operations):
         self.cells: dict[int, tuple[Any, Cell]] = {}
         self.lengths: dict[int, Expr] = {}
         """Length of an axis in the call that is staged -> its expression."""
+        self.small_ones: set[Scalar] = set()
+        """Integer arguments that are taken to stay below 2**31."""
         self.actual: dict[Expr, int] = {}
         """Lengths and integers that are arguments -> what they are in the call that is staged."""
         self.ranges.decide = self.decide
@@ -202,7 +205,11 @@ class Inputs(Operations):
         if transformations.handles(obj):
             return False
         module = kind.__module__.split(".")[0]
-        if not hasattr(obj, "__dict__") or getattr(kind, "__new__", None) is not object.__new__ or module in ("numpy", "functools"):
+        if (
+            not hasattr(obj, "__dict__")
+            or getattr(kind, "__new__", None) is not object.__new__
+            or module in ("numpy", "functools")
+        ):
             return False
         return all(
             base is object
@@ -264,6 +271,15 @@ class Inputs(Operations):
             return False
         self.ranges.always.append(a)
         self.assume_at_entry(apply("ge", expression(a), const(0)))
+        return True
+
+    def small_argument(self, e: Ref) -> bool:
+        value = self.actual.get(e)
+        if value is None or abs(value) >= SMALL:
+            return False
+        if e.var not in self.small_ones:
+            self.small_ones.add(e.var)
+            self.assume_at_entry(apply("lt", apply("abs", e), const(SMALL)))
         return True
 
     def assume_at_entry(self, condition: Expr) -> None:

@@ -440,6 +440,8 @@ class Attempt:
         if (self.broken.exits or s.grown(self.marks)) and not self.harmless():
             self.plan.general = True
             raise Again
+        present = [{v for v, x in way.env.items() if not isinstance(x, Maybe)} for way in ways]
+        self.bound = set.intersection(*present) if present else set()
         for way in ways:
             moves = Moves()
             s.reading = way.changes
@@ -502,6 +504,13 @@ class Attempt:
 
     # ---- after the loop
 
+    def runs(self) -> bool:
+        """Whether there certainly is an iteration."""
+        if self.loop.bounds is None:
+            return False
+        start, stop, step = self.loop.bounds
+        return self.s.ranges.proves(apply("lt" if step > 0 else "gt", start, stop))
+
     def finish(self) -> Target | None:
         s, loop = self.s, self.loop
         s.block = self.base
@@ -529,10 +538,15 @@ class Attempt:
             s.emit(While(self.test, condition, self.body))
         env = self.frame.env
         for var, c in self.carried.items():
-            if c.head is None:
+            head = c.head
+            if c.spec.how == "maybe" and var in self.bound and isinstance(head, Maybe) and self.runs():
+                head = head.value
+            elif c.spec.how == "number" and widened(s, c.spec, self.entries[var]):
+                self.runs()  # else it would still be an integer
+            if head is None:
                 env.pop(var, None)
             else:
-                env[var] = c.head
+                env[var] = head
         for var in self.gone:
             env.pop(var, None)
         for obj, parts in self.held.values():
@@ -543,6 +557,11 @@ class Attempt:
             if not self.plan.general and not breaks and loop.test is not None:
                 s.assume(self.condition, False)
         return self.broken if breaks else None
+
+
+def widened(s: Loops, spec: Spec, entry: Value | None) -> bool:
+    """Whether a number becomes one of another class in the loop."""
+    return entry is not None and s.is_number(entry) and s.kind_of(entry) is not spec.kind
 
 
 def pure(e: Expr) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -249,4 +250,7 @@ def dist(s: Any, p: Value, q: Value) -> Value:
     return MATH[math.sqrt](s, squares)
 
 
+for _function in (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt):
+    # of integers that are known: loops that they depend on are unrolled
+    MATH[_function] = functools.partial(lambda function, s, *args: s.evaluate(function, *args), _function)
 MATH[math.prod], MATH[math.fsum], MATH[math.dist] = product, fsum, dist

@@ -303,7 +303,9 @@ class Operators(Calls):
         if isinstance(a, (Number, ComplexNumber)) and isinstance(b, Static) and not self.is_number(b):
             return False
         if isinstance(a, Static) or isinstance(b, Static):
-            return False
+            known, other = (a, b) if isinstance(a, Static) else (b, a)
+            assert isinstance(known, Static)
+            return any(v is other and o is known.obj for o, v, _ in self.identities.values())
         if isinstance(a, Number) and isinstance(b, Number) and a is not b:
             self.refuse("two numbers are compared with `is`", "compare them with ==")
         if isinstance(a, View) and isinstance(b, View):

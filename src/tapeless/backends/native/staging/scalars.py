@@ -15,8 +15,11 @@ from tapeless.backends.native.nest import (
     I64,
     ZERO,
     Apply,
+    Assign,
     Const,
+    Dim,
     Expr,
+    For,
     Ref,
     apply,
     const,
@@ -40,8 +43,8 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 OPS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 BITS = {"BitOr": "or", "BitXor": "xor", "BitAnd": "and"}
-#: Python raises with a float, and returns one.
-PLAIN = (bool, int, float)
+#: Integers below this are multiplied in pairs without a thought.
+SMALL = 2**31
 
 
 class Scalars(Control):
@@ -70,7 +73,66 @@ class Scalars(Control):
         if name is None:
             self.throw(TypeError, f"unsupported operand type(s) for {op}: 'int' and 'int'")
             return a
-        return Number(apply(name, left, right), int)
+        return Number(self.whole_sum(name, left, right), int)
+
+    def whole_sum(self, op: str, a: Expr, b: Expr) -> Expr:
+        """A sum, difference or product of integers, which Python would give any number of digits.
+
+        Where it might not fit in 64 bits that is tested, and the plain program runs if it does not.
+        """
+        made = apply(op, a, b)
+        if isinstance(made, (Const, Ref)):
+            return made
+        da, db = self.degree(a), self.degree(b)
+        if da is not None and db is not None and (da + db <= 2 if op == "mul" else max(da, db) <= 2):
+            return made
+        if op != "mul" and (isinstance(a, Const) or isinstance(b, Const)) and self.small(a) | self.small(b):
+            return made
+        if op == "mul":
+            size = apply("mul", self.convert(a, F64), self.convert(b, F64))
+            self.replay_unless(apply("lt", apply("fabs", size), const(9.2e18)))
+            return made
+        a, b = self.bind(a), self.bind(b)
+        made = self.bind(apply(op, a, b))
+        other = Apply("xor", (b, made if op == "add" else a), I64)
+        sign = Apply("and", (Apply("xor", (a, made), I64), other), I64)
+        self.replay_unless(apply("ge", sign, ZERO))
+        return made
+
+    def small(self, e: Expr) -> bool:
+        return isinstance(e, Const) and abs(e.value) < SMALL
+
+    def degree(self, e: Expr) -> int | None:
+        """How many factors below 2**31 an integer is a product of; None if it may be any integer."""
+        if isinstance(e, Const):
+            return 0 if self.small(e) else None
+        if isinstance(e, Dim):
+            return 1
+        if isinstance(e, Ref):
+            if e.var in self.ranges.bounds:
+                return 1
+            if e.var in self.sources:
+                return 1 if self.small_argument(e) else None
+            if e.var in self.defs:
+                return self.degree(self.defs[e.var])
+            return None
+        if not isinstance(e, Apply):
+            return None
+        if e.op == "cast":
+            return 0 if e.args[0].type == BOOL else None
+        degrees = [self.degree(x) for x in (e.args[1:] if e.op in ("select", "mod") else e.args)]
+        if any(d is None for d in degrees):
+            return None
+        known = [d for d in degrees if d is not None]
+        if e.op == "mul":
+            return sum(known)
+        if e.op in ("add", "sub", "neg", "abs", "minimum", "maximum", "select", "mod", "floordiv"):
+            return max(known)
+        return None
+
+    def small_argument(self, e: Ref) -> bool:
+        """Whether an integer argument is below 2**31 in the calls that the nest is for."""
+        return False
 
     def float_binary(self, op: str, x: Number, y: Number) -> Value:
         left, right = self.convert(x.expr, F64), self.convert(y.expr, F64)
@@ -129,7 +191,7 @@ class Scalars(Control):
         made = self.bind(Apply("shl", (left, right), I64))
         back = Apply("shr", (made, right), I64)
         fits = apply("all", apply("lt", right, const(63)), apply("eq", back, left))
-        self.check(fits, OverflowError, "an integer does not fit in 64 bits in compiled code")
+        self.replay_unless(fits)
         return Number(made, int)
 
     # ---- powers
@@ -148,11 +210,7 @@ class Scalars(Control):
         if not (isinstance(base, Const) and base.value >= 0) and y.kind is float:
             whole = apply("any", apply("eq", apply("floor", e), e), apply("isinf", base))
             whole = apply("any", whole, apply("any", apply("isnan", e), apply("isnan", base)))
-            self.check(
-                apply("any", apply("ge", base, 0.0), whole),
-                NotImplementedError,
-                "a negative number to a fractional power is complex, which compiled code does not take",
-            )
+            self.replay_unless(apply("any", apply("ge", base, 0.0), whole))  # else it is complex
         made = self.bind(apply("pow", base, e))
         finite = apply("all", apply("isfinite", base), apply("isfinite", e))
         self.check(
@@ -171,11 +229,7 @@ class Scalars(Control):
         if exponent < 0:
             self.check(apply("ne", base, 0.0), ZeroDivisionError, "0.0 cannot be raised to a negative power")
         if exponent != int(exponent) and not math.isinf(exponent):
-            self.check(
-                apply("not", apply("lt", base, 0.0)),
-                NotImplementedError,
-                "a negative number to a fractional power is complex, which compiled code does not take",
-            )
+            self.replay_unless(apply("not", apply("lt", base, 0.0)))  # else it is complex
         made = self.bind(
             apply("mul", base, base) if exponent == 2 else apply("pow", base, const(float(exponent)))
         )
@@ -207,20 +261,19 @@ class Scalars(Control):
         result: Expr | None = None
         while n:
             if n & 1:
-                result = base if result is None else self.bind(apply("mul", result, base))
+                result = base if result is None else self.bind(self.whole_sum("mul", result, base))
             n >>= 1
             if n:
-                base = self.bind(apply("mul", base, base))
+                base = self.bind(self.whole_sum("mul", base, base))
         return const(1) if result is None else result
 
     def power_loop(self, base: Expr, e: Expr) -> Expr:
         """An integer to a power of run time that is not negative."""
-        from tapeless.backends.native.nest import Assign, For
-
         result = self.scalar(I64, "power")
         self.emit(Assign(result, const(1)))
-        body = [Assign(result, apply("mul", Ref(result), base), line=self.line)]
-        self.emit(For(self.scalar(I64, "k"), ZERO, e, list(body)))
+        with self.collect() as body:
+            self.emit(Assign(result, self.whole_sum("mul", Ref(result), base)))
+        self.emit(For(self.scalar(I64, "k"), ZERO, e, body))
         return Ref(result)
 
     # ---- complex numbers
@@ -357,11 +410,7 @@ class Scalars(Control):
         e = self.bind(e)
         self.check(apply("not", apply("isnan", e)), ValueError, "cannot convert float NaN to integer")
         self.check(apply("not", apply("isinf", e)), OverflowError, "cannot convert float infinity to integer")
-        self.check(
-            apply("lt", apply("fabs", e), const(2.0**63, e.type)),
-            OverflowError,
-            "an integer does not fit in 64 bits in compiled code",
-        )
+        self.replay_unless(apply("lt", apply("fabs", e), const(2.0**63, e.type)))
         return Apply("cast", (e,), I64)
 
     def evaluate(self, function: Callable[..., Any], *values: Value, **named: Value) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import weakref
 from collections.abc import Callable
@@ -68,6 +69,8 @@ from tapeless.program.ir import Block, Op
 
 #: How many values may have to be fixed one after the other.
 RESTARTS = 200
+#: Frames of Python that staging may take: about ten a call of the program.
+DEEP = 20000
 
 
 @dataclass(eq=False, slots=True)
@@ -424,6 +427,8 @@ def stage(
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled = unrolled
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, DEEP))
         try:
             staged = stager.stage(function, args, dict(kwargs or {}))
         except NeedsKnown as need:
@@ -434,6 +439,8 @@ def stage(
         except NeedsUnrolling as need:
             unrolled.add(need.key)
             continue
+        finally:
+            sys.setrecursionlimit(limit)
         staged.known = fixed
         return staged
     raise AssertionError("staging does not settle")

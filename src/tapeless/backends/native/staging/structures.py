@@ -16,6 +16,7 @@ from tapeless.backends.native.staging.attributes import Attributes
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.values import (
     ArrayValue,
+    Instance,
     Mapping,
     Number,
     Range,
@@ -67,6 +68,10 @@ class Structures(Attributes):
                 ),
                 int,
             )
+        if self.is_number(value) or isinstance(value, Instance):
+            kind = self.class_of(value)
+            self.throw(TypeError, f"'{kind.__name__ if kind else 'object'}' object is not subscriptable")
+            return value
         self.refuse(f"an item of {describe(value)}", "use an array, a list, a tuple or a dict")
 
     def sequence_item(self, value: Sequence, index: Value) -> Value:
