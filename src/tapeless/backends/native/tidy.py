@@ -22,7 +22,6 @@ from tapeless.backends.native.nest import (
     For,
     Load,
     Ref,
-    Scalar,
     Stmt,
     Store,
     children,
@@ -83,29 +82,26 @@ class Tidy:
 
     def last_clears(self, body: list[Stmt]) -> list[Stmt]:
         """A scalar of this body alone, which it sets before it reads it, is not cleared in the end."""
-        inside = mentions(body)
-        out: list[Stmt] = []
-        later: set[Name] = set()
-        for s in reversed(body):
-            mine = isinstance(s, Assign) and self.uses[s.var] == inside[s.var]
-            if mine and isinstance(s, Assign) and _is_zero(s.value) and s.var not in later:
-                if any(s.var in mentions([x]) for x in body if x is not s) and self.set_first(s.var, body):
-                    self.uses[s.var] -= 1
-                    continue
-            later.update(mentions([s]))
-            out.append(s)
-        return out[::-1]
-
-    @staticmethod
-    def set_first(x: Scalar, body: list[Stmt]) -> bool:
-        first = next(s for s in body if x in mentions([s]))
-        return isinstance(first, Assign) and first.var is x and x not in names(first.value)
+        found: dict[Name, Counter[int]] = {}
+        for k, s in enumerate(body):
+            for x, count in mentions([s]).items():
+                found.setdefault(x, Counter())[k] = count
+        dead: set[int] = set()
+        for x, places in found.items():
+            first, last = body[min(places)], body[max(places)]
+            sets = isinstance(first, Assign) and first.var is x and x not in names(first.value)
+            clears = isinstance(last, Assign) and last.var is x and _is_zero(last.value)
+            if sets and clears and first is not last and self.uses[x] == sum(places.values()):
+                self.uses[x] -= 1
+                dead.add(max(places))
+        return [s for k, s in enumerate(body) if k not in dead]
 
     # ---- arrays
 
     def delayed(self, body: list[Stmt]) -> list[Stmt]:
         """Storage and zeros of a cotangent come right before its first use; if that sets all, no zeros."""
         out = list(body)
+        used = {id(s): mentions([s]) for s in body}
         for s in body:
             if not isinstance(s, Alloc) or s.array.element not in FLOATS:
                 continue
@@ -117,7 +113,7 @@ class Tidy:
             needs = {x for e in s.shape for x in names(e)}
             wait = 0
             for x in rest:
-                if s.array in mentions([x]) or needs & written([x]):
+                if s.array in used[id(x)] or needs & written([x]):
                     break
                 wait += 1
             else:
@@ -150,10 +146,12 @@ class Tidy:
 
     def drop_clears(self, body: list[Stmt]) -> None:
         """The last nest that uses an array of this body alone, element by element, need not clear them."""
-        inside: Counter[Name] | None = None
-        for made in [s for s in body if isinstance(s, Alloc) and s.array.element in FLOATS]:
-            inside = mentions(body) if inside is None else inside
-            last = next(s for s in reversed(body) if made.array in mentions([s]))
+        allocs = [s for s in body if isinstance(s, Alloc) and s.array.element in FLOATS]
+        if not allocs:
+            return
+        inside, used = mentions(body), [mentions([s]) for s in body]
+        for made in allocs:
+            last = next(s for s, found in zip(body[::-1], used[::-1], strict=True) if made.array in found)
             found = _visits(last, made.array, made.shape)
             if found is None or self.uses[made.array] != inside[made.array]:
                 continue
