@@ -99,7 +99,7 @@ def _power(m: Arithmetic, y: Expr, args: tuple[Expr, ...]) -> tuple[Map, ...]:
             return m.by(slope), by_exponent
         if n.value == 0.5:
             return m.under(2.0 * y), by_exponent
-        return m.by(n * apply("pow", x, n - 1.0)), by_exponent
+        return m.by(n * apply("pow", x, const(n.value - 1, n.type))), by_exponent
     none = apply("eq", n, zero)
     # x ** (n - 1) without the zero of n = 0, where it could be infinite
     slope = apply("select", none, zero, n * apply("pow", x, apply("select", none, 1.0, n - 1.0)))
