@@ -104,7 +104,7 @@ class Compiled:
         from tapeless.errors import NotCompilable, TapelessError
 
         try:
-            made = build.make_entry(self.fun, args, kwargs, self.options)
+            made, opened = build.make_entry(self.fun, args, kwargs, self.options)
         except (TapelessError, NameError):
             raise
         except _DEFECTS as error:
@@ -114,7 +114,7 @@ class Compiled:
                 "please report it. jit(..., fallback=True) runs such a function in CPython"
             ) from error
         if self.options.cache:
-            disk.store(self.fun, args, kwargs, self.options, made)
+            disk.store(self.fun, args, kwargs, self.options, made, opened)
         return made
 
     def from_disk(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -286,7 +286,7 @@ def compiled(fun: Callable[..., Any], *args: Any, show: str = "loops", **kwargs:
         return loops(inner, args, kwargs)
     if show not in ("llvm", "assembly"):
         raise ValueError(f"show is 'loops', 'llvm' or 'assembly', not {show!r}")
-    kernel = make_entry(inner, args, kwargs, Options()).kernel
+    kernel = make_entry(inner, args, kwargs, Options())[0].kernel
     return str(kernel.optimised_ir if show == "llvm" else kernel.assembly)
 
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import pickle
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,6 @@ def surroundings() -> bytes:
     import llvmlite.binding as llvm
     import numpy
 
-    source = Path(__file__).parents[2]
     versions = [
         llvmlite.__version__,
         numpy.__version__,
@@ -46,9 +45,19 @@ def surroundings() -> bytes:
         sys.abiflags,
         sys.platform,
     ]
-    stamps = [f"{p.relative_to(source)} {p.stat().st_mtime_ns}" for p in sorted(source.rglob("*.py"))]
+    stamps = sorted(_stamps(str(Path(__file__).parents[2])))
     processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     return "\n".join([*map(str, versions), *processor, *stamps]).encode()
+
+
+def _stamps(folder: str) -> Iterator[str]:
+    """The files of this package, and when each was changed."""
+    with os.scandir(folder) as found:
+        for one in found:
+            if one.name.endswith(".py"):
+                yield f"{one.path} {one.stat().st_mtime_ns}"
+            elif "." not in one.name and not one.name.startswith("_") and one.is_dir():
+                yield from _stamps(one.path)
 
 
 def _file(key: str) -> Path | None:
@@ -76,6 +85,8 @@ def write(key: str, value: Any) -> bool:
     if path is None:
         return False
     try:
+        import tempfile  # reading is what has to be quick
+
         content = pickle.dumps(value, protocol=5)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)

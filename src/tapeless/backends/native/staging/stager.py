@@ -65,7 +65,7 @@ from tapeless.backends.native.staging.values import (
     Value,
     View,
 )
-from tapeless.program.ir import Block, Op
+from tapeless.program.ir import Block, Op, Program
 
 #: How many values may have to be fixed one after the other.
 RESTARTS = 200
@@ -100,6 +100,8 @@ class Staged:
     known: dict[Path, Any] = field(default_factory=dict)
     replay: bool = False
     written: list[int] = field(default_factory=list)
+    opened: list[Any] = field(default_factory=list)
+    """The functions and classes whose source this was made from."""
 
     def holds(self, args: tuple[Any, ...], kwargs: AnyMapping[str, Any]) -> bool:
         """Whether a call is one that this was staged for."""
@@ -133,6 +135,21 @@ class Stager(Builtins):
         self.kept_ops: list[Op] = []
         self.kept_values: list[Value] = []
         self.named_lazies: weakref.WeakSet[Lazy] = weakref.WeakSet()
+        self.opened: dict[int, Any] = {}
+
+    # ---- what is looked at on the way
+
+    def program_of(self, function: types.FunctionType) -> Program:
+        self.opened[id(function)] = function
+        return super().program_of(function)
+
+    def construct(self, cls: type, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value:
+        self.opened[id(cls)] = cls
+        return super().construct(cls, args, kwargs, op)
+
+    def lift_instance(self, obj: Any, path: Path, hint: str) -> Value:
+        self.opened[id(type(obj))] = type(obj)
+        return super().lift_instance(obj, path, hint)
 
     # ---- what the array half provides
 
@@ -253,7 +270,7 @@ class Stager(Builtins):
         replay = Replay in kinds or bool(kinds and self.heap.outer_changed)
         return Staged(
             fn, self.paths, output, writes, list(self.guards.values()), signature, replay=replay,
-            written=[k for k, p in enumerate(self.params) if p in written],
+            written=[k for k, p in enumerate(self.params) if p in written], opened=list(self.opened.values()),
         )  # fmt: skip
 
     def start(self, function: Any) -> Value:
