@@ -22,6 +22,7 @@ from tapeless.backends.native.nest import (
     Expr,
     For,
     Function,
+    Grow,
     If,
     Load,
     Ref,
@@ -337,3 +338,27 @@ def test_stencils_compiled(n: int) -> None:
     ins = [rng.normal(size=(5, n)), rng.normal(size=(5, n))]
     for x, y in zip(python(made)(*copies(ins)), compile(made).call(*copies(ins)), strict=True):
         np.testing.assert_allclose(y, x, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_lists_that_grow(inside: bool) -> None:
+    """An array that grows by what is chosen, anew in every round or once; one element is overwritten."""
+    x, v = f64("x"), f64("v")
+    s, i, j, k, n = Scalar("s", F64), *(Scalar(c, I64) for c in "ijkn")
+    begin: list[Stmt] = [Alloc(v, (ZERO,)), Assign(n, ZERO)]
+    here = Load(x, (Ref(i),))
+    append: list[Stmt] = [
+        Grow(v, Ref(n) + 1),
+        Store(v, (Ref(n),), here * here * (cast(Ref(k), F64) + 1.0)),
+        Assign(n, Ref(n) + 1),
+    ]
+    first = Load(v, (ZERO,))
+    element = Load(v, (Ref(j),))
+    round_: list[Stmt] = [
+        For(i, ZERO, Dim(x, 0), [If(apply("gt", here, cast(Ref(k), F64) * 0.2), append)]),
+        Store(v, (ZERO,), first * first),
+        For(j, ZERO, Ref(n), [Assign(s, Ref(s) + apply("sin", element) * element)]),
+    ]
+    rounds = For(k, ZERO, const(3), [*begin, *round_] if inside else round_)
+    body = [Assign(s, const(0.0)), rounds] if inside else [*begin, Assign(s, const(0.0)), rounds]
+    check(Function("lists", [x], body, [s]), [np.array([0.3, 0.9, -0.2, 0.5, 1.2])], [0])

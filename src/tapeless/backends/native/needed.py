@@ -174,6 +174,9 @@ class Needed:
         live -= residents
         for s in block.body:
             live = self._step(s, live)
+        for x in residents:  # they are given storage again of the size that they have now
+            if isinstance(x, Array) and x in self.several and (x in self.active or x in self.used):
+                self.want(self.lengths(x), live)
         if block.loops:
             self.kept |= live & residents
             live -= residents
