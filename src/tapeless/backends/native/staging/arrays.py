@@ -6,8 +6,9 @@ its block is never run.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -37,10 +38,28 @@ from tapeless.backends.native.staging.values import ArrayValue, Sequence, Static
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
-getitem, setitem, augitem = indexing.getitem, indexing.setitem, indexing.augitem
-binary, unary, compare = elementwise.binary, elementwise.unary, elementwise.compare
-attribute, truth, to_number = conversions.attribute, conversions.truth, conversions.to_number
-iterate = conversions.iterate
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def operation(function: _F) -> _F:
+    """An operation of the program: what it reads, it reads once."""
+
+    @functools.wraps(function)
+    def counted(stager: Stager, *args: Any, **kwargs: Any) -> Any:
+        storage.state(stager).operation += 1
+        return function(stager, *args, **kwargs)
+
+    return counted  # type: ignore[return-value]
+
+
+getitem = operation(indexing.getitem)
+setitem = operation(indexing.setitem)
+augitem = operation(indexing.augitem)
+binary = operation(elementwise.binary)
+unary = operation(elementwise.unary)
+compare = operation(elementwise.compare)
+attribute = operation(conversions.attribute)
+truth, to_number, iterate = conversions.truth, conversions.to_number, conversions.iterate
 
 #: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {
@@ -49,6 +68,7 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
+@operation
 def inplace(stager: Stager, value: ArrayValue, op: str, operand: Value) -> Value:
     """`value op= operand`."""
     return elementwise.inplace(stager, value, op, operand)
@@ -73,6 +93,7 @@ def _ufunc_method(function: Any) -> tuple[np.ufunc, str] | None:
     return None
 
 
+@operation
 def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
     """A function of NumPy or SciPy, applied; None if it has no lowering."""
     if not handles(function):
@@ -169,6 +190,7 @@ def _add_at(stager: Stager, function: np.ufunc, a: Value, index: Value, b: Value
     return Static(None)
 
 
+@operation
 def method(
     stager: Stager, value: ArrayValue, name: str, args: list[Value], kwargs: dict[str, Value]
 ) -> Value:

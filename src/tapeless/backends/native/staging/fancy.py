@@ -296,6 +296,11 @@ def _true(stager: Stager, chosen: ArrayValue, index: Index) -> Expr:
 
 def compressed(stager: Stager, source: ArrayValue, chosen: ArrayValue, length: Expr) -> Compressed:
     """A lazy whose elements are found one after the other only."""
+    own = source
+    if isinstance(own, Lazy):  # what is computed from this one later is no use of the program's value
+        source = storage.lazy(
+            stager, own.shape, own.dtype, lambda i: storage.at(stager, own, i), [own], storage.cost(own)
+        )
 
     def element(index: Index) -> Element:
         raise AssertionError("an element of a compressed array is read out of order")

@@ -59,6 +59,8 @@ class State:
         self.shapes: dict[Array, Shape] = {}
         """The shapes given to storage."""
         self.serial = 0
+        self.operation = 0
+        """How many operations of the program have been staged."""
 
 
 _STATES: WeakKeyDictionary[Stager, State] = WeakKeyDictionary()
@@ -229,12 +231,13 @@ def lazy(
     cost: int = 1,
 ) -> Lazy:
     """An array by its elements, which are computed from `sources`."""
+    counted = state(stager)
     reads: set[Array] = set()
     for source in dict.fromkeys(sources):
         reads |= roots(source)
-        if isinstance(source, Lazy):
+        if isinstance(source, Lazy) and source.consumed != counted.operation:
+            source.consumed = counted.operation
             source.consumers += 1
-    counted = state(stager)
     counted.serial += 1
     made = Lazy(tuple(shape), dtype, compute, frozenset(reads), cost, serial=counted.serial)
     made.home = stager.array(stored(dtype), len(made.shape) + is_complex(dtype), "t")

@@ -127,7 +127,8 @@ class Lazy(ArrayValue):
     `reads` are the roots of the storage that its elements load: it is made before one of them is written.
     `cost` is roughly the number of operations an element takes.  `home` is the storage it gets when made (so
     those computed from it read `home` too).  `uses` is how often the program reads it, `consumers` how many
-    lazies are computed from it, `serial` its age, `picked` whether it is the value of `a[integers or mask]`.
+    lazies are computed from it, `serial` its age, `picked` whether it is the value of `a[integers or mask]`,
+    `consumed` the operation that was last computed from it.
     """
 
     shape: tuple[Expr, ...]
@@ -141,6 +142,7 @@ class Lazy(ArrayValue):
     consumers: int = 0
     serial: int = 0
     picked: bool = False
+    consumed: int = -1
 
     def element(self, index: Index) -> Element:
         return self.compute(index) if self.made is None else self.made.element(index)
