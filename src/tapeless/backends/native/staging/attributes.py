@@ -10,8 +10,10 @@ import numpy as np
 
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.calls import Method, Partial
+from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.paths import Field, Fixed, Held
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -27,6 +29,9 @@ from tapeless.backends.native.staging.values import (
     Value,
 )
 from tapeless.program.ir import Op
+
+#: What stands for code in a class.
+GUARDED = (types.FunctionType, property, classmethod, staticmethod, functools.cached_property)
 
 
 class Attributes(Iterables):
@@ -101,7 +106,7 @@ class Attributes(Iterables):
             return Static(None)
 
     def instance_attribute(self, owner: Instance, name: str) -> Value:
-        cls_value = lookup(owner.cls, name)
+        cls_value = self.on_class(owner.cls, name)
         if isinstance(cls_value, property):
             return self.call_object(cls_value.fget, [owner], {})
         held = owner.fields.get(name)
@@ -127,9 +132,20 @@ class Attributes(Iterables):
             return owner.fields[name] if self.alive else made
         return self.class_attribute(owner, owner.cls, name)
 
+    def on_class(self, cls: type, name: str) -> Any:
+        """What a class has under a name; a function there is guarded, since it can be replaced."""
+        found = lookup(cls, name)
+        if isinstance(found, GUARDED) and cls.__module__.split(".")[0] not in SETTLED:
+            at = Field(Fixed(Held(cls)), name)
+            if isinstance(found, classmethod):
+                self.guard(Field(at, "__func__"), "is", found.__func__)
+            else:
+                self.guard(at, "is", getattr(cls, name))
+        return found
+
     def class_attribute(self, owner: Value, cls: type, name: str) -> Value:
         """An attribute that an object has by its class."""
-        found = lookup(cls, name)
+        found = self.on_class(cls, name)
         if found is MISSING:
             fallback = lookup(cls, "__getattr__")
             if isinstance(fallback, types.FunctionType):
