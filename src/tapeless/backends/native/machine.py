@@ -16,6 +16,9 @@ from tapeless.backends.native.nest import Array, Function, Scalar
 
 __all__ = ["Kernel", "Mismatch", "compile"]
 
+#: Loops of functions of so many lines are not unrolled: it takes most of the time of compiling them.
+LONG = 4000
+
 
 def parse(text: str) -> llvm.ModuleRef:
     target()
@@ -31,7 +34,8 @@ def optimised(text: str) -> llvm.ModuleRef:
     module = parse(text)
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.slp_vectorization = True
-    options.loop_interleaving = options.loop_unrolling = True
+    options.loop_interleaving = True
+    options.loop_unrolling = text.count("\n") < LONG
     builder = llvm.create_pass_builder(target(), options)
     builder.getModulePassManager().run(module, builder)
     return module
@@ -48,9 +52,9 @@ def compile(
     """A nest as a function of Python.
 
     `signature` names the exact class of each scalar argument (`float`, `numpy.float32`, …; None for arrays,
-    which their `Array` describes), `output` what is returned (see `llvm_entry`).  Arguments that share memory,
-    one of them written, are taken only with `may_overlap`; without it they go to a version that is compiled
-    when they first come.  With `parallel` threads share the long independent loops.
+    which their `Array` describes), `output` what is returned (see `llvm_entry`).  Arguments that share
+    memory, one of them written, are taken only with `may_overlap`; without it they go to a version that is
+    compiled when they first come.  With `parallel` threads share the long independent loops.
     """
     classes = tuple(
         object if isinstance(p, Array) else (given or DEFAULT[p.type])
