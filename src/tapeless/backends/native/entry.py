@@ -101,9 +101,8 @@ class Entry:
         if self.function is None:
             return self.kernel.door(miss, careful, self.plain if self.plan.replay else None)
         made: Any = self.function
-        return FunctionType(
-            made.__code__, {**made.__globals__, "miss": miss, "careful": careful}, made.__name__
-        )
+        scope = {**made.__globals__, "miss": miss, "careful": careful}
+        return FunctionType(made.__code__, scope, made.__name__, made.__defaults__)
 
 
 def pairs(x: Any, dtype: str) -> Any:
