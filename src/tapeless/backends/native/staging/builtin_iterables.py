@@ -164,7 +164,7 @@ def tuple_(s: Builtins, items: Value | None = None) -> Value:
 
 
 @lowers(dict)
-def dict_(s: Builtins, items: Value | None = None, **more: Value) -> Value:
+def dict_(s: Builtins, items: Value | None = None, /, **more: Value) -> Value:
     table: dict[Any, Value] = {}
     if isinstance(items, Mapping):
         table.update(items.items)

@@ -106,7 +106,7 @@ def super_(s: Builtins, cls: Value, owner: Value) -> Value:
 
 
 @lowers(object.__new__)
-def new(s: Builtins, cls: Value, *args: Value, **kwargs: Value) -> Value:
+def new(s: Builtins, cls: Value, /, *args: Value, **kwargs: Value) -> Value:
     return s.heap.born(Instance(s.known(cls), {}))  # type: ignore[no-any-return]
 
 
@@ -116,7 +116,7 @@ def new_tuple(s: Builtins, cls: Value, items: Value | None = None) -> Value:
 
 
 @lowers(functools.partial)
-def partial(s: Builtins, function: Value, *args: Value, **kwargs: Value) -> Value:
+def partial(s: Builtins, function: Value, /, *args: Value, **kwargs: Value) -> Value:
     return Partial(function, list(args), kwargs)
 
 

@@ -151,7 +151,7 @@ LIST: dict[str, Run] = {
 # ---- tuples
 
 
-def replace(s: Any, owner: Sequence, **changes: Value) -> Value:
+def replace(s: Any, owner: Sequence, /, **changes: Value) -> Value:
     fields = owner.kind._fields  # type: ignore[attr-defined]
     table = dict(zip(fields, owner.items, strict=True)) | changes
     if len(table) != len(fields):
@@ -185,7 +185,7 @@ def entries(how: str) -> Run:
     return run
 
 
-def update(s: Any, owner: Mapping, other: Value | None = None, **more: Value) -> Value:
+def update(s: Any, owner: Mapping, other: Value | None = None, /, **more: Value) -> Value:
     table = dict(owner.items)
     if isinstance(other, Sequence):
         for pair in other.items:
