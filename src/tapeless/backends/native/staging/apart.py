@@ -1,4 +1,8 @@
-"""A call staged apart: a function of its own, with a parameter for each leaf that is differentiated."""
+"""A call staged apart: a nest of its own, with a parameter for each leaf that is differentiated.
+
+The parameter for an array is another name for its memory.  So a program that also reaches that memory in
+another way (by a closure, say) is differentiated by the argument alone.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import (
+    F32,
+    F64,
     Alias,
     Alloc,
     Array,
     Assign,
     Dim,
+    Expr,
     For,
     Function,
     Grow,
@@ -28,37 +35,58 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import arrays
+from tapeless.backends.native.staging import arrays, storage
+from tapeless.backends.native.staging.elements import is_complex, stored
 from tapeless.backends.native.staging.heap import content, fill, is_object
-from tapeless.backends.native.staging.values import ArrayValue, Instance, Mapping, Number, Static, Value
+from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Bound,
+    Closure,
+    ComplexNumber,
+    Instance,
+    Mapping,
+    Number,
+    Static,
+    Value,
+    View,
+)
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.errors import NotDifferentiableError
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
-#: The derivative's dtype of a float array, by the name of its dtype.
-FLOAT_ARRAYS = ("float64", "float32")
-FLOAT_KINDS = (float, np.float64, np.float32)
+#: Arrays and numbers that have derivatives.
+DTYPES = ("float64", "float32", "complex128", "complex64")
+KINDS = (float, np.float64, np.float32, complex, np.complex128, np.complex64)
+Name = Scalar | Array
 
 
-@dataclass
-class Apart:
-    """A call, staged apart: `function` has a parameter for each leaf of the arguments that count."""
+def is_leaf(value: Value) -> bool:
+    """Whether a value is a number or an array that has a derivative."""
+    if isinstance(value, ArrayValue):
+        return value.dtype in DTYPES
+    if isinstance(value, Static):
+        return type(value.obj) in KINDS
+    return isinstance(value, (Number, ComplexNumber)) and value.kind in KINDS
 
-    function: Function
-    count: int
-    """How many parameters are differentiated; they come first."""
-    leaves: list[Value]
-    """Those parameters, as values."""
-    shapes: list[Value]
-    """The arguments that count, as they were on entry: structures of those values."""
-    value: Value
-    """The result, in terms of scalars and arrays of the body."""
-    written: bool
-    """Whether the call writes memory that was there before."""
-    changed: list[Any]
-    """Objects that the call has changed."""
+
+def parts(value: Any) -> Sequence[Value]:
+    """What a structure holds."""
+    if not isinstance(value, (SequenceValue, Mapping, Instance)):
+        return ()
+    held = content(value)
+    return held if isinstance(held, list) else list(held.values())
+
+
+@dataclass(eq=False, slots=True)
+class Given:
+    """The parameter for an array: a name for the memory of `view` if that is whole, else for a copy."""
+
+    name: Array
+    view: View
+    whole: bool
 
 
 @dataclass
@@ -66,13 +94,16 @@ class _Parameters:
     """Gives the arguments parameters for their leaves; objects keep their identity."""
 
     stager: Stager
-    params: list[Scalar | Array] = field(default_factory=list)
+    names: list[Name] = field(default_factory=list)
     leaves: list[Value] = field(default_factory=list)
-    copied: set[Array] = field(default_factory=set)
+    arrays: list[Given] = field(default_factory=list)
     shapes: dict[int, Value] = field(default_factory=dict)
     """Object of the current argument -> its structure on entry."""
-    before: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    found: dict[Array, Value] = field(default_factory=dict)
+    found: dict[Any, Value] = field(default_factory=dict)
+    """View of the current argument -> its leaf."""
+    objects: list[Any] = field(default_factory=list)
+    stood: dict[int, tuple[Value, Value]] = field(default_factory=dict)
+    """What an object is given during the call, by identity, and what it held before."""
 
     def argument(self, value: Value, name: str) -> tuple[Value, Value]:
         """What the call is given for an argument, and its structure; arguments share no parameter."""
@@ -80,22 +111,9 @@ class _Parameters:
         return self.of(value, name, True)
 
     def of(self, value: Value, path: str, top: bool = False) -> tuple[Value, Value]:
-        stager = self.stager
-        if isinstance(value, Static) and type(value.obj) in FLOAT_KINDS:
-            value = stager.number(value)
-        if isinstance(value, Number) and value.kind in FLOAT_KINDS:
-            p = stager.scalar(value.expr.type, path)
-            stager.emit(Assign(p, value.expr))
-            return self.leaf(p, Number(Ref(p), value.kind))
-        if isinstance(value, ArrayValue) and value.dtype in FLOAT_ARRAYS:
-            view = arrays.materialise(stager, value)
-            if view.array in self.found:  # one storage in two places of an argument is one leaf
-                return view, self.found[view.array]
-            if view.array.alias is not None or view.array in self.params:
-                view = arrays.store_copy(stager, view)
-                self.copied.add(view.array)
-            self.found[view.array] = view
-            return self.leaf(view.array, view)
+        if is_leaf(value):
+            made = self.array(value, path) if isinstance(value, ArrayValue) else self.number(value, path)
+            return made, made
         if isinstance(value, (SequenceValue, Mapping, Instance)):
             return self.structure(value, path)
         if top:
@@ -105,10 +123,34 @@ class _Parameters:
             )
         return value, value
 
-    def leaf(self, param: Scalar | Array, value: Value) -> tuple[Value, Value]:
-        self.params.append(param)
-        self.leaves.append(value)
-        return value, value
+    def number(self, value: Value, path: str) -> Value:
+        kind = self.stager.kind_of(value)
+        made: Value
+        if self.stager.is_complex(value):
+            pair = self.stager.complex_parts(value, F32 if kind is np.complex64 else F64)
+            made = ComplexNumber(*[self.scalar(e, path) for e in pair], kind)
+        else:
+            made = Number(self.scalar(self.stager.as_expr(value), path), kind)
+        self.leaves.append(made)
+        return made
+
+    def scalar(self, value: Expr, path: str) -> Expr:
+        name = self.stager.scalar(value.type, path)
+        self.stager.emit(Assign(name, value))
+        self.names.append(name)
+        return Ref(name)
+
+    def array(self, value: ArrayValue, path: str) -> Value:
+        s = self.stager
+        view = storage.make(s, value)
+        key = (view.array, view.axes, view.shape)
+        if key not in self.found:  # one storage in two places of an argument is one leaf
+            name = s.array(stored(view.dtype), view.ndim + is_complex(view.dtype), path)
+            self.names.append(name)
+            self.arrays.append(Given(name, view, storage.is_whole(s, view)))
+            self.found[key] = arrays.argument(s, name, view.dtype, view.shape)
+            self.leaves.append(self.found[key])
+        return self.found[key]
 
     def structure(self, value: Any, path: str) -> tuple[Value, Value]:
         if id(value) in self.shapes:
@@ -132,34 +174,166 @@ class _Parameters:
         )
         if not is_object(value):
             return SequenceValue(inner, value.kind), shape
-        self.before[id(value)] = (value, held)
+        self.objects.append(value)
+        self.stood |= {id(p[0]): (p[0], self.before(held[k])) for k, p in pairs.items()}
         self.stager.heap.write(value, inner)
         return value, shape
 
+    def before(self, value: Value) -> Value:
+        return self.stood.get(id(value), (value, value))[1]
+
     def put_back(self) -> None:
-        """Objects hold again what they held, where the call has not put something else there."""
-        given = {id(leaf) for leaf in self.leaves}
-        for obj, held in self.before.values():
+        """Objects hold again what they held, wherever the call has moved it."""
+        for obj in self.objects:
             now = content(obj)
-            keys = range(min(len(now), len(held))) if isinstance(now, list) else [k for k in now if k in held]
-            for k in keys:
-                if id(now[k]) in given:
-                    now[k] = held[k]
+            for k in range(len(now)) if isinstance(now, list) else now:
+                now[k] = self.before(now[k])
             fill(obj, now)
 
 
 def type_name(value: Value) -> str:
-    if isinstance(value, Number):
+    if isinstance(value, (Number, ComplexNumber)):
         return value.kind.__name__
     if isinstance(value, Static):
         return type(value.obj).__name__
     return f"array of {value.dtype}" if isinstance(value, ArrayValue) else type(value).__name__.lower()
 
 
+@dataclass(eq=False)
+class Apart:
+    """A call, staged apart: `function` has the names of the leaves first, then what it takes from outside."""
+
+    stager: Stager
+    function: Function
+    leaves: list[Value]
+    """The leaves of the arguments that count, as the call saw them."""
+    shapes: list[Value]
+    """Those arguments as they were on entry: structures of the leaves."""
+    value: Value
+    """The result, in terms of scalars and arrays of the body."""
+    given: list[Given]
+    count: int
+    """How many parameters are differentiated; they come first."""
+    written: set[Array] = field(default_factory=set)
+    """The arrays from outside that the call writes, by the names it has for them."""
+    returns: bool = True
+
+    def result(self, value: Value) -> Value:
+        """`value`, computed in the body, as results of the function."""
+        fn, s = self.function, self.stager
+        if isinstance(value, (Number, ComplexNumber)):
+            exprs = [value.expr] if isinstance(value, Number) else [value.real, value.imag]
+            made = []
+            for e in exprs:
+                r = s.scalar(e.type, "value")
+                fn.body.append(Assign(r, e))
+                fn.results.append(r)
+                made.append(Ref(r))
+            return Number(made[0], value.kind) if len(made) == 1 else ComplexNumber(*made, value.kind)
+        if isinstance(value, ArrayValue):
+            with s.at(fn.body):
+                view = storage.store_copy(s, value)
+            fn.results.append(view.array)
+            return view
+        if isinstance(value, SequenceValue):
+            return SequenceValue([self.result(v) for v in value.items], value.kind)
+        if isinstance(value, Mapping):
+            return Mapping({k: self.result(v) for k, v in value.items.items()}, value.kind)
+        if isinstance(value, Instance):
+            return Instance(value.cls, {k: self.result(v) for k, v in value.fields.items()})
+        return value
+
+    def number(self, value: Value) -> Value:
+        """An array without axes as the number in it."""
+        if isinstance(value, ArrayValue) and not value.ndim:
+            with self.stager.at(self.function.body):
+                value = arrays.getitem(self.stager, value, SequenceValue([], tuple))
+        return value
+
+    def keep_changes(self, changed: Sequence[Any]) -> None:
+        """What the call has put into objects outlives the reverse sweep: as results of the function."""
+        for obj in changed:
+            held = content(obj)
+            if isinstance(held, list):
+                fill(obj, [self._kept(v) for v in held])
+            elif isinstance(held, dict):
+                fill(obj, {k: self._kept(v) for k, v in held.items()})
+            elif held is not None:
+                fill(obj, self._kept(held))
+
+    def _kept(self, value: Value) -> Value:
+        fn = self.function
+        if isinstance(value, Number) and isinstance(value.expr, Ref):
+            if value.expr.var not in {s.var for s in walk(fn.body) if isinstance(s, Assign)}:
+                return value
+        if isinstance(value, (Number, ComplexNumber)):
+            return self.result(value)
+        if isinstance(value, SequenceValue) and not is_object(value):
+            return SequenceValue([self._kept(v) for v in value.items], value.kind)
+        if isinstance(value, ArrayValue):
+            with self.stager.at(fn.body):
+                view = storage.make(self.stager, value)
+            if view.array.root not in (*fn.results, *fn.params):
+                fn.results.append(view.array.root)
+            return view
+        return value
+
+    def close(self, changed: Sequence[Any]) -> None:
+        """After the results: what the body takes from outside is known now."""
+        self.keep_changes(changed)
+        mine = self.function.params[: self.count]
+        free, self.written, touched = _outside(self.function.body, mine)
+        self.function.params[self.count :] = free
+        memory: dict[Array, set[Array]] = {}
+        owners = {g.name: g.view.array.root for g in self.given}
+        for a in touched | set(owners):
+            memory.setdefault(owners.get(a.root, a.root), set()).add(a.root)
+        written = {a.root for a in self.written}
+        for names in memory.values():
+            if len(names) > 1 and names & written:
+                name = next(a.name for a in names if a in owners)
+                self.stager.refuse(
+                    f"the derivative by {name}, whose memory the program also reaches in another way, and writes",
+                    "pass a copy",
+                )
+
+    def insert(self, *bodies: list[Stmt]) -> None:
+        """Statements made of the function, here."""
+        self.connect()
+        for body in bodies:
+            self.stager.block.extend(body)
+        self.disconnect()
+
+    def connect(self) -> None:
+        """The parameters get the memory that they name."""
+        s = self.stager
+        for g in self.given:
+            if not g.whole:
+                storage.fill(s, storage.place(s, g.name, g.view.shape, g.view.dtype), g.view)
+                continue
+            g.name.alias = g.view.array
+            s.emit(Alias(g.name, storage.state(s).shapes[g.name]))
+            for lazy in list(s.live_lazies):
+                if g.name in lazy.reads:
+                    lazy.reads |= {g.name.root}
+
+    def disconnect(self) -> None:
+        """Copies of arguments that the call has written go back."""
+        s = self.stager
+        for g in self.given:
+            if g.name in self.written and not g.whole:
+                storage.assign(s, g.view, arrays.argument(s, g.name, g.view.dtype, g.view.shape))
+        if not self.returns:
+            s.die()
+
+
 def stage_apart(
     stager: Stager, fun: Any, args: list[Value], kwargs: dict[str, Value], where: Sequence[int | str]
-) -> Apart:
-    """Stage a call of `fun` with the arguments at `where` (positions or keywords) as parameters."""
+) -> tuple[Apart, list[Any]]:
+    """Stage a call of `fun` with the arguments at `where` (positions or keywords) as parameters.
+
+    Gives the objects that it has changed, too, for `Apart.close`.
+    """
     parameters = _Parameters(stager)
     args, kwargs = list(args), dict(kwargs)
     shapes: list[Value] = []
@@ -168,66 +342,56 @@ def stage_apart(
         name = at if isinstance(at, str) else argument_name(fun, at)
         holder[at], shape = parameters.argument(holder[at], name)
         shapes.append(shape)
-    level = stager.heap.open()
+    level, clock = stager.heap.open(), stager.heap.clock
+    stager.differentiated += 1
     with stager.collect() as body:
         value = stager.call(as_value(fun), args, kwargs)
-    changed = [obj for obj, _ in stager.heap.since(level).held.values()]
+        if stager.alive and isinstance(value, (Maybe, Conflict)):
+            value = stager.present(value, "the result", "result")
+    stager.differentiated -= 1
+    returns, stager.alive = stager.alive, True
+    changed = [obj for obj, _ in stager.heap.since(level).held.values() if stager.heap.age(obj) <= clock]
     stager.heap.close(level)
     parameters.put_back()
-    count = len(parameters.params)
-    params = list(parameters.params)
-    free, written = _free(body, params)
-    if written & parameters.copied:
-        stager.refuse(
-            "the derivative by an array that is part of another one, and is written",
-            "differentiate a function that copies it first",
-        )
-    params.extend(free)
-    name = getattr(fun, "__name__", "inner")
-    function = Function(name, params, body, [], stager.failures)
-    return Apart(function, count, parameters.leaves, shapes, value, bool(written), changed)
-
-
-def keep_changes(stager: Stager, apart: Apart) -> None:
-    """What the call has put into objects outlives the reverse sweep: as results of the function."""
-    for obj in apart.changed:
-        held = content(obj)
-        if isinstance(held, list):
-            fill(obj, [_kept(stager, apart, v) for v in held])
-        elif isinstance(held, dict):
-            fill(obj, {k: _kept(stager, apart, v) for k, v in held.items()})
-        elif held is not None:
-            fill(obj, _kept(stager, apart, held))
-
-
-def _kept(stager: Stager, apart: Apart, value: Value) -> Value:
-    if isinstance(value, Number) and isinstance(value.expr, Ref):
-        made = {s.var for s in walk(apart.function.body) if isinstance(s, Assign)}
-        if value.expr.var not in made:
-            return value
-    if isinstance(value, Number) or (isinstance(value, SequenceValue) and not is_object(value)):
-        return result(stager, apart, value)
-    return value
+    function = Function(name_of(fun), list(parameters.names), body, [], stager.failures)
+    count = len(parameters.names)
+    apart = Apart(stager, function, parameters.leaves, shapes, value, parameters.arrays, count)
+    apart.returns = returns
+    return apart, changed
 
 
 def as_value(fun: Any) -> Value:
     return fun if isinstance(fun, Value) else Static(fun)
 
 
+def plain(fun: Any) -> Any:
+    """The Python function that is meant, for its name and signature."""
+    if isinstance(fun, Static):
+        return fun.obj
+    if isinstance(fun, Bound):
+        return plain(fun.owner)
+    return fun.function if isinstance(fun, Closure) else fun
+
+
+def name_of(fun: Any) -> str:
+    return str(getattr(plain(fun), "__name__", "inner"))
+
+
 def argument_name(fun: Any, at: int) -> str:
     import inspect
 
     try:
-        return list(inspect.signature(fun).parameters)[at]
+        return list(inspect.signature(plain(fun)).parameters)[at]
     except (ValueError, TypeError, IndexError):
-        return f"argument {at}"
+        return f"argument_{at}"
 
 
-def _free(body: list[Stmt], params: list[Scalar | Array]) -> tuple[list[Scalar | Array], set[Array]]:
-    """What a body takes from outside, and the arrays that it writes among them."""
-    made: set[Any] = set()
-    used: dict[Scalar | Array, None] = {}
+def _outside(body: list[Stmt], params: Sequence[Name]) -> tuple[list[Name], set[Array], set[Array]]:
+    """What a body takes from outside besides `params`; the arrays from outside that it writes, and touches."""
+    made: set[Name] = set()
+    used: dict[Name, None] = {}
     written: set[Array] = set()
+    touched: set[Array] = set()
     for s in walk(body):
         for e in expressions(s):
             for part in leaves(e):
@@ -235,11 +399,13 @@ def _free(body: list[Stmt], params: list[Scalar | Array]) -> tuple[list[Scalar |
                     used[part.var] = None
                 elif isinstance(part, (Load, Dim)):
                     used[part.array] = None
+                    if isinstance(part, Load):
+                        touched.add(part.array)
         if isinstance(s, (Assign, For)):
             made.add(s.var)
         elif isinstance(s, (Alloc, Alias)):
             made.add(s.array)
-            if isinstance(s, Alias) and s.array.alias is not None:
+            if s.array.alias is not None:
                 used[s.array.alias] = None
         elif isinstance(s, (Store, Grow)):
             used[s.array] = None
@@ -248,37 +414,13 @@ def _free(body: list[Stmt], params: list[Scalar | Array]) -> tuple[list[Scalar |
             used[s.a] = used[s.b] = None
             written |= {s.a, s.b}
         elif isinstance(s, Intrinsic):
-            for x in (*s.ins, *s.outs):
-                if isinstance(x, Array):
-                    used[x] = None
-            made.update(x for x in s.outs if isinstance(x, Scalar))
+            used.update(dict.fromkeys(x for x in (*s.ins, *s.outs) if isinstance(x, Array)))
+            touched.update(x for x in s.ins if isinstance(x, Array))
             written.update(x for x in s.outs if isinstance(x, Array))
+            made.update(x for x in s.outs if isinstance(x, Scalar))
     free = [x for x in used if x not in made and x not in params]
-    outside = {a for a in written if a.root not in made}
-    return free, outside
-
-
-def result(stager: Stager, apart: Apart, value: Value) -> Value:
-    """`value`, computed in the body of `apart`, as results of its function."""
-    fn = apart.function
-    if isinstance(value, Number):
-        r = stager.scalar(value.expr.type, "value")
-        fn.body.append(Assign(r, value.expr))
-        fn.results.append(r)
-        return Number(Ref(r), value.kind)
-    if isinstance(value, ArrayValue):
-        with stager.collect() as more:
-            view = arrays.store_copy(stager, value)
-        fn.body.extend(more)
-        fn.results.append(view.array)
-        return view
-    if isinstance(value, SequenceValue):
-        return SequenceValue([result(stager, apart, v) for v in value.items], value.kind)
-    if isinstance(value, Mapping):
-        return Mapping({k: result(stager, apart, v) for k, v in value.items.items()}, value.kind)
-    if isinstance(value, Instance):
-        return Instance(value.cls, {k: result(stager, apart, v) for k, v in value.fields.items()})
-    return value
+    foreign = {a for a in touched | written if a.root not in made}
+    return free, written & foreign, foreign
 
 
 def rebuild(shape: Value, made: dict[int, Value], memo: dict[int, Value] | None = None) -> Value:
@@ -301,25 +443,46 @@ def rebuild(shape: Value, made: dict[int, Value], memo: dict[int, Value] | None 
         return new
     if isinstance(shape, Instance):
         memo[id(shape)] = new = Instance(Tangent, {})
-        new.fields = {"_name": Static(shape.cls.__name__)}
-        new.fields.update((k, rebuild(v, made, memo)) for k, v in shape.fields.items())
+        fields = {k: rebuild(v, made, memo) for k, v in shape.fields.items()}
+        new.fields = {"_name": Static(shape.cls.__name__), "_fields": Mapping(fields)}
         return new
     return Static(None)
 
 
-def float_leaves(shape: Value, seen: set[int] | None = None) -> Iterator[Value]:
-    """The numbers and arrays of floats in a structure, each once."""
+def found(shape: Value, seen: set[int] | None = None) -> Iterator[Value]:
+    """The leaves of a structure, each once."""
     seen = set() if seen is None else seen
     if id(shape) in seen:
         return
     seen.add(id(shape))
-    if isinstance(shape, SequenceValue):
-        for v in shape.items:
-            yield from float_leaves(v, seen)
-    elif isinstance(shape, (Mapping, Instance)):
-        for v in (shape.items if isinstance(shape, Mapping) else shape.fields).values():
-            yield from float_leaves(v, seen)
-    elif (isinstance(shape, Number) and shape.kind in FLOAT_KINDS) or (
-        isinstance(shape, ArrayValue) and shape.dtype in FLOAT_ARRAYS
-    ):
+    if is_leaf(shape):
         yield shape
+    for part in parts(shape):
+        yield from found(part, seen)
+
+
+def names(value: Value) -> list[Name]:
+    """The scalars, or the array, that hold a leaf."""
+    if isinstance(value, View):
+        return [value.array]
+    exprs = [value.expr] if isinstance(value, Number) else [value.real, value.imag]  # type: ignore[attr-defined]
+    return [e.var for e in exprs]
+
+
+def as_values(stager: Stager, results: Sequence[Name], like: Sequence[Value]) -> dict[int, Value]:
+    """Scalars and arrays of a nest as values, each of the kind of its primal; by the primal's id."""
+    rest = iter(results)
+    table: dict[int, Value] = {}
+    for x in like:
+        r = next(rest)
+        if isinstance(r, Array):
+            assert isinstance(x, ArrayValue)
+            table[id(x)] = arrays.argument(stager, r, x.dtype)
+        elif isinstance(x, ComplexNumber):
+            second = next(rest)
+            assert isinstance(second, Scalar)
+            table[id(x)] = ComplexNumber(Ref(r), Ref(second), x.kind)
+        else:
+            assert isinstance(x, Number)
+            table[id(x)] = Number(Ref(r), x.kind)
+    return table

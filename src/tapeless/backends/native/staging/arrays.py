@@ -81,7 +81,15 @@ def handles(function: Any) -> bool:
             return True
     except TypeError:
         return False
-    return _ufunc_method(function) is not None
+    return _ufunc_method(function) is not None or _unbound(function) is not None
+
+
+def _unbound(function: Any) -> str | None:
+    """The name of `np.ndarray.sum` and the like."""
+    owner = getattr(function, "__objclass__", None)
+    name = getattr(function, "__name__", "")
+    known = name in METHODS or (hasattr(np, name) and getattr(np, name) in FUNCTIONS)
+    return name if owner is np.ndarray and known else None
 
 
 def _ufunc_method(function: Any) -> tuple[np.ufunc, str] | None:
@@ -105,6 +113,9 @@ def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Val
     found = _ufunc_method(function)
     if found is not None:
         return _call_method(stager, *found, args, kwargs)
+    name = _unbound(function)
+    if name is not None:
+        return method(stager, to_array(stager, args[0]), name, args[1:], kwargs)
     if function in FUNCTIONS:
         made: Value = _applied(stager, FUNCTIONS[function], args, kwargs, _name(function))
         return made

@@ -328,7 +328,7 @@ def array_(
 ) -> Value:  # fmt: skip
     unsupported(stager, "array", like=like, ndmax=ndmax)
     made = _as_array(stager, object, dtype)
-    may_share = copy is not None and not option(stager, copy, True)
+    may_share = copy is not None and option(stager, copy, True) is not True  # False, None or IF_NEEDED
     if isinstance(object, ArrayValue) and not may_share:
         if made is object or (isinstance(made, View) and isinstance(object, View)):
             made = storage.store_copy(stager, made)

@@ -7,98 +7,80 @@ derivatives nest to any depth, and a derivative inside a loop is differentiated 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tapeless.backends.native.forward import forward
 from tapeless.backends.native.nest import (
+    BOOL,
     F64,
     FLOATS,
-    Alloc,
     Array,
     Assign,
-    Dim,
     Expr,
-    Function,
-    Load,
-    Ref,
     Scalar,
-    Store,
+    apply,
+    cast,
     const,
 )
 from tapeless.backends.native.promote import promote
 from tapeless.backends.native.reverse import reverse
-from tapeless.backends.native.staging import arrays
+from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.apart import (
     Apart,
-    float_leaves,
-    keep_changes,
+    Name,
+    as_values,
+    found,
+    is_leaf,
+    name_of,
+    plain,
     rebuild,
-    result,
     stage_apart,
     type_name,
 )
-from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.values import (
     ArrayValue,
+    ComplexNumber,
     Instance,
     Mapping,
     Number,
     Static,
     Value,
 )
-from tapeless.backends.native.staging.values import (
-    Sequence as SequenceValue,
-)
-from tapeless.errors import NotDifferentiableError, NotScalarError, StructureError
+from tapeless.backends.native.staging.zeros import derivative
+from tapeless.backends.native.staging.values import Sequence as SequenceValue
+from tapeless.errors import NotScalarError, StructureError
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
 
-def handles(obj: Any) -> bool:
-    """Whether `obj` is one of tapeless's own transformations, or a function that one of them made."""
-    from tapeless import api, custom, matrices, native
+@dataclass(frozen=True)
+class Asked:
+    """A derivative function: what was asked of which function."""
 
-    if isinstance(obj, (api.Gradient, matrices.Jacobian, native.Jitted, native.Vmap)):
-        return True
-    return any(obj is f for f in (api.jvp, api.vjp, custom.checkpoint))
-
-
-def call(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    """What a transformation gives for these arguments."""
-    from tapeless import api, custom, matrices, native
-
-    if isinstance(obj, native.Jitted):
-        return stager.call(Static(obj.fun), args, kwargs)
-    if isinstance(obj, native.Vmap):
-        return vmap(stager, obj, args, kwargs)
-    if isinstance(obj, api.Gradient):
-        return gradient(stager, obj, args, kwargs)
-    if isinstance(obj, matrices.Jacobian):
-        return jacobian(stager, obj, args, kwargs)
-    if obj is api.jvp:
-        return jvp(stager, *args, **kwargs)
-    if obj is custom.checkpoint:  # what to keep and what to compute again is chosen by the compiler
-        return args[0]
-    return stager.refuse(f"{obj.__name__} inside a compiled program", "call it from outside the program")
+    fun: Any
+    argnums: Any = 0
+    has_aux: bool = False
+    with_value: bool = False
+    mode: str = "auto"
 
 
-def insert(stager: Stager, fn: Function) -> None:
-    """The statements of a nest, here.  Its parameters are scalars and arrays of the program around it."""
-    for s in fn.body:
-        stager.emit(s)
+def positions(what: Any, args: list[Value], kwargs: dict[str, Value]) -> list[int | str]:
+    from tapeless import api
+
+    return api._positions(plain(what.fun), what.argnums, tuple(args), dict(kwargs))
 
 
-def as_values(stager: Stager, results: Sequence[Scalar | Array], like: Sequence[Value]) -> Iterator[Value]:
-    """Scalars and arrays of a nest as values, each of the kind of its primal."""
-    for r, x in zip(results, like, strict=True):
-        if isinstance(r, Scalar):
-            yield Number(Ref(r), x.kind if isinstance(x, Number) else float)
-        else:
-            yield arrays.argument(stager, r, r.dtype)
+def with_aux(stager: Stager, fun: Any, apart: Apart, wanted: bool) -> tuple[Value, Value | None]:
+    """The value that is differentiated, and what comes with it."""
+    if not wanted or not apart.returns:
+        return apart.value, None
+    value = apart.value
+    if not isinstance(value, SequenceValue) or value.kind is not tuple or len(value.items) != 2:
+        raise StructureError(f"with has_aux {name_of(fun)} must return (value, aux), not {type_name(value)}")
+    return value.items[0], value.items[1]
 
 
 # ---- grad, value_and_grad
@@ -106,36 +88,19 @@ def as_values(stager: Stager, results: Sequence[Scalar | Array], like: Sequence[
 
 def gradient(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     where = positions(what, args, kwargs)
-    apart = stage_apart(stager, what.fun, args, kwargs, where)
-    value, aux = apart.value, None
-    if what.has_aux:
-        if not isinstance(value, SequenceValue) or len(value.items) != 2:
-            raise StructureError(f"with has_aux {_name(what.fun)} must return (value, aux)")
-        value, aux = value.items
-    if isinstance(value, Static) and isinstance(value.obj, (int, float)):
-        value = stager.number(value)
-    if isinstance(value, ArrayValue) and value.ndim == 0:
-        with stager.collect() as more:
-            item = value.element(())
-            assert isinstance(item, Expr)
-            value = Number(stager.bind(item), np.dtype(value.dtype).type)
-        apart.function.body.extend(more)
-    if not isinstance(value, Number) or value.expr.type not in FLOATS:
-        if isinstance(value, Number):  # an integer: the derivative is zero
-            value = Number(stager_cast(value), float)
-        else:
-            got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else type_name(value)
-            raise NotScalarError(
-                f"grad needs a function whose result is one real number; {_name(what.fun)} returned {got}. "
-                "Sum it, or use jacobian, vjp or jvp"
-            )
-    value = result(stager, apart, value)
-    aux = None if aux is None else result(stager, apart, aux)
-    keep_changes(stager, apart)
-    made = reverse(promote(apart.function), range(apart.count))
-    insert(stager, made)
-    slopes = as_values(stager, made.results[len(apart.function.results) :], apart.leaves)
-    table = {id(leaf): slope for leaf, slope in zip(apart.leaves, slopes, strict=True)}
+    apart, changed = stage_apart(stager, what.fun, args, kwargs, where)
+    value, aux = with_aux(stager, what.fun, apart, what.has_aux)
+    if not apart.returns:
+        apart.close(())
+        apart.insert(apart.function.body)
+        return Static(None)
+    value = apart.result(real_number(stager, what, apart, value))
+    aux = None if aux is None else apart.result(aux)
+    apart.close(changed)
+    fn = promote(apart.function)
+    made = derivative(stager, reverse, fn, range(apart.count))
+    apart.insert(made.body)
+    table = as_values(stager, made.results[len(fn.results) :], apart.leaves)
     grads = [rebuild(shape, table) for shape in apart.shapes]
     many = isinstance(what.argnums, (tuple, list))
     slope: Value = SequenceValue(grads, tuple) if many else grads[0]
@@ -145,165 +110,149 @@ def gradient(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Val
     return slope if aux is None else SequenceValue([slope, aux], tuple)
 
 
-def stager_cast(value: Number) -> Expr:
-    from tapeless.backends.native.nest import cast
-
-    return cast(value.expr, F64)
-
-
-def positions(what: Any, args: list[Value], kwargs: dict[str, Value]) -> list[int | str]:
-    from tapeless import api
-
-    return api._positions(what.fun, what.argnums, tuple(args), dict(kwargs))
-
-
-def _name(fun: Any) -> str:
-    return str(getattr(fun, "__qualname__", fun))
+def real_number(stager: Stager, what: Any, apart: Apart, value: Value) -> Value:
+    """The result of a function whose gradient is asked for."""
+    value = apart.number(value)
+    if isinstance(value, Static) and isinstance(value.obj, (int, float)):
+        value = stager.number(value)
+    if isinstance(value, Number):
+        if value.expr.type in FLOATS:
+            return value
+        if value.expr.type != BOOL:  # an integer: the derivative is zero
+            return Number(cast(value.expr, F64), float)
+    got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else f"a {type_name(value)}"
+    raise NotScalarError(
+        f"grad needs a function whose result is one real number; {name_of(what.fun)} returned {got}. "
+        "Sum it, or use jacobian, vjp or jvp"
+    )
 
 
 # ---- jvp
 
 
 def jvp(stager: Stager, fun: Value, primals: Value, tangents: Value, has_aux: Value | None = None) -> Value:
-    if not isinstance(primals, SequenceValue) or not isinstance(tangents, SequenceValue):
-        raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
-    if len(primals.items) != len(tangents.items):
+    if (
+        not isinstance(primals, SequenceValue)
+        or not isinstance(tangents, SequenceValue)
+        or len(primals.items) != len(tangents.items)
+    ):
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
     where = [k for k, t in enumerate(tangents.items) if not (isinstance(t, Static) and t.obj is None)]
-    apart = stage_apart(stager, _object(fun), primals.items, {}, where)
-    value, aux = apart.value, None
-    if has_aux is not None and stager.known(has_aux):
-        if not isinstance(value, SequenceValue) or len(value.items) != 2:
-            raise StructureError("with has_aux the function must return (value, aux)")
-        value, aux = value.items
-    value = result(stager, apart, value)
-    count = len(apart.function.results)
-    aux = None if aux is None else result(stager, apart, aux)
-    made = forward(apart.function, range(apart.count))
-    directions = [leaf for at in where for leaf in _tangent_leaves(stager, tangents.items[at])]
-    bind_tangents(stager, made.params[len(apart.function.params) :], directions)
-    insert(stager, made)
-    floats = list(float_leaves(value))
-    del count
-    slopes = as_values(stager, made.results[len(apart.function.results) :][: len(floats)], floats)
-    table = {id(leaf): slope for leaf, slope in zip(floats, slopes, strict=True)}
-    parts = [value, rebuild(value, table)]
-    return SequenceValue(parts if aux is None else [*parts, aux], tuple)
+    apart, changed = stage_apart(stager, fun, primals.items, {}, where)
+    value, aux = with_aux(stager, fun, apart, has_aux is not None and bool(stager.known(has_aux)))
+    if not apart.returns:
+        apart.close(())
+        apart.insert(apart.function.body)
+        return Static(None)
+    value = apart.result(value)
+    floats = list(found(value))
+    aux = None if aux is None else apart.result(aux)
+    apart.close(changed)
+    made = derivative(stager, forward, apart.function, range(apart.count))
+    pairs: list[tuple[Value, Value | None]] = []
+    for shape, at in zip(apart.shapes, where, strict=True):
+        match(shape, tangents.items[at], pairs)
+    bind(stager, made.params[len(apart.function.params) :], apart.leaves, pairs)
+    apart.insert(made.body)
+    table = as_values(stager, made.results[len(apart.function.results) :][: count_names(floats)], floats)
+    result = [value, rebuild(value, table)]
+    return SequenceValue(result if aux is None else [*result, aux], tuple)
 
 
-def _object(fun: Value) -> Any:
-    return fun.obj if isinstance(fun, Static) else fun
+def count_names(leaves: Sequence[Value]) -> int:
+    return sum(2 if isinstance(x, ComplexNumber) else 1 for x in leaves)
 
 
-def _tangent_leaves(stager: Stager, value: Value) -> Iterator[Value]:
-    if isinstance(value, SequenceValue):
-        for v in value.items:
-            yield from _tangent_leaves(stager, v)
-    elif isinstance(value, (Mapping, Instance)):
-        for k, v in (value.items if isinstance(value, Mapping) else value.fields).items():
-            if k != "_name":
-                yield from _tangent_leaves(stager, v)
-    elif isinstance(value, Static) and value.obj is None:
+def match(shape: Value, tangent: Value, pairs: list[tuple[Value, Value | None]], path: str = "") -> None:
+    """The leaves of `shape` with their tangents (or cotangents); None in place of one is zero."""
+    if isinstance(tangent, Static) and tangent.obj is None:
         return
-    else:
-        yield value
+    if is_leaf(shape):
+        pairs.append((shape, tangent))
+        return
+    if isinstance(shape, SequenceValue):
+        if not isinstance(tangent, SequenceValue) or len(tangent.items) != len(shape.items):
+            raise StructureError(f"the tangent{path} must be a {shape.kind.__name__} of {len(shape.items)}")
+        for k, (x, t) in enumerate(zip(shape.items, tangent.items, strict=True)):
+            match(x, t, pairs, f"{path}[{k}]")
+    elif isinstance(shape, (Mapping, Instance)):
+        mine = shape.items if isinstance(shape, Mapping) else shape.fields
+        theirs = _fields(tangent)
+        for k, x in mine.items():
+            if theirs is None or k not in theirs:
+                raise StructureError(f"the tangent{path} has no {k!r}")
+            match(x, theirs[k], pairs, f"{path}.{k}")
 
 
-def bind_tangents(stager: Stager, params: Sequence[Scalar | Array], values: Sequence[Value]) -> None:
-    """Give the tangent parameters of a nest their values."""
-    if len(params) != len(values):
-        raise StructureError(f"the tangents have {len(values)} leaves, the arguments {len(params)}")
-    for p, v in zip(params, values, strict=True):
-        if isinstance(p, Scalar):
-            stager.emit(Assign(p, stager.as_expr(v, p.type)))
-        else:
-            if not isinstance(v, ArrayValue) or v.ndim != p.ndim:
-                raise StructureError(f"the tangent of {p.name} is an array of {p.ndim} axes")
-            stager.emit(Alloc(p, v.shape))
-            with stager.loops(v.shape) as index:
-                item = v.element(index)
-                assert isinstance(item, Expr)
-                stager.emit(Store(p, index, item))
+def _fields(tangent: Value) -> dict[Any, Value] | None:
+    if isinstance(tangent, Mapping):
+        return tangent.items
+    if not isinstance(tangent, Instance):
+        return None
+    inner = tangent.fields.get("_fields")
+    return inner.items if isinstance(inner, Mapping) else tangent.fields
 
 
-# ---- jacobians
-
-
-def jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    many = isinstance(what.argnums, (tuple, list))
-    wanted = list(what.argnums) if many else [what.argnums]
-    blocks = [_jacobian(stager, what, args, kwargs, at) for at in wanted]
-    return SequenceValue(blocks, tuple) if many else blocks[0]
-
-
-def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value], at: int) -> Value:
-    apart = stage_apart(stager, what.fun, args, kwargs, [at])
-    (x,) = apart.shapes
-    if not isinstance(x, (Number, ArrayValue)):
-        raise NotDifferentiableError(
-            "the jacobian is taken with respect to a number or an array of floats, not a structure"
-        )
-    if not isinstance(apart.value, (Number, ArrayValue)):
-        raise StructureError("jacobian needs a function whose result is a number or an array")
-    if apart.written:
-        stager.refuse("the jacobian of a program that writes into its arguments", "let it write into a copy")
-    y = result(stager, apart, apart.value)
-    mode = what.mode
-    if mode == "auto":
-        mode = "forward" if isinstance(x, Number) or isinstance(y, ArrayValue) else "reverse"
-    return (_by_columns if mode == "forward" else _by_rows)(stager, apart, x, y)
-
-
-def _by_columns(stager: Stager, apart: Apart, x: Value, y: Value) -> Value:
-    made = forward(apart.function, [0])
-    (dx,) = made.params[len(apart.function.params) :]
-    dy = made.results[len(apart.function.results)]
-    return _assemble(stager, made, dx, x, dy, y, columns=True)
-
-
-def _by_rows(stager: Stager, apart: Apart, x: Value, y: Value) -> Value:
-    made = reverse(apart.function, [0], seeded=True)
-    seed = made.params[len(apart.function.params)]
-    slope = made.results[len(apart.function.results)]
-    # the shape of a result is known only once the function has run
-    if isinstance(y, ArrayValue):
-        insert(stager, apart.function)
-    return _assemble(stager, made, seed, y, slope, x, columns=False)
-
-
-def _assemble(
+def bind(
     stager: Stager,
-    made: Function,
-    seed: Scalar | Array,
-    seeded: Value,
-    slope: Scalar | Array,
-    found: Value,
-    columns: bool,
-) -> Value:
-    """Run a linear map for every unit of `seeded`; its results are the columns (rows) of the Jacobian."""
-    one = const(1.0, seed.type if isinstance(seed, Scalar) else seed.element)
-    if isinstance(seed, Scalar):
-        stager.emit(Assign(seed, one))
-        insert(stager, made)
-        (value,) = as_values(stager, [slope], [found])
-        return value
-    assert isinstance(seeded, ArrayValue)
-    shape = tuple(stager.bind(n) for n in seeded.shape)
-    stager.emit(Alloc(seed, shape))
-    inner = () if isinstance(slope, Scalar) else tuple(Dim(slope, k) for k in range(slope.ndim))
-    rank = len(shape) + len(inner)
-    whole = stager.array(seed.dtype, rank, "jacobian")
+    params: Sequence[Name],
+    leaves: Sequence[Value],
+    pairs: Sequence[tuple[Value, Value | None]],
+) -> None:
+    """Give the tangent parameters of a nest their values: those of `pairs`, by leaf, else zero."""
+    given = {id(x): t for x, t in pairs}
+    rest = iter(params)
+    for x in leaves:
+        t = given.get(id(x))
+        p = next(rest)
+        if isinstance(x, ComplexNumber):
+            q = next(rest)
+            assert isinstance(p, Scalar) and isinstance(q, Scalar)
+            zero = const(0.0, p.type)
+            real, imag = (zero, zero) if t is None else stager.complex_parts(t, p.type)
+            stager.emit(Assign(p, real))
+            stager.emit(Assign(q, imag))
+        elif isinstance(p, Scalar):
+            stager.emit(Assign(p, const(0.0, p.type) if t is None else _number(stager, t, p.type)))
+        else:
+            assert isinstance(x, ArrayValue)
+            _bind_array(stager, p, x, t)
 
-    def body(at: tuple[Expr, ...]) -> None:
-        with stager.loops(shape) as index:
-            stager.emit(Store(seed, index, const(0.0, seed.element)))
-        stager.emit(Store(seed, at, one))
-        insert(stager, made)
-        stager.emit(Alloc(whole, (*inner, *shape) if columns else (*shape, *inner)))
-        with stager.loops(inner) as index:
-            item: Expr = Ref(slope) if isinstance(slope, Scalar) else Load(slope, index)
-            stager.emit(Store(whole, (*index, *at) if columns else (*at, *index), item))
 
-    with stager.loops(shape, independent=False) as at:
-        body(at)
-    return arrays.argument(stager, whole, whole.dtype)
+def _number(stager: Stager, value: Value, type: str) -> Expr:
+    if not (stager.is_number(value) or (isinstance(value, ArrayValue) and not value.ndim)):
+        raise StructureError(f"the tangent of a number is a number, not a {type_name(value)}")
+    return stager.as_expr(value, type)
+
+
+def _bind_array(stager: Stager, p: Array, x: ArrayValue, t: Value | None) -> None:
+    if t is not None:
+        if not isinstance(t, ArrayValue) or t.ndim != x.ndim:
+            raise StructureError(f"the tangent of {p.name} must be an array of {x.ndim} axes")
+        for n, m in zip(x.shape, t.shape, strict=True):
+            stager.check(apply("eq", n, m), StructureError, f"the tangent of {p.name} has another shape")
+    target = storage.place(stager, p, x.shape, x.dtype)
+    with storage.nest(stager, x.shape) as index:
+        item = storage.zero_of(target) if t is None else elements.convert(t.element(index), t.dtype, x.dtype)
+        storage.store(stager, target, index, item)
+
+
+def hvp(stager: Stager, fun: Value, primals: Value, tangents: Value) -> Value:
+    assert isinstance(primals, SequenceValue)
+    argnums: Any = 0 if len(primals.items) == 1 else tuple(range(len(primals.items)))
+    made = jvp(stager, function("grad", Asked(fun, argnums)), primals, tangents)
+    return made.items[1] if isinstance(made, SequenceValue) else made
+
+
+def function(name: str, asked: Asked) -> Value:
+    """A derivative function as a value of the program."""
+    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.values import Bound
+
+    def run(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        from tapeless.backends.native.staging.jacobians import jacobian
+
+        return (jacobian if name == "jacobian" else gradient)(s, asked, args, kwargs)
+
+    return Bound(Static(Method(name, run)), asked.fun)
+

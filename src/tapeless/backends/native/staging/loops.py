@@ -355,6 +355,7 @@ class Attempt:
         s, loop = self.s, self.loop
         self.level = s.heap.open()
         self.begin()
+        head = dict(self.frame.env)
         self.var = s.scalar(I64, loop.op.outs[0].name if loop.op.outs else "i")
         self.open = OpenLoop(self.key, self.var if loop.bounds else None)
         self.open.carried = {v for _, c in self.places() for v in c.variables()}
@@ -380,7 +381,7 @@ class Attempt:
         s.heap.close(self.level)
         if self.open.again:
             raise Again
-        s.block = self.base
+        s.block, self.frame.env = self.base, head
 
     def iteration(self) -> None:
         s, loop = self.s, self.loop

@@ -4,6 +4,7 @@ from tapeless.backends.native.staging import (
     accumulations,
     conversions,
     creation,
+    dtypes,
     einsum,
     extrema,
     fourier,
@@ -13,13 +14,15 @@ from tapeless.backends.native.staging import (
     products,
     reductions,
     reshaping,
+    scipy_linalg,
     searching,
     shapes,
+    signals,
     sorting,
     special_functions,
 )
 
 MODULES = (
-    accumulations, conversions, creation, einsum, extrema, fourier, joining, linear_algebra, patterns,
-    products, reductions, reshaping, searching, shapes, sorting, special_functions,
+    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, joining, linear_algebra, patterns,
+    products, reductions, reshaping, scipy_linalg, searching, shapes, signals, sorting, special_functions,
 )  # fmt: skip

@@ -14,7 +14,8 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.staging import elements, storage
-from tapeless.backends.native.staging.broadcasting import check_same, operand
+from tapeless.backends.native.staging.broadcasting import broadcast_to, check_same, operand
+from tapeless.backends.native.staging.creation import ones_like
 from tapeless.backends.native.staging.elements import is_float, value_of
 from tapeless.backends.native.staging.elementwise import round_to, ufunc
 from tapeless.backends.native.staging.elementwise import where as choose
@@ -327,10 +328,12 @@ def average(
     stager: Stager, a: Value, axis: Value | None = None, weights: Value | None = None,
     returned: Value | None = None, *, keepdims: Value | None = None,
 ) -> Value:  # fmt: skip
-    if option(stager, returned, False):
-        stager.refuse("numpy.average with returned=True", "sum the weights yourself")
+    both = option(stager, returned, False)
     if weights is None or not given(weights):
-        return mean(stager, a, axis, keepdims=keepdims)
+        if both:
+            weights = ones_like(stager, array(stager, a), Static(np.dtype("float64")))
+        else:
+            return mean(stager, a, axis, keepdims=keepdims)
     value, scale = array(stager, a), array(stager, weights)
     if value.ndim != scale.ndim:
         if not given(axis) or scale.ndim != 1:
@@ -342,4 +345,9 @@ def average(
     else:
         total = sum_(stager, scale, axis, keepdims=keepdims)
     weighted = sum_(stager, ufunc(stager, np.multiply, [value, scale]), axis, keepdims=keepdims)
-    return ufunc(stager, np.true_divide, [weighted, total])
+    made = ufunc(stager, np.true_divide, [weighted, total])
+    if not both:
+        return made
+    if isinstance(made, ArrayValue):
+        total = broadcast_to(stager, array(stager, total), made.shape)
+    return Sequence([made, total], tuple)

@@ -1,0 +1,255 @@
+"""Tapeless's own functions, called by a program that is staged: which of them, and what they give."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tapeless.backends.native.nest import apply
+from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging.apart import as_value, is_leaf, name_of
+from tapeless.backends.native.staging.batches import vmap
+from tapeless.backends.native.staging.derivatives import Asked, function, gradient, hvp, jvp
+from tapeless.backends.native.staging.jacobians import jacobian
+from tapeless.backends.native.staging.linear_maps import linearize, transpose, vjp
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    ComplexNumber,
+    Instance,
+    Mapping,
+    Number,
+    Sequence,
+    Static,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+
+Lowering = Callable[..., Value]
+
+
+def handles(obj: Any) -> bool:
+    """Whether `obj` is one of tapeless's own transformations, or a function that one of them made."""
+    if isinstance(obj, _made()):
+        return True
+    if isinstance(obj, (types.FunctionType, type)):
+        return obj in _lowerings() or _own_rule(obj) is not None
+    return False
+
+
+@functools.cache
+def _made() -> tuple[type, ...]:
+    from tapeless import custom, matrices, native, transformed
+
+    return (
+        transformed.Gradient, matrices.Jacobian, native.Jitted, native.Vmap, custom.checkpoint, custom.custom_jvp,
+        custom.custom_vjp,
+    )  # fmt: skip
+
+
+@functools.cache
+def _lowerings() -> dict[Any, Lowering]:
+    from tapeless import api, custom, matrices, native, transformed
+    from tapeless.runtime import tangent
+
+    return {
+        transformed.grad: _grad, transformed.value_and_grad: _value_and_grad, api.jvp: jvp, api.vjp: vjp,
+        api.linearize: linearize, api.transpose: transpose, matrices.hvp: hvp, matrices.hessian: _hessian,
+        matrices.jacobian: functools.partial(_jacobian, mode="auto"),
+        matrices.jacfwd: functools.partial(_jacobian, mode="forward"),
+        matrices.jacrev: functools.partial(_jacobian, mode="reverse"),
+        native.jit: _jit, native.vmap: _vmap, custom.checkpoint: _checkpoint,
+        custom.stop_gradient: stopped, custom.gradient_hook: _hook, custom.update: _update,
+        tangent.combine: _combine,
+    }  # fmt: skip
+
+
+def _own_rule(obj: Any) -> Any:
+    """The rule that a user has given for a function of his own."""
+    from tapeless.backends.native.staging.inputs import SETTLED
+    from tapeless.rules import registry
+
+    if str(getattr(obj, "__module__", "")).split(".")[0] in SETTLED:
+        return None
+    try:
+        return registry._rules.get(obj)
+    except TypeError:
+        return None
+
+
+def call(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    """What a transformation gives for these arguments."""
+    from tapeless import custom, matrices, native, transformed
+
+    if isinstance(obj, (native.Jitted, custom.checkpoint)):
+        # what to keep and what to compute again is chosen by the compiler
+        return stager.call(Static(obj.fun), args, kwargs)
+    if isinstance(obj, native.Vmap):
+        return vmap(stager, obj, args, kwargs)
+    if isinstance(obj, transformed.Gradient):
+        return gradient(stager, obj, args, kwargs)
+    if isinstance(obj, matrices.Jacobian):
+        return jacobian(stager, obj, args, kwargs)
+    if isinstance(obj, (custom.custom_jvp, custom.custom_vjp)):
+        return _plain_call(stager, obj.fun, type(obj).__name__, args, kwargs)
+    rule = _own_rule(obj)
+    if rule is not None and rule.kind == "nondifferentiable":
+        return stopped(stager, stager.call_function(obj, args, kwargs, None))
+    if rule is not None:
+        return _plain_call(stager, obj, "a rule of its own", args, kwargs)
+    return _lowerings()[obj](stager, *args, **kwargs)
+
+
+def _plain_call(stager: Stager, fun: Any, what: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    """A function whose derivative the user gives: compiled code knows its value only."""
+    if stager.differentiated:
+        stager.refuse(
+            f"the derivative of {name_of(fun)}, which is given by {what}, has no compiled form",
+            "differentiate outside jit, or leave the rule out",
+        )
+    if isinstance(fun, types.FunctionType):
+        return stager.call_function(fun, args, kwargs, None)
+    return stager.call(Static(fun), args, kwargs)
+
+
+# ---- functions that make derivative functions
+
+
+def _options(stager: Stager, argnums: Value | None, has_aux: Value | None = None) -> tuple[Any, bool]:
+    wanted = 0 if argnums is None else stager.known(argnums)
+    return wanted, has_aux is not None and bool(stager.known(has_aux))
+
+
+def _grad(stager: Stager, fun: Value, argnums: Value | None = None, has_aux: Value | None = None) -> Value:
+    return function("grad", Asked(fun, *_options(stager, argnums, has_aux)))
+
+
+def _value_and_grad(
+    stager: Stager, fun: Value, argnums: Value | None = None, has_aux: Value | None = None
+) -> Value:
+    return function("grad", Asked(fun, *_options(stager, argnums, has_aux), with_value=True))
+
+
+def _jacobian(
+    stager: Stager, fun: Value, argnums: Value | None = None, sparse: Value | None = None, *, mode: str
+) -> Value:
+    if sparse is not None and stager.known(sparse) not in (None, False):
+        stager.refuse("a sparse jacobian inside a compiled program", "take it outside: jacobian(jit(f), sparse=…)")
+    return function("jacobian", Asked(fun, _options(stager, argnums)[0], mode=mode))
+
+
+def _hessian(stager: Stager, fun: Value, argnums: Value | None = None) -> Value:
+    wanted = _options(stager, argnums)[0]
+    return function("jacobian", Asked(function("grad", Asked(fun, wanted)), wanted, mode="forward"))
+
+
+def _jit(stager: Stager, fun: Value, **options: Value) -> Value:
+    return fun
+
+
+def _checkpoint(stager: Stager, fun: Value) -> Value:
+    return fun
+
+
+def _vmap(stager: Stager, fun: Value, in_axes: Value | None = None, out_axes: Value | None = None) -> Value:
+    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.values import Bound
+
+    axes = [0 if a is None else stager.known(a) for a in (in_axes, out_axes)]
+
+    class Batch:
+        in_axes, out_axes = axes
+
+    batch: Any = Batch()
+    batch.fun = fun
+
+    def run(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return vmap(s, batch, args, kwargs)
+
+    return Bound(Static(Method("vmap", run)), as_value(fun))
+
+
+# ---- values without a derivative, and structures of derivatives
+
+
+def stopped(stager: Stager, x: Value) -> Value:
+    """A value as a constant for every derivative."""
+    if isinstance(x, Number):
+        return Number(apply("stop", x.expr), x.kind) if is_leaf(x) else x
+    if isinstance(x, ComplexNumber):
+        return ComplexNumber(apply("stop", x.real), apply("stop", x.imag), x.kind)
+    if isinstance(x, ArrayValue):
+        if not is_leaf(x):
+            return x
+
+        def element(index: Any) -> Any:
+            item = storage.at(stager, x, index)
+            return (
+                tuple(apply("stop", e) for e in item) if isinstance(item, tuple) else apply("stop", item)
+            )
+
+        return storage.lazy(stager, x.shape, x.dtype, element, [x], 1 + storage.cost(x))
+    if isinstance(x, Sequence):
+        return Sequence([stopped(stager, v) for v in x.items], x.kind)
+    if isinstance(x, Mapping):
+        return Mapping({k: stopped(stager, v) for k, v in x.items.items()}, x.kind)
+    if isinstance(x, Instance):
+        return Instance(x.cls, {k: stopped(stager, v) for k, v in x.fields.items()})
+    return x
+
+
+def _hook(stager: Stager, x: Value, hook: Value) -> Value:
+    if stager.differentiated:
+        stager.refuse("gradient_hook in a derivative has no compiled form", "differentiate outside jit")
+    return x
+
+
+def _update(stager: Stager, x: Value, fn: Value, grads: Value) -> Value:
+    return _mapped(stager, fn, x, [grads], x)
+
+
+def _combine(stager: Stager, fn: Value, first: Value, *rest: Value, memo: Value | None = None) -> Value:
+    return _mapped(stager, fn, first, list(rest), Static(None))
+
+
+def _mapped(stager: Stager, fn: Value, x: Value, others: list[Value], otherwise: Value) -> Value:
+    """`fn` applied to the leaves of structures of one shape; where one is None, `otherwise`."""
+    if any(isinstance(v, Static) and v.obj is None for v in (x, *others)):
+        return otherwise
+    if is_leaf(x):
+        return stager.call(fn, [x, *others], {})
+
+    def inner(parts: dict[Any, Value]) -> dict[Any, Value]:
+        made = {}
+        for k, v in parts.items():
+            theirs = [_part(o, k) for o in others]
+            made[k] = _mapped(stager, fn, v, theirs, v if otherwise is x else Static(None))
+        return made
+
+    if isinstance(x, Sequence):
+        made: Value = Sequence(list(inner(dict(enumerate(x.items))).values()), x.kind)
+    elif isinstance(x, Mapping):
+        made = Mapping(inner(x.items), x.kind)
+    elif isinstance(x, Instance):
+        fields = x.fields.get("_fields")
+        if isinstance(fields, Mapping):
+            made = Instance(x.cls, {**x.fields, "_fields": Mapping(inner(fields.items))})
+        else:
+            made = Instance(x.cls, inner(x.fields))
+    else:
+        return otherwise
+    stager.heap.born(made)
+    return made
+
+
+def _part(value: Value, key: Any) -> Value:
+    if isinstance(value, Sequence):
+        return value.items[key]
+    if isinstance(value, Instance):
+        fields = value.fields.get("_fields")
+        return fields.items[key] if isinstance(fields, Mapping) else value.fields[key]
+    assert isinstance(value, Mapping)
+    return value.items[key]
