@@ -2,7 +2,6 @@
 
 import numpy
 import pytest
-
 from tests.backends.native.staging.traced import augment, compare, named, xp
 
 np = xp
@@ -41,16 +40,25 @@ ELEMENTWISE = {
     "shared": (lambda x: (lambda t: t * t + np.sin(t))(named(np.exp(x) + 1, 3)), V),
 }
 FUNCTIONS = {
-    "circular": (lambda x: (np.sin(x), np.cos(x), np.tan(x), np.arctan(x), np.arcsin(x / 9), np.arccos(x / 9)), V),
+    "circular": (
+        lambda x: (np.sin(x), np.cos(x), np.tan(x), np.arctan(x), np.arcsin(x / 9), np.arccos(x / 9)),
+        V,
+    ),
     "hyperbolic": (lambda x: (np.sinh(x), np.cosh(x), np.tanh(x), np.arcsinh(x), np.arctanh(x / 9)), V),
     "exponential": (lambda x: (np.exp(x), np.exp2(x), np.expm1(x)), V),
     "logarithms": (lambda x: (np.log(x), np.log2(x), np.log10(x), np.log1p(x), np.sqrt(x), np.cbrt(x)), W),
     "two operands": (lambda x, y: (np.arctan2(x, y), np.hypot(x, y), np.copysign(x, y), np.fmod(x, y)), V, W),
     "extrema": (lambda x, y: (np.maximum(x, y), np.minimum(x, 0), np.fmax(x, y), np.fmin(x, y)), V, W),
     "rounding": (lambda x: (np.floor(x), np.ceil(x), np.trunc(x), np.rint(x), np.sign(x), abs(x)), 3 * V),
-    "tests": (lambda x: (np.isnan(x), np.isinf(x), np.isfinite(x), np.signbit(x)), np.array([1, np.nan, -np.inf])),
+    "tests": (
+        lambda x: (np.isnan(x), np.isinf(x), np.isfinite(x), np.signbit(x)),
+        np.array([1, np.nan, -np.inf]),
+    ),
     "truths": (lambda x, b: (np.logical_and(x, b), np.logical_or(x > 1, b), np.logical_not(x)), V, B),
-    "special points": (lambda x: (np.heaviside(x, 0.5), np.square(x), np.reciprocal(x)), np.array([-1.0, 0.5, 2])),
+    "special points": (
+        lambda x: (np.heaviside(x, 0.5), np.square(x), np.reciprocal(x)),
+        np.array([-1.0, 0.5, 2]),
+    ),
     "heaviside": (lambda x: np.heaviside(x, 0.5), np.array([-1.0, 0.0, 2, np.nan])),
     "logaddexp": (lambda x, y: (np.logaddexp(x, y), np.logaddexp2(x, y)), 30 * V, W),
     "logaddexp of infinities": (lambda x: np.logaddexp(x, x[::-1]), np.array([-np.inf, np.inf, -np.inf])),
@@ -61,7 +69,7 @@ FUNCTIONS = {
     "out": (lambda x, y: np.add(x, 1, out=y), V, W),
     "out with a mask": (lambda x, y, b: np.add(x, y, out=y, where=b), V, W, B),
     "of numbers": (lambda a: (np.sin(a), np.maximum(a, 2), np.sqrt(a) + 1), 1.5),
-}  # fmt: skip
+}
 
 
 def shifted(x):
@@ -133,10 +141,16 @@ INDEXING = {
     "axes": (lambda m: (m[1:, 2], m[:, None], m[..., 1], m[None, ..., ::-1], m[::-1, 1:-1]), M),
     "slices of slices": (lambda x: (x[1:][1:], x[1:-1][::2], x[::-1][1:-1], x[::2][::-1], x[2:][0]), V),
     "views are written": (lambda m: m[1:, ::2].__setitem__(0, m[0, 0]), M),
-    "shifted": (shifted, V), "rows": (shifted_rows, M), "in place": (in_place, V, W), "column": (column, M),
-    "augmented": (augmented, V, 3), "a value before a write": (swapped, V), "a name before a write": (kept, V),
+    "shifted": (shifted, V),
+    "rows": (shifted_rows, M),
+    "in place": (in_place, V, W),
+    "column": (column, M),
+    "augmented": (augmented, V, 3),
+    "a value before a write": (swapped, V),
+    "a name before a write": (kept, V),
     "a lazy that is written": (lazy_written, V),
-    "out of bounds": (lambda x: x[7], V), "out of bounds below": (lambda x: x[-8], V),
+    "out of bounds": (lambda x: x[7], V),
+    "out of bounds below": (lambda x: x[-8], V),
     "out of bounds at run time": (lambda x, i: x[i], V, 12),
     "too many indices": (lambda x: x[0, 0], V),
     "operands that differ": (lambda x, y: x + y, V, W[:4]),
@@ -144,7 +158,7 @@ INDEXING = {
     "a store of a row": (lambda m, x: m.__setitem__(Ellipsis, x[:5]), M, V),
     "a store of integers": (lambda i, x: i.__setitem__(slice(None), x * 3), I, V),
     "read-only": (lambda x: np.broadcast_to(x, (2, 7)).__setitem__(0, 1.0), V),
-}  # fmt: skip
+}
 
 
 def picked_store(x, i, v):
@@ -185,25 +199,50 @@ def masked_and_named(x, b):
 
 PLACES = np.array([1, 3, -2, 1, 0])
 FANCY = {
-    "integers": (lambda x, i: x[i], V, PLACES), "of rows": (lambda m, i: (m[i[:3]], m[:, i]), M, PLACES),
-    "a list": (lambda x: x[[2, 0, -1]], V), "pairs": (lambda m, i: m[i[:3], i[1:4]], M, PLACES),
+    "integers": (lambda x, i: x[i], V, PLACES),
+    "of rows": (lambda m, i: (m[i[:3]], m[:, i]), M, PLACES),
+    "a list": (lambda x: x[[2, 0, -1]], V),
+    "pairs": (lambda m, i: m[i[:3], i[1:4]], M, PLACES),
     "with integers": (lambda t, i: (t[0, i[:2]], t[i[:2], :, 1], t[0, :, i]), T, PLACES),
     "with slices": (lambda t, i: t[1:, i[:3]], T, PLACES),
     "a grid": (lambda m, i: m[i[:3, None], i[:2]], M, PLACES),
-    "beyond": (lambda x, i: x[i], V, np.array([0, 9])), "below": (lambda x, i: x[i], V, np.array([0, -9])),
-    "a store": (picked_store, V, PLACES, W[:5]), "a mask": (lambda x, b: x[b], V, B),
-    "a mask over all axes": (lambda m: m[m > 0], M), "stores by masks": (masked_store, V, B, W),
-    "rows by masks": (masked_rows, M, B), "a mask of another length": (lambda x, b: x[b[:3]], V, B),
-    "ufunc.at": (accumulated, V, PLACES, W[:5]), "nonzero": (lambda x: np.nonzero(x > 0), V),
-    "where of one": (lambda x: np.where(x > 0)[0], V), "sums of masked": (lambda x, b: x[b].sum(), V, B),
+    "beyond": (lambda x, i: x[i], V, np.array([0, 9])),
+    "below": (lambda x, i: x[i], V, np.array([0, -9])),
+    "a store": (picked_store, V, PLACES, W[:5]),
+    "a mask": (lambda x, b: x[b], V, B),
+    "a mask over all axes": (lambda m: m[m > 0], M),
+    "stores by masks": (masked_store, V, B, W),
+    "rows by masks": (masked_rows, M, B),
+    "a mask of another length": (lambda x, b: x[b[:3]], V, B),
+    "ufunc.at": (accumulated, V, PLACES, W[:5]),
+    "nonzero": (lambda x: np.nonzero(x > 0), V),
+    "where of one": (lambda x: np.where(x > 0)[0], V),
+    "sums of masked": (lambda x, b: x[b].sum(), V, B),
     "take": (lambda m, i: (np.take(m, i), np.take(m, i, axis=1), m.take(i[:2], axis=0)), M, PLACES),
-    "masked sums": (lambda x, y, b: (x[b].sum(), x[b].mean(), (x[b] * 2 + y[b]).sum(), np.exp(x[b]).sum(), x[x > 0].prod()), V, W, B),
-    "masked and used": (lambda x, b: (x[b] + 1, x[b] * x[b], x[b].max(), x[b][0], x[b].shape, x[b].reshape(-1, 1)), V, B),
-    "masked before a write": (masked_then_written, V, B), "masked and named": (masked_and_named, V, B),
-    "two masks": (lambda x, b: x[b][:2] * x[~b][:2], V, B), "masked of a number": (lambda x, b: 2.0 - x[b], V, B),
+    "masked sums": (
+        lambda x, y, b: (
+            x[b].sum(),
+            x[b].mean(),
+            (x[b] * 2 + y[b]).sum(),
+            np.exp(x[b]).sum(),
+            x[x > 0].prod(),
+        ),
+        V,
+        W,
+        B,
+    ),
+    "masked and used": (
+        lambda x, b: (x[b] + 1, x[b] * x[b], x[b].max(), x[b][0], x[b].shape, x[b].reshape(-1, 1)),
+        V,
+        B,
+    ),
+    "masked before a write": (masked_then_written, V, B),
+    "masked and named": (masked_and_named, V, B),
+    "two masks": (lambda x, b: x[b][:2] * x[~b][:2], V, B),
+    "masked of a number": (lambda x, b: 2.0 - x[b], V, B),
     "masked into": (lambda x, y, b: y.__setitem__(b, x[b] * y[b]), V, W, B),
     "masks and places": (lambda m, b: m[b[:4], 1], M, B),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

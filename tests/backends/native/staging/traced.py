@@ -331,7 +331,7 @@ def same(got, wanted, rtol, text):
     else:
         assert type(got) is type(wanted), f"{type(got)} for {type(wanted)}\n{text}"
     kind = np.asarray(wanted).dtype
-    if kind == object:
+    if kind.kind == "O":
         assert got == wanted, text
         return
     rtol = 1e-5 if kind in (np.float32, np.complex64) else rtol

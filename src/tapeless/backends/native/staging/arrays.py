@@ -17,6 +17,7 @@ from tapeless.backends.native.staging import (
     accumulations,
     conversions,
     elementwise,
+    fancy,
     indexing,
     storage,
 )
@@ -59,6 +60,7 @@ binary = operation(elementwise.binary)
 unary = operation(elementwise.unary)
 compare = operation(elementwise.compare)
 attribute = operation(conversions.attribute)
+picked = fancy.picked
 truth, to_number, iterate = conversions.truth, conversions.to_number, conversions.iterate
 
 #: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).
@@ -190,8 +192,6 @@ def _call_method(
 
 def _add_at(stager: Stager, function: np.ufunc, a: Value, index: Value, b: Value | None = None) -> Value:
     """`function.at(a, index, b)`."""
-    from tapeless.backends.native.staging import fancy
-
     names = {f: op for op, f in elementwise.OPERATORS.items() if f.nin == 2}
     names |= {np.maximum: "Maximum", np.minimum: "Minimum"}
     if function not in names or b is None or not isinstance(a, ArrayValue):
@@ -225,5 +225,6 @@ def method(
 __all__ = [
     "MODULES", "Array", "Expr", "Raised", "View", "argument", "attribute", "augitem", "before_write",
     "binary", "call", "compare", "flush", "getitem", "handles", "inplace", "iterate", "materialise", "method",
+    "picked",
     "setitem", "settle", "store_copy", "to_number", "truth", "unary",
 ]  # fmt: skip

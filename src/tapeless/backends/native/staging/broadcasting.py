@@ -22,7 +22,6 @@ from tapeless.backends.native.staging.values import (
     Value,
     View,
 )
-from tapeless.errors import NotCompilable
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -137,8 +136,7 @@ def _same_or_raise(stager: Stager, a: Expr, b: Expr, shapes: list[Shape]) -> Non
     if stager.ranges.proves(same):
         return
     longer = apply("all", apply("ne", a, ONE), apply("ne", b, ONE))
-    reason = "an axis whose length is found to be 1 is broadcast; write its length, or index it with None"
-    stager.check(apply("any", same, longer), NotCompilable, reason)
+    stager.replay_unless(apply("any", same, longer))
     stager.check(same, ValueError, message)
 
 

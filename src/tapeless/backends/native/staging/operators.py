@@ -189,6 +189,9 @@ class Operators(Calls):
         if method is not None:
             return self.call_object(method, [a, b], {})
         if isinstance(a, ArrayValue):
+            if self.arrays.picked(a):  # `x[mask] += v`: nobody else holds what was picked
+                changed: Value = self.arrays.inplace(self, a, op, b)
+                return changed
             made: Value = self.arrays.inplace(self, self.in_storage(a), op, b)
             return a if isinstance(a, Lazy) else made
         if isinstance(a, Sequence) and a.kind is list and op in ("Add", "Mult"):

@@ -17,7 +17,7 @@ from tapeless.backends.native.staging.indexing import At, Item, Span, basic, get
 from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option, unsupported
 from tapeless.backends.native.staging.products import common
 from tapeless.backends.native.staging.reductions import Operation, current, finished, totals, update
-from tapeless.backends.native.staging.reshaping import ravel
+from tapeless.backends.native.staging.reshaping import ravel, reshaped
 from tapeless.backends.native.staging.shapes import flip
 from tapeless.backends.native.staging.sorting import sorted_pair
 from tapeless.backends.native.staging.storage import fail
@@ -190,7 +190,7 @@ def cov(
     count = stager.bind(cast(rest.shape[1], F64) - const(float(less)), "n")
     made = ufunc(stager, np.true_divide, [total, Number(count, float)])
     if storage.known_length(total.shape[0]) == 1:
-        return elements.value_of(stager, array(stager, made).element((ZERO, ZERO)), array(stager, made).dtype)
+        return reshaped(stager, array(stager, made), ())
     return made
 
 
