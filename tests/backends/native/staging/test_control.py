@@ -74,6 +74,18 @@ def while_true(x):
     return x, n
 
 
+def leaves_at_once(x, items):
+    """The body never ends: what follows the loop finds what was there before."""
+    n = 0
+    kept = x * 2.0
+    while n < x:
+        n += 1
+        if len(items) > 1:
+            return kept + items[0]
+    f = lambda: kept + n  # noqa: E731
+    return f() + items[0]
+
+
 def walrus_test(x):
     total = 0.0
     while (y := x - total) > 0.1:
@@ -106,6 +118,12 @@ def test_exits(f, x):
     if f is walrus_test and x > 5:
         x = 2.5
     check(f, x)
+
+
+def test_a_loop_that_is_left_at_once():
+    check(leaves_at_once, 3.0, [1.0, 2.0])
+    check(leaves_at_once, -3.0, [1.0, 2.0])
+    check(leaves_at_once, 3.0, [1.0])
 
 
 @pytest.mark.parametrize("x", [-1.0, 1.0, 3.0])

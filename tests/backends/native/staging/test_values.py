@@ -22,7 +22,21 @@ def integers(n, k):
 
 
 def floats(x, y):
-    return x // y, x % y, x**2, x**0.5, x**y, x**-1, abs(-x), round(x), int(x * 10), float(3), -x, x > y, x == y
+    return (
+        x // y,
+        x % y,
+        x**2,
+        x**0.5,
+        x**y,
+        x**-1,
+        abs(-x),
+        round(x),
+        int(x * 10),
+        float(3),
+        -x,
+        x > y,
+        x == y,
+    )
 
 
 def mixed(x, n):
@@ -136,7 +150,15 @@ def containers(x, n):
     rest[0] += 1.0
     del table["n"]
     pairs = sorted(table.items(), key=lambda kv: kv[0], reverse=True)
-    return rest[::-1], table, pairs, [*zip(rest, "abc", strict=False)], len(rest), (1, x) == (1, a), "b" in table
+    return (
+        rest[::-1],
+        table,
+        pairs,
+        [*zip(rest, "abc", strict=False)],
+        len(rest),
+        (1, x) == (1, a),
+        "b" in table,
+    )
 
 
 def functions(x, *more, scale=2.0, **named):
