@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.errors import NotScalarError, StructureError
+from tapeless.native import Jitted, Vmap
 from tapeless.rules.spaces import FLOAT, space_of
 from tapeless.runtime.calls import CALLABLE_TYPES
 from tapeless.runtime.items import tuple_tangent
@@ -51,6 +52,23 @@ def _gradient_in_run(run: Any, f: Gradient, args: Any, ts: Any, kw: Any, kts: An
 
 
 CALLABLE_TYPES[Gradient] = _gradient_in_run
+# what is compiled is differentiated as the plain program that it is
+CALLABLE_TYPES[Jitted] = lambda run, f, args, ts, kw, kts: run.call(f.fun, args, ts, kw, kts)
+
+
+def _vmap_in_run(run: Any, f: Vmap, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    for name, t in kts.items():
+        run.put(kw, name, t)
+    return run.enter(_jitted().batched, (f, args, kw), (None, tuple_tangent(ts), None))
+
+
+CALLABLE_TYPES[Vmap] = _vmap_in_run
+
+
+def _jitted() -> Any:
+    from tapeless import jitted
+
+    return jitted
 
 
 def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
@@ -145,6 +163,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
+    if isinstance(fun, Jitted):
+        return _jitted().vjp(fun, primals, has_aux)
     lin = _linearized(fun, primals, "vjp")
     value, t = lin.value, lin.tangent
     if has_aux:
@@ -177,6 +197,9 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
     >>> y, df(1.0, 0.0), tl.transpose(df)(1.0)
     (10.0, 5.0, (5.0, 2.0))
     """
+    if isinstance(fun, Jitted):
+        linear = _jitted().CompiledLinearMap(fun, primals)
+        return fun(*primals), linear
     lin = _linearized(fun, primals, "linearization")
     return lin.value, LinearMap(fun, lin, outputs_of(lin.run, lin.value, lin.tangent, {}))
 
@@ -197,6 +220,8 @@ class LinearMap:
 
 def transpose(linear_map: LinearMap) -> Pullback:
     """The transpose of a linear map from `linearize`: cotangents of the result to a tuple of cotangents."""
+    if isinstance(linear_map, _jitted().CompiledLinearMap):
+        return linear_map.transposed()  # type: ignore[no-any-return]
     if not isinstance(linear_map, LinearMap):
         raise TypeError(
             f"transpose takes the linear map that linearize returns, not a {type(linear_map).__name__}"
@@ -233,6 +258,8 @@ def jvp(
         or len(primals) != len(tangents)
     ):
         raise StructureError("jvp takes a tuple of primals and a tuple of as many tangents")
+    if isinstance(fun, Jitted):
+        return _jitted().jvp(fun, primals, tangents, has_aux)
     run = Forward()
     run.what = f"the jvp of {name_of(fun)}"
     moving = [i for i, dx in enumerate(tangents) if dx is not None]

@@ -13,6 +13,7 @@ from tapeless.rules.spaces import space_of
 from tapeless.runtime.linearized import Linearized
 from tapeless.runtime.structure import outputs_of
 from tapeless.runtime.tracebacks import user_frames_only
+from tapeless.transformed import derived
 
 
 class Jacobian(Transformed):
@@ -103,17 +104,17 @@ def jacobian(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
     array([[2., 0.],
            [0., 4.]])
     """
-    return Jacobian(fun, argnums, False)
+    return derived(fun, lambda f: Jacobian(f, argnums, False))  # type: ignore[no-any-return]
 
 
 def jacfwd(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """`jacobian`, column by column: for functions with fewer inputs than results."""
-    return JacFwd(fun, argnums, False)
+    return derived(fun, lambda f: JacFwd(f, argnums, False))  # type: ignore[no-any-return]
 
 
 def jacrev(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """`jacobian`, row by row: for functions with fewer results than inputs."""
-    return JacRev(fun, argnums, False)
+    return derived(fun, lambda f: JacRev(f, argnums, False))  # type: ignore[no-any-return]
 
 
 def hessian(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
@@ -124,7 +125,7 @@ def hessian(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     array([[4., 2.],
            [2., 0.]])
     """
-    return JacFwd(grad(fun, argnums), argnums, False)
+    return derived(fun, lambda f: JacFwd(grad(f, argnums), argnums, False))  # type: ignore[no-any-return]
 
 
 def hvp(fun: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:

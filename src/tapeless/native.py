@@ -45,6 +45,8 @@ class Compiled:
         self.looked_up: set[Any] = set()
         """The kinds of calls that were looked for on disk."""
         self.strict: Compiled | None = None
+        self.parts: dict[Any, Jitted] = {}
+        """Derivatives of the function, compiled, by what they are."""
         self.kind: type[Jitted] = types.new_class("Jitted", (Jitted,))
         self.kind.__module__ = Jitted.__module__
 
@@ -209,6 +211,16 @@ class Jitted(Transformed):
     @property
     def entries(self) -> list[Any]:
         return self.compiled.entries
+
+    def derived(self, make: Callable[[Any], Any]) -> Jitted:
+        """`make` of the plain function, compiled like this one."""
+        return Jitted(make(self.fun), self.options.fallback, self.options.parallel, self.options.cache)
+
+    def part(self, key: Any, make: Callable[[Any], Any]) -> Jitted:
+        """The same, made once for a key."""
+        if key not in self.compiled.parts:
+            self.compiled.parts[key] = self.derived(make)
+        return self.compiled.parts[key]
 
 
 def jit(

@@ -82,6 +82,13 @@ class Specialised:
         self.front: type | None = None
 
 
+def derived(fun: Any, make: Callable[[Any], Any]) -> Any:
+    """`make(fun)`; of a compiled function, that is compiled too."""
+    from tapeless.native import Jitted
+
+    return fun.derived(make) if isinstance(fun, Jitted) else make(fun)
+
+
 class Gradient(Transformed):
     """What `grad` and `value_and_grad` return.
 
@@ -231,7 +238,7 @@ def grad(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     >>> tl.grad(lambda x: x * x)(3.0)
     6.0
     """
-    return Grad(fun, argnums, has_aux)
+    return derived(fun, lambda f: Grad(f, argnums, has_aux))  # type: ignore[no-any-return]
 
 
 def value_and_grad(
@@ -243,4 +250,4 @@ def value_and_grad(
     >>> tl.value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
-    return ValueAndGrad(fun, argnums, has_aux)
+    return derived(fun, lambda f: ValueAndGrad(f, argnums, has_aux))  # type: ignore[no-any-return]

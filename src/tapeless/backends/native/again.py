@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.adjoint import fill
@@ -30,7 +30,8 @@ def again(
 
     What it changes and `first` has made, it changes in a copy.  `moved` says which arrays are elsewhere now.
     """
-    names: dict[Name, Name] = dict(moved or {})
+    names: dict[Name, Name] = {}
+    names.update(moved or {})
     before: set[Name] = {x for s in walk(list(first)) for x in touched(s)}
     head: list[Stmt] = []
     for x in sorted(written(body), key=lambda x: x.name):
@@ -46,9 +47,9 @@ def again(
             shape = tuple(Dim(source, k) for k in range(source.ndim))
             head += [Alloc(copy, shape), *fill(copy, shape, lambda i, source=source: Load(source, i))]
         names[x] = copy
-    declared = [s.array for s in walk(body) if isinstance(s, Alias)]
-    for a in dict.fromkeys([a for s in walk(body) for a in aliases(s)] + declared):
-        _alias(a, names, head, a not in declared)
+    declared = {s.array: None for s in walk(body) if isinstance(s, Alias)}
+    for a in [*declared, *(a for s in walk(body) for a in aliases(s))]:
+        _alias(a, names, head, declared)
     for s in walk(body):
         if isinstance(s, For):
             names[s.var] = Scalar(s.var.name, s.var.type)
@@ -56,15 +57,14 @@ def again(
     return [*head, *renaming.body(body)], renaming
 
 
-def _alias(a: Array, names: dict[Name, Name], head: list[Stmt], declare: bool) -> None:
-    """A name for the memory that an alias now stands for."""
+def _alias(a: Array, names: dict[Name, Name], head: list[Stmt], declared: Container[Array]) -> None:
+    """A name for the memory that an alias now stands for, if that is other memory or another alias."""
     if a in names or a.alias is None:
         return
-    if a.alias.alias is not None:
-        _alias(a.alias, names, head, declare)
+    _alias(a.alias, names, head, declared)
     of = names.get(a.alias)
-    if of is None and declare:
+    if of is None and a not in declared:
         return
     made = names[a] = Array(a.name, a.dtype, a.ndim, alias=a.alias if of is None else of)  # type: ignore[arg-type]
-    if declare:
+    if a not in declared:
         head.append(Alias(made, tuple(Dim(a, k) for k in range(a.ndim))))

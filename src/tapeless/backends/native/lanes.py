@@ -1,8 +1,8 @@
 """Vector mode: code that is linear in some seeds, run for several of them at once.
 
-What depends on the seeds gets a last axis, one lane for each seed; what does not is computed once for all.  Runs
-of statements that depend on them become one loop over the lanes, where scalars that only the run uses stay
-scalars.
+What depends on the seeds gets a last axis, one lane for each seed; what does not is computed once for all.
+Runs of statements that depend on them become one loop over the lanes, where scalars that only the run uses
+stay scalars.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Lanes:
         out: list[Stmt] = []
         run: list[Stmt] = []
         for s in body:
-            if isinstance(s, (Assign, Store)) and (s.var if isinstance(s, Assign) else s.array) in self.active:
+            if (
+                isinstance(s, (Assign, Store))
+                and (s.var if isinstance(s, Assign) else s.array) in self.active
+            ):
                 run.append(s)
                 continue
             if run and (self.linear(s) or _disturbs(s, run)):
@@ -239,5 +242,3 @@ def _disturbs(s: Stmt, run: list[Stmt]) -> bool:
     """Whether `s` changes what statements before it read (so that it may not come before them)."""
     needed = {x for r in run for x in reads(r)}
     return any(x in needed for inner in walk([s]) for x in writes(inner))
-
-

@@ -85,9 +85,11 @@ class Halves:
     gradients: list[Name]
 
 
-def halves(fn: Function, wrt: Sequence[int], seeds: Sequence[int]) -> Halves:
+def halves(
+    fn: Function, wrt: Sequence[int], seeds: Sequence[int], *, strong_zeros: bool = False
+) -> Halves:
     """`reverse` of `fn` with cotangents for the results `seeds`, as two bodies: the second may come later."""
-    return _Reverse(fn, wrt, seeds, True, Arithmetic()).halves()
+    return _Reverse(fn, wrt, seeds, True, Arithmetic(strong_zeros)).halves()
 
 
 class _Reverse:

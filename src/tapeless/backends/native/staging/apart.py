@@ -7,6 +7,7 @@ another way (by a closure, say) is differentiated by the argument alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ class _Parameters:
         made: Value
         if self.stager.is_complex(value):
             pair = self.stager.complex_parts(value, F32 if kind is np.complex64 else F64)
-            made = ComplexNumber(*[self.scalar(e, path) for e in pair], kind)
+            made = ComplexNumber(self.scalar(pair[0], path), self.scalar(pair[1], path), kind)
         else:
             made = Number(self.scalar(self.stager.as_expr(value), path), kind)
         self.leaves.append(made)
@@ -155,8 +156,8 @@ class _Parameters:
     def structure(self, value: Any, path: str) -> tuple[Value, Value]:
         if id(value) in self.shapes:
             return value, self.shapes[id(value)]
-        held = content(value)
-        keys = range(len(held)) if isinstance(held, list) else list(held)
+        held: Any = content(value)
+        keys: Any = range(len(held)) if isinstance(held, list) else list(held)
         shape: Value
         if isinstance(value, SequenceValue):
             shape = SequenceValue([], value.kind)
@@ -165,7 +166,7 @@ class _Parameters:
         if is_object(value):
             self.shapes[id(value)] = shape
         pairs = {k: self.of(held[k], f"{path}_{k}") for k in keys}
-        inner = (
+        inner: Any = (
             [p[0] for p in pairs.values()] if isinstance(held, list) else {k: p[0] for k, p in pairs.items()}
         )
         fill(
@@ -229,7 +230,9 @@ class Apart:
                 fn.body.append(Assign(r, e))
                 fn.results.append(r)
                 made.append(Ref(r))
-            return Number(made[0], value.kind) if len(made) == 1 else ComplexNumber(*made, value.kind)
+            if len(made) == 1:
+                return Number(made[0], value.kind)
+            return ComplexNumber(made[0], made[1], value.kind)
         if isinstance(value, ArrayValue):
             with s.at(fn.body):
                 view = storage.store_copy(s, value)
@@ -293,7 +296,7 @@ class Apart:
             if len(names) > 1 and names & written:
                 name = next(a.name for a in names if a in owners)
                 self.stager.refuse(
-                    f"the derivative by {name}, whose memory the program also reaches in another way, and writes",
+                    f"the derivative by {name}, whose memory the program also reaches otherwise, and writes",
                     "pass a copy",
                 )
 
@@ -303,6 +306,16 @@ class Apart:
         for body in bodies:
             self.stager.block.extend(body)
         self.disconnect()
+
+    @contextmanager
+    def unnamed(self) -> Iterator[None]:
+        """While the function is differentiated, its parameters are memory of their own."""
+        memory = [g.name.alias for g in self.given]
+        for g in self.given:
+            g.name.alias = None
+        yield
+        for g, alias in zip(self.given, memory, strict=True):
+            g.name.alias = alias
 
     def connect(self) -> None:
         """The parameters get the memory that they name."""
@@ -387,7 +400,7 @@ def argument_name(fun: Any, at: int) -> str:
 
 
 def _outside(body: list[Stmt], params: Sequence[Name]) -> tuple[list[Name], set[Array], set[Array]]:
-    """What a body takes from outside besides `params`; the arrays from outside that it writes, and touches."""
+    """What a body takes from outside besides `params`; the arrays from there that it writes, and touches."""
     made: set[Name] = set()
     used: dict[Name, None] = {}
     written: set[Array] = set()
@@ -466,7 +479,7 @@ def names(value: Value) -> list[Name]:
     if isinstance(value, View):
         return [value.array]
     exprs = [value.expr] if isinstance(value, Number) else [value.real, value.imag]  # type: ignore[attr-defined]
-    return [e.var for e in exprs]
+    return [e.var for e in exprs if isinstance(e, Ref)]
 
 
 def as_values(stager: Stager, results: Sequence[Name], like: Sequence[Value]) -> dict[int, Value]:

@@ -21,6 +21,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.staging import arrays
+from tapeless.backends.native.staging.apart import as_value
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Mapping,
@@ -54,12 +55,21 @@ def vmap(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value])
         if other != lengths[0]:
             message = "vmap was given arrays of different lengths along the mapped axes"
             stager.check(apply("eq", other, n), ValueError, message)
+    if stager.handlers or stager.finals:
+        stager.refuse("vmap inside a try block", "call it outside the block")
+    level, clock = stager.heap.open(), stager.heap.clock
     with stager.collect() as made, stager.loops((n,), independent=True) as (i,):
+        closed, stager.closed = stager.closed, 0  # the program of one entry has any control flow
         inner = [_entry(stager, v, axis, i) for v, axis in zip(args, axes, strict=True)]
         named = {k: _entry(stager, v, 0, i) for k, v in kwargs.items()}
-        stacked, allocs = _Stack(stager, n, i), []
-        result = stacked.of(stager.call(Static(what.fun), inner, named), what.out_axes)
+        stacked = _Stack(stager, n, i)
+        value = stager.call(as_value(what.fun), inner, named)
+        result = stacked.of(value, what.out_axes) if stager.alive else Static(None)
         allocs = stacked.allocs
+        stager.closed, stager.alive = closed, True
+    if any(stager.heap.age(obj) <= clock for obj, _ in stager.heap.since(level).held.values()):
+        stager.refuse("vmap of a program that changes objects of the program around it", "return the values")
+    stager.heap.close(level)
     loop = next(s for s in made if isinstance(s, For))
     inside = {s.var for s in walk(loop.body) if isinstance(s, (Assign, For))} | {loop.var}
     own = {s.array for s in walk(loop.body) if isinstance(s, Alloc)} - {a.array for a in allocs}

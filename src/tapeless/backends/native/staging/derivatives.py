@@ -48,8 +48,8 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
-from tapeless.backends.native.staging.zeros import derivative
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
+from tapeless.backends.native.staging.zeros import derivative
 from tapeless.errors import NotScalarError, StructureError
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def match(shape: Value, tangent: Value, pairs: list[tuple[Value, Value | None]],
     if isinstance(shape, SequenceValue):
         if not isinstance(tangent, SequenceValue) or len(tangent.items) != len(shape.items):
             raise StructureError(f"the tangent{path} must be a {shape.kind.__name__} of {len(shape.items)}")
-        for k, (x, t) in enumerate(zip(shape.items, tangent.items, strict=True)):
-            match(x, t, pairs, f"{path}[{k}]")
+        for at, (x, t) in enumerate(zip(shape.items, tangent.items, strict=True)):
+            match(x, t, pairs, f"{path}[{at}]")
     elif isinstance(shape, (Mapping, Instance)):
         mine = shape.items if isinstance(shape, Mapping) else shape.fields
         theirs = _fields(tangent)
@@ -255,4 +255,3 @@ def function(name: str, asked: Asked) -> Value:
         return (jacobian if name == "jacobian" else gradient)(s, asked, args, kwargs)
 
     return Bound(Static(Method(name, run)), asked.fun)
-

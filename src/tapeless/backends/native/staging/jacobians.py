@@ -1,7 +1,7 @@
 """Jacobians in a staged program: columns by forward mode, rows by reverse mode, several at once.
 
-The seeds are the lanes of one run (`lanes`), at most `WIDEST` of them; what does not depend on them is computed
-once for all lanes.  Backwards the program runs forward once for all rows.
+The seeds are the lanes of one run (`lanes`), at most `WIDEST` of them; what does not depend on them is
+computed once for all lanes.  Backwards the program runs forward once for all rows.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, typ
 from tapeless.backends.native.staging.derivatives import positions
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
+from tapeless.backends.native.staging.zeros import watch
 from tapeless.errors import NotDifferentiableError, StructureError
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
     if mode == "auto":
         sizes = [_size(stager, e) for e in (n, m)]
         few = sizes[0] is not None and sizes[1] is not None and sizes[0] <= sizes[1]
-        mode = "forward" if few or isinstance(x, Number) or (None in sizes and not isinstance(y, Number)) else "reverse"
+        mode = (
+            "forward"
+            if few or isinstance(x, Number) or (None in sizes and not isinstance(y, Number))
+            else "reverse"
+        )
     linear = _columns(apart) if mode == "forward" else _rows(apart)
     seeded, found = (x, y) if mode == "forward" else (y, x)
     apart.connect()
@@ -126,12 +131,12 @@ class Linear:
 
 def _columns(apart: Apart) -> Linear:
     fn = apart.function
-    made = forward(fn, [0])
+    made = forward(fn, [0], strong_zeros=apart.stager.careful)
     return Linear([], made.body, made.params[len(fn.params)], made.results[len(fn.results)])
 
 
 def _rows(apart: Apart) -> Linear:
-    parts = halves(promote(apart.function), [0], [0])
+    parts = halves(promote(apart.function), [0], [0], strong_zeros=apart.stager.careful)
     return Linear(parts.forward, parts.backward, parts.seeds[0], parts.gradients[0])
 
 
@@ -166,7 +171,11 @@ class _Assembly:
         loop: Any = nullcontext(None) if starts is None else self.chunks(starts)
         with loop as chunk:
             start = ZERO if chunk is None else apply("mul", chunk, WIDEST)
-            count = lanes if chunk is None else s.bind(apply("minimum", const(WIDEST), apply("sub", total, start)))
+            count = (
+                lanes
+                if chunk is None
+                else s.bind(apply("minimum", const(WIDEST), apply("sub", total, start)))
+            )
             for code in restore:
                 s.block.append(code)
             body, rename = (linear.body, None) if chunk is None else self.repeated()
@@ -179,11 +188,13 @@ class _Assembly:
                 inner = self.inner_shape()
                 s.emit(Alloc(whole, (*inner, *shape) if self.columns else (*shape, *inner)))
             self.store(whole, made.result(slope), shape, start, count)
+        s.block.extend(watch(s, [whole]))
         return arrays.argument(s, whole, whole.dtype, early)
 
     def single(self) -> Value:
         """The derivative by a number, or the gradient of one."""
         slope = self.linear.slope
+        self.stager.block.extend(watch(self.stager, [slope]))
         if isinstance(slope, Array):
             return arrays.argument(self.stager, slope, slope.dtype)
         assert isinstance(self.found, Number)
@@ -247,9 +258,7 @@ class _Assembly:
             restore += code
         return restore
 
-    def units(
-        self, seed: Array, shape: tuple[Expr, ...], start: Expr, count: Expr, lanes: Expr
-    ) -> None:
+    def units(self, seed: Array, shape: tuple[Expr, ...], start: Expr, count: Expr, lanes: Expr) -> None:
         """Lane k is the unit number start + k."""
         s = self.stager
         s.emit(Alloc(seed, (*shape, lanes)))

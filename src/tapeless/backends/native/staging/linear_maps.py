@@ -1,4 +1,4 @@
-"""`vjp`, `linearize` and `transpose` in a staged program: linear maps that are applied later, any number of times.
+"""`vjp`, `linearize`, `transpose` in a staged program: linear maps that are applied later, many times.
 
 What a linear map needs later it finds where the first run left it.  Arrays that the program can reach are
 copied before the program overwrites them (they are held by a lazy value, which is made at the last moment).
@@ -29,7 +29,9 @@ from tapeless.backends.native.staging.apart import (
     type_name,
 )
 from tapeless.backends.native.staging.derivatives import bind, count_names, match, with_aux
-from tapeless.backends.native.staging.values import Bound, Lazy, Sequence as SequenceValue, Static, Value
+from tapeless.backends.native.staging.values import Bound, Lazy, Static, Value
+from tapeless.backends.native.staging.values import Sequence as SequenceValue
+from tapeless.backends.native.staging.zeros import watch
 from tapeless.errors import NotDifferentiableError, StructureError
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def vjp(stager: Stager, fun: Value, *primals: Value, has_aux: Value | None = Non
     aux = None if aux is None else apart.result(aux)
     apart.close(changed)
     linear = Map(apart, where, len(primals), value)
-    parts = halves(promote(apart.function), range(apart.count), seeds)
+    parts = halves(promote(apart.function), range(apart.count), seeds, strong_zeros=stager.careful)
     apart.insert(parts.forward)
     linear.hold(stager, parts.backward)
 
@@ -128,7 +130,7 @@ def _pulled(
     fresh: list[Name] = [_copy(x) for x in seeds]
     bind(stager, fresh, list(found(linear.value)), pairs)
     body, _ = _renamed(body, dict(zip(seeds, fresh, strict=True)))
-    stager.block.extend(body)
+    stager.block.extend([*body, *watch(stager, gradients)])
     table = as_values(stager, gradients, linear.apart.leaves)
     return linear.tangents([rebuild(shape, table) for shape in linear.apart.shapes])
 
@@ -164,9 +166,11 @@ def linearize(stager: Stager, fun: Value, *primals: Value) -> Value:
     value = apart.result(apart.value)
     apart.close(changed)
     if apart.written:
-        stager.refuse("the linear map of a program that writes into its arguments", "let it write into a copy")
+        stager.refuse(
+            "the linear map of a program that writes into its arguments", "let it write into a copy"
+        )
     linear = Map(apart, where, len(primals), value)
-    made = forward(apart.function, range(apart.count))
+    made = forward(apart.function, range(apart.count), strong_zeros=stager.careful)
     apart.insert(apart.function.body)
     linear.hold(stager, apart.function.body)
 
@@ -181,10 +185,11 @@ def linearize(stager: Stager, fun: Value, *primals: Value) -> Value:
         bind(s, fresh, apart.leaves, pairs)
         body, renaming = again(made.body, (), linear.moved())
         body, _ = _renamed(body, dict(zip([renaming.name(x) for x in seeds], fresh, strict=True)))
-        s.block.extend(body)
         floats = list(found(value))
         tangents = made.results[len(apart.function.results) :][: count_names(floats)]
-        return rebuild(value, as_values(s, [renaming.name(x) for x in tangents], floats))
+        slopes = [renaming.name(x) for x in tangents]
+        s.block.extend([*body, *watch(s, slopes)])
+        return rebuild(value, as_values(s, slopes, floats))
 
     return SequenceValue([value, LinearMap(_method("push", push, fun).function, fun, linear)], tuple)  # type: ignore[attr-defined]
 
@@ -194,7 +199,9 @@ def transpose(stager: Stager, linear_map: Value) -> Value:
         raise TypeError("transpose takes the linear map that linearize returns")
     linear = linear_map.linear
     apart = linear.apart
-    parts = halves(promote(apart.function), range(apart.count), _seeds(apart.function, linear.value))
+    with apart.unnamed():
+        seeds = _seeds(apart.function, linear.value)
+        parts = halves(promote(apart.function), range(apart.count), seeds, strong_zeros=stager.careful)
 
     def pull(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
         body, renaming = again([*parts.forward, *parts.backward], (), linear.moved())

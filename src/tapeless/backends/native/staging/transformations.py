@@ -45,8 +45,8 @@ def _made() -> tuple[type, ...]:
     from tapeless import custom, matrices, native, transformed
 
     return (
-        transformed.Gradient, matrices.Jacobian, native.Jitted, native.Vmap, custom.checkpoint, custom.custom_jvp,
-        custom.custom_vjp,
+        transformed.Gradient, matrices.Jacobian, native.Jitted, native.Vmap, custom.checkpoint,
+        custom.custom_jvp, custom.custom_vjp,
     )  # fmt: skip
 
 
@@ -80,13 +80,14 @@ def _own_rule(obj: Any) -> Any:
         return None
 
 
-def call(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """What a transformation gives for these arguments."""
     from tapeless import custom, matrices, native, transformed
 
     if isinstance(obj, (native.Jitted, custom.checkpoint)):
         # what to keep and what to compute again is chosen by the compiler
-        return stager.call(Static(obj.fun), args, kwargs)
+        made: Value = stager.call(Static(obj.fun), args, kwargs)
+        return made
     if isinstance(obj, native.Vmap):
         return vmap(stager, obj, args, kwargs)
     if isinstance(obj, transformed.Gradient):
@@ -137,7 +138,9 @@ def _jacobian(
     stager: Stager, fun: Value, argnums: Value | None = None, sparse: Value | None = None, *, mode: str
 ) -> Value:
     if sparse is not None and stager.known(sparse) not in (None, False):
-        stager.refuse("a sparse jacobian inside a compiled program", "take it outside: jacobian(jit(f), sparse=…)")
+        stager.refuse(
+            "a sparse jacobian inside a compiled program", "take it outside: jacobian(jit(f), sparse=…)"
+        )
     return function("jacobian", Asked(fun, _options(stager, argnums)[0], mode=mode))
 
 
@@ -187,9 +190,7 @@ def stopped(stager: Stager, x: Value) -> Value:
 
         def element(index: Any) -> Any:
             item = storage.at(stager, x, index)
-            return (
-                tuple(apply("stop", e) for e in item) if isinstance(item, tuple) else apply("stop", item)
-            )
+            return tuple(apply("stop", e) for e in item) if isinstance(item, tuple) else apply("stop", item)
 
         return storage.lazy(stager, x.shape, x.dtype, element, [x], 1 + storage.cost(x))
     if isinstance(x, Sequence):

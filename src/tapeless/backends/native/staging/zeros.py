@@ -38,11 +38,16 @@ def derivative(
 ) -> Function:
     """`transform(fn, wrt)`, which is `reverse` or `forward`, and what sees to its zeros."""
     made = transform(fn, wrt, strong_zeros=stager.careful)
-    if not stager.careful:
-        failure = stager.failure(Careful, "a derivative is not a number")
-        for r in made.results[len(fn.results) :]:
-            made.body.extend(_watched(stager, r, failure))
+    made.body.extend(watch(stager, made.results[len(fn.results) :]))
     return made
+
+
+def watch(stager: Stager, results: Sequence[Scalar | Array]) -> list[Stmt]:
+    """The call is given up if a derivative among `results` is, or has, a NaN (and has not been careful)."""
+    if stager.careful:
+        return []
+    failure = stager.failure(Careful, "a derivative is not a number")
+    return [s for r in results for s in _watched(stager, r, failure)]
 
 
 def _watched(stager: Stager, r: Scalar | Array, failure: int) -> list[Stmt]:
