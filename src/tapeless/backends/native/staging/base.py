@@ -159,13 +159,19 @@ class Final:
     outside: list[Target]
     uncaught: Target
     make: Callable[[Target], Target]
+    open: list[Target]
+    """All targets that are open now."""
     ways: dict[Target, Target] = field(default_factory=dict)
 
     def way_to(self, target: Target) -> Target:
         """The place where control that leaves for `target` waits until the `finally` block has run."""
         if target not in self.ways:
             self.ways[target] = self.make(target)
-        return self.ways[target]
+        way = self.ways[target]
+        if way not in self.open:  # it was opened by an attempt at a loop that was given up
+            way.exits.clear()
+            self.open.append(way)
+        return way
 
 
 class Lazies(weakref.WeakSet[Lazy]):

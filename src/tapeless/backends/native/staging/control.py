@@ -282,8 +282,7 @@ class Control(Loops):
             self.leave(self.handlers[-1] if self.handlers else self.finals[-1].uncaught, error)
             return
         args = error.fields.get("args")
-        assert isinstance(args, Sequence)
-        if error.fields.keys() - {"args"} or not exact(error.cls):
+        if error.fields.keys() - {"args"} or not exact(error.cls) or not isinstance(args, Sequence):
             self.throw(Replay, error.cls.__name__)
             return
         self.throw_value(error.cls, tuple(args.items))
@@ -375,12 +374,11 @@ class Control(Loops):
 
         def make(target: Target) -> Target:
             waiting = Target("waiting", self.scalar(BOOL, "waiting"), frame, level, uncaught.depth)
-            self.targets.append(waiting)
             self.flags.add(waiting.flag)
             base.insert(start, Assign(waiting.flag, FALSE, line=self.line))
             return waiting
 
-        region = Final(outside, uncaught, make)
+        region = Final(outside, uncaught, make, self.targets)
         self.finals.append(region)
         handlers, self.handlers = self.handlers, []
         # an exception that no handler inside catches goes by way of the block
@@ -393,10 +391,9 @@ class Control(Loops):
         if self.alive:
             ends.append(self.here(level, frame.env))
         self.heap.undo(level)
-        for waiting in [uncaught, *region.ways.values()]:
-            self.targets.remove(waiting)
+        self.targets[:] = [t for t in self.targets if t is not uncaught and t not in region.ways.values()]
         ways: list[tuple[Target | None, list[Exit]]] = [(None, g) for g in self.grouped(uncaught.exits)]
-        ways += [(t, w.exits) for t, w in region.ways.items()]
+        ways += [(t, w.exits) for t, w in region.ways.items() if w.exits]
         for target, group in ways:
             flag = self.scalar(BOOL, "waiting")
             base.insert(start, Assign(flag, FALSE, line=self.line))
