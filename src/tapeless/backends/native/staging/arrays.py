@@ -20,6 +20,7 @@ from tapeless.backends.native.staging import (
     fancy,
     indexing,
     storage,
+    under_mask,
 )
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given
@@ -60,7 +61,7 @@ binary = operation(elementwise.binary)
 unary = operation(elementwise.unary)
 compare = operation(elementwise.compare)
 attribute = operation(conversions.attribute)
-picked = fancy.picked
+picked = under_mask.picked
 truth, to_number, iterate = conversions.truth, conversions.to_number, conversions.iterate
 
 #: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).

@@ -78,7 +78,7 @@ def operand(stager: Stager, value: Value) -> Operand:
 
 def brought_together(stager: Stager, value: Value) -> Value:
     """The value; if its elements are scattered under a mask, in storage of its own."""
-    from tapeless.backends.native.staging.fancy import pending
+    from tapeless.backends.native.staging.under_mask import pending
 
     return value if pending(value) is None else storage.make(stager, cast(ArrayValue, value))
 

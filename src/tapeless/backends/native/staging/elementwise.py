@@ -86,16 +86,16 @@ def ufunc(stager: Stager, function: np.ufunc, values: list[Value]) -> Value:
 
 def _under_mask(stager: Stager, function: np.ufunc, values: list[Value]) -> Value | None:
     """A function of numbers and of elements under one mask: such elements of the function of all."""
-    from tapeless.backends.native.staging import fancy
+    from tapeless.backends.native.staging import under_mask
 
-    found = [c for c in map(fancy.pending, values) if c is not None]
-    if not found or not all(fancy.same_mask(found[0].mask, c.mask) for c in found):
+    found = [c for c in map(under_mask.pending, values) if c is not None]
+    if not found or not all(under_mask.same_mask(found[0].mask, c.mask) for c in found):
         return None
     if function is np.power or any(c.uses > 1 for c in found):
         return None
     inner: list[Value] = []
     for v in values:
-        own = fancy.pending(v)
+        own = under_mask.pending(v)
         if own is None and scalar_element(v) is None:
             return None
         inner.append(v if own is None else cast(ArrayValue, own.source))
@@ -103,7 +103,7 @@ def _under_mask(stager: Stager, function: np.ufunc, values: list[Value]) -> Valu
     for c in found:
         c.consumers += 1
     assert isinstance(made, ArrayValue)
-    return fancy.compressed(stager, made, cast(ArrayValue, found[0].mask), found[0].shape[0])
+    return under_mask.compressed(stager, made, cast(ArrayValue, found[0].mask), found[0].shape[0])
 
 
 def compute(
@@ -164,13 +164,13 @@ def compare(stager: Stager, op: str, a: Value, b: Value) -> Value:
 
 def inplace(stager: Stager, target: ArrayValue, op: str, value: Value) -> ArrayValue:
     """`target op= value`; what an index has just picked is changed by making another lazy of it."""
-    from tapeless.backends.native.staging import fancy
+    from tapeless.backends.native.staging import under_mask
 
-    if fancy.picked(target) and target not in getattr(stager, "named_lazies", ()) and op != "MatMult":
+    if under_mask.picked(target) and target not in getattr(stager, "named_lazies", ()) and op != "MatMult":
         made = ufunc(stager, OPERATORS[op], [target, value])
-        same = isinstance(made, ArrayValue) and storage.same_shape(made.shape, target.shape)
-        if same and made.dtype == target.dtype:
-            return made
+        if isinstance(made, ArrayValue) and made.dtype == target.dtype:
+            if storage.same_shape(made.shape, target.shape):
+                return made
     if op == "MatMult":
         from tapeless.backends.native.staging.products import matmul
 

@@ -23,7 +23,7 @@ from tapeless.backends.native.nest import (
     cast,
     const,
 )
-from tapeless.backends.native.staging import elements, fancy, storage
+from tapeless.backends.native.staging import elements, storage, under_mask
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.complexes import COMPLEX_RULES
 from tapeless.backends.native.staging.elements import convert, each, is_complex, is_float, value_of, wrap
@@ -211,9 +211,9 @@ def _sum_or_product(name: str, start: int) -> Callable[..., Value]:
         out: Value | None = None, keepdims: Value | None = None, initial: Value | None = None,
         where: Value | None = None,
     ) -> Value:  # fmt: skip
-        chosen = fancy.pending(a)
+        chosen = under_mask.pending(a)
         if chosen is not None and not any(map(given, (axis, keepdims, where))):
-            a = fancy.spread(stager, chosen, start)
+            a = under_mask.spread(stager, chosen, start)
         value, _ = prepared(stager, a, axis, keepdims)
         value, split = prepared(stager, masked(stager, value, where, start), axis, keepdims)
         kind = accumulated_dtype(stager, value, dtype)
@@ -243,10 +243,10 @@ def mean(
 ) -> Value:  # fmt: skip
     if given(where) and not (isinstance(where, Static) and where.obj is True):
         stager.refuse("numpy.mean with where=", "use np.sum of both the values and the mask")
-    chosen = fancy.pending(a)
+    chosen = under_mask.pending(a)
     number = None
     if chosen is not None and not any(map(given, (axis, keepdims))):
-        a, number = fancy.spread(stager, chosen, 0), chosen.shape[0]
+        a, number = under_mask.spread(stager, chosen, 0), chosen.shape[0]
     value, split = prepared(stager, a, axis, keepdims)
     kind = dtype_of(
         stager, dtype, value.dtype if not value.dtype.startswith(("int", "uint", "bool")) else "float64"

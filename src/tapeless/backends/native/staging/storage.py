@@ -274,11 +274,11 @@ def make(stager: Stager, value: ArrayValue) -> View:
 
 def fill(stager: Stager, target: View, value: ArrayValue) -> None:
     """Store a value of the same shape in storage that it does not read."""
-    from tapeless.backends.native.staging import fancy
+    from tapeless.backends.native.staging import under_mask
 
-    one_by_one = fancy.pending(value)
+    one_by_one = under_mask.pending(value)
     if one_by_one is not None:
-        fancy.fill_compressed(stager, target, one_by_one)
+        under_mask.fill_compressed(stager, target, one_by_one)
         return
     with nest(stager, target.shape, order=storage_order(target)) as index:
         store(stager, target, index, convert(at(stager, value, index), value.dtype, target.dtype))
