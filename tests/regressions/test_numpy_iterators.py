@@ -63,3 +63,23 @@ def test_buffers_are_refused():
 
     with pytest.raises(MissingRuleError, match="nditer"):
         tl.grad(f)(A)
+
+
+def test_a_slice_of_flat_is_a_copy():
+    def reads(m):
+        v = m.flat[:3]
+        m[...] = 2.0
+        return np.sum(v * v)
+
+    def writes(m):
+        v = m.flat[1:3]
+        v[0] = 5.0
+        return np.sum(m * m) + np.sum(v)
+
+    def of_a_transpose(m):
+        v = m.T.flat[::2]
+        m.T.flat[1] = v[1] * 3.0
+        return np.sum(m * m) * v[0]
+
+    for f in (reads, writes, of_a_transpose):
+        check(f, np.array([[0.3, -0.7], [1.1, 0.4]]))

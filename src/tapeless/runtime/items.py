@@ -89,11 +89,9 @@ class Items(Attributes):
             return x[index], None if id(x) not in self.mirrors else self.mirrors[id(x)].data[index]
         value = x[index]
         if isinstance(x, np.flatiter):
-            return (
-                self.array_item(x.base.reshape(-1), index)
-                if x.base.flags.c_contiguous
-                else self.flat_item(x, index)
-            )
+            if type(index) is int and x.base.flags.c_contiguous:
+                return self.array_item(x.base.reshape(-1), index)
+            return self.flat_item(x, index)  # a copy, also of a slice
         if isinstance(x, (type, np.nditer)) or not self.reaches((x,), (dx,)):
             return value, None
         if kind is MappingProxyType:
