@@ -502,3 +502,28 @@ def interleaved(x):
 def test_a_generator_with_effects_is_refused():
     with pytest.raises(NotCompilable, match="generator"):
         check(interleaved, 0.5)
+
+
+def lists_of_paths(x):
+    if x > 0:
+        parts = [x]
+        parts.append(2.0)
+    else:
+        parts = [x, 1.0]
+    return parts[0] * parts[1]
+
+
+def lengths_of_paths(x):
+    if x > 0:
+        parts = [x]
+        parts.append(2.0)
+    else:
+        parts = [x]
+    return sum(parts)
+
+
+@pytest.mark.parametrize("x", [-1.0, 1.0])
+def test_lists_made_on_each_path(x):
+    check(lists_of_paths, x)
+    with pytest.raises(NotCompilable, match="list"):
+        check(lengths_of_paths, x)

@@ -65,7 +65,8 @@ class Attributes(Iterables):
         if isinstance(owner, Sequence):
             fields = getattr(owner.kind, "_fields", None)
             if fields is not None and name in fields:
-                return owner.items[fields.index(name)]
+                item: Value = owner.items[fields.index(name)]
+                return item
         if name == "__class__":
             return Static(self.class_of(owner))
         if isinstance(owner, Closure) and name in ("__name__", "__qualname__", "__doc__"):

@@ -425,9 +425,14 @@ class Merger:
             if any(s.heap.age(v) <= self.born for v in vs):
                 return Conflict(tuple(values))  # one of them is known by another name
             held = [e.changes.of(v) for v, e in zip(vs, exits, strict=True)]
+            if isinstance(first, Sequence) and len({len(h) for h in held}) > 1:
+                return Conflict(tuple(values))
         made: Any
         if isinstance(first, Sequence):
-            if any(v.kind is not first.kind or len(v.items) != len(first.items) for v in vs):
+            if any(
+                v.kind is not first.kind or (v.kind is not list and len(v.items) != len(first.items))
+                for v in vs
+            ):
                 return Conflict(tuple(values))
             made = Sequence([], first.kind)
             if first.kind is list:

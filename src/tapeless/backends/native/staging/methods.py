@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tapeless.backends.native.nest import F64, apply
@@ -50,9 +51,7 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
             elif isinstance(owner.obj, str) and name == "join":
                 table = {"join": join}
             else:
-                return Bound(
-                    Static(Method(name, lambda s, v, a, k: s.evaluate(getattr(v.obj, name), *a, **k))), owner
-                )
+                return Bound(Static(Method(name, partial(known_method, name))), owner)
     run = table.get(name)
     if run is None:
         return None
@@ -61,6 +60,11 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
 
 def join(s: Any, owner: Any, items: Value) -> Value:
     return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
+
+
+def known_method(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    """A method of an object that is known, called now."""
+    return s.evaluate(getattr(owner.obj, name), *args, **kwargs)  # type: ignore[no-any-return]
 
 
 # ---- lists
