@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-NAMES = ("scalars", "lstm", "solve_ivp", "dispatch", "first_call", "memory", "gradbench", "native")
+NAMES = ("scalars", "lstm", "solve_ivp", "dispatch", "first_call", "jit_call", "memory", "gradbench", "native")
 
 
 def main() -> int:
