@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.nest import (
+    FUNCTIONS,
     I64,
     Alias,
     Alloc,
@@ -46,6 +47,15 @@ def names(e: Expr) -> Iterator[Name]:
             yield leaf.var
         elif isinstance(leaf, Load):
             yield leaf.array.root
+
+
+#: What takes longer than to store a number and load it again.
+COSTLY = {*FUNCTIONS, "pow", "atan2", "hypot"} - {"sqrt", "fabs", "floor", "ceil", "trunc", "rint"}
+
+
+def costly(e: Expr) -> bool:
+    """Whether to keep the value of an expression rather than to compute it again."""
+    return isinstance(e, Apply) and (e.op in COSTLY or any(map(costly, e.args)))
 
 
 class Needed:
@@ -109,7 +119,7 @@ class Needed:
                 if isinstance(s, Assign) and self.scopes.home.get(s.var) is block:
                     alone = len(self.scopes.definitions[s.var]) == 1
                     sources = set(names(s.value)) | self._measured(s.value)
-                    if alone and s.var not in sources and not sources & changed:
+                    if alone and s.var not in sources and not sources & changed and not costly(s.value):
                         found[s.var] = s
                 changed |= written([s])
         # storage is made again before anything is read from it, so its shape cannot depend on what is
