@@ -157,7 +157,7 @@ class Builtins(Structures):
     def python_loop(
         self, it: Iteration, combine: Callable[[Value, Value], Value], start: Value | None
     ) -> Value:
-        from tapeless.backends.native.staging.loops import Loop
+        from tapeless.backends.native.staging.attempts import Loop
         from tapeless.program.ir import Block, Var
 
         assert it.item is not None

@@ -20,8 +20,9 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
+from tapeless.backends.native.staging.attempts import Loop
 from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Replay, Target, describe
-from tapeless.backends.native.staging.loops import Checkpoint, Loop, Loops
+from tapeless.backends.native.staging.loops import Checkpoint, Loops
 from tapeless.backends.native.staging.values import Instance, Sequence, Static, Value
 from tapeless.frontend.lower import ends
 from tapeless.program.ir import Block, Op, Var
