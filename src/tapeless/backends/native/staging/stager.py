@@ -66,6 +66,7 @@ from tapeless.backends.native.staging.values import (
     View,
 )
 from tapeless.program.ir import Block, Op, Program
+from tapeless.transformed import Transformed
 
 #: How many values may have to be fixed one after the other.
 RESTARTS = 200
@@ -418,6 +419,8 @@ def pruned(body: list[Stmt], unused: set[Scalar]) -> list[Stmt]:
 
 
 def parameter_names(function: Any) -> list[str]:
+    while isinstance(function, Transformed):
+        function = function.fun
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(function, "__func__", None), "__code__", None)
