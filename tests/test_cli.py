@@ -85,6 +85,13 @@ def test_arguments_may_use_numpy_and_the_names_of_the_file(capsys, program):
     assert "array([2., 2.])" in out
 
 
+def test_native_derivatives(capsys, program):
+    plain = run(capsys, "grad", f"{program}:area", "--at", "width=3.0")
+    assert run(capsys, "grad", f"{program}:area", "--at", "width=3.0", "--native") == plain
+    code, out, _ = run(capsys, "source", f"{program}:square", "--native")
+    assert code == 0 and out.startswith("def square(x):") and "return" in out
+
+
 def test_source_prints_python(capsys, program):
     code, out, err = run(capsys, "source", f"{program}:square", "--at", "x=3.0")
     assert (code, err) == (0, "")

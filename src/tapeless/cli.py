@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless import api, check
+from tapeless import api, check, native
 from tapeless.errors import TapelessError
 from tapeless.leaves import leaves_of, pack, pack_tangent, unpack
 
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
             "--wrt", action="append", metavar="NAME",
             help="differentiate with respect to this argument (default: all that can be)",
         )  # fmt: skip
+        if name in ("source", "grad"):
+            command.add_argument("--native", action="store_true", help="compile to loops and machine code")
         if name == "check":
             command.add_argument("--order", type=int, default=2, help="how many derivatives deep (2)")
         command.set_defaults(run=run)
@@ -87,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 def _source(options: argparse.Namespace) -> int:
     def show(function: Function, args: tuple[Any, ...], names: list[str], active: list[int]) -> int:
         with contextlib.redirect_stdout(io.StringIO()):  # what the program prints is not what was asked for
-            text = api.source(api.grad(function, argnums=_argnums(active)), *args)
+            gradient = api.grad(function, argnums=_argnums(active))
+            text = native.compiled(gradient, *args) if options.native else api.source(gradient, *args)
         _print_code(text)
         return 0
 
@@ -96,7 +99,8 @@ def _source(options: argparse.Namespace) -> int:
 
 def _grad(options: argparse.Namespace) -> int:
     def show(function: Function, args: tuple[Any, ...], names: list[str], active: list[int]) -> int:
-        value, gradients = api.value_and_grad(function, argnums=tuple(active))(*args)
+        both = api.value_and_grad(function, argnums=tuple(active))
+        value, gradients = (native.jit(both) if options.native else both)(*args)
         print(f"value = {value!r}")
         for i, gradient in zip(active, gradients, strict=True):
             print(f"d/d{names[i]} = {gradient!r}")
