@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
+from tapeless.errors import NotCompilable
 
 
 def reverses(items):
@@ -69,3 +70,80 @@ def test_keywords_of_any_name():
         return table["s"] * table["owner"] + table["other"]
 
     assert tl.jit(f)(2.0) == f(2.0) == 14.0
+
+
+def chosen_by_a_branch(x, n):
+    c, b = x * 1.0, x * 2.0
+    if n > 1:
+        b = c
+    c *= 0.5
+    return np.sum(b * b)
+
+
+def chosen_and_held_in_a_list(x, n):
+    c, b = x * 1.0, x * 2.0
+    held = [c]
+    if n > 1:
+        b = c
+    held[0] *= 0.5
+    return np.sum(b * b)
+
+
+def chosen_by_a_loop(x, n):
+    c, b = x * 1.0, x * 2.0
+    for _ in range(n):
+        b = c
+    c *= 0.5
+    return np.sum(b * b)
+
+
+def written_in_the_next_iteration(x, n):
+    c, b = x * 1.0, x * 2.0
+    for _ in range(n):
+        b[0] = 5.0
+        b = c
+    return np.sum(c)
+
+
+def chosen_among_arguments(x, n):
+    b = x * 2.0
+    if n > 1:
+        b = x
+    x *= 0.5
+    return np.sum(b * b)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        chosen_by_a_branch,
+        chosen_and_held_in_a_list,
+        chosen_by_a_loop,
+        written_in_the_next_iteration,
+        chosen_among_arguments,
+    ],
+)
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_an_array_that_is_another_on_some_path(f, n):
+    """Right, or refused: a copy of either array would not see what is written later."""
+    x = np.array([1.0, 2.0, 4.0])
+    for g in (f, tl.grad(f)):
+        try:
+            got = tl.jit(g)(x.copy(), n)
+        except NotCompilable as error:
+            assert "copy" in str(error)
+        else:
+            np.testing.assert_allclose(got, g(x.copy(), n), rtol=1e-13)
+
+
+def test_arrays_exchanged_in_a_loop_are_compiled():
+    def f(x, n):
+        u, v = x.copy(), x * 0.5
+        for _ in range(n):
+            v[1:] = u[:-1] * 0.5
+            u, v = v, u
+        return np.sum(u * u)
+
+    x = np.array([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(tl.jit(f)(x, 3), f(x, 3), rtol=1e-13)
+    np.testing.assert_allclose(tl.jit(tl.grad(f))(x, 3), tl.grad(f)(x, 3), rtol=1e-13)

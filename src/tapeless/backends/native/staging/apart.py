@@ -148,6 +148,7 @@ class _Parameters:
         if key not in self.found:  # one storage in two places of an argument is one leaf
             name = s.array(stored(view.dtype), view.ndim + is_complex(view.dtype), path)
             self.names.append(name)
+            s.lent.add(name)
             self.arrays.append(Given(name, view, storage.is_whole(s, view)))
             self.found[key] = arrays.argument(s, name, view.dtype, view.shape)
             self.leaves.append(self.found[key])

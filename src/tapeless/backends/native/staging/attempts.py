@@ -22,6 +22,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
     leaves,
+    walk,
 )
 from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
 from tapeless.backends.native.staging.carrying import (
@@ -262,6 +263,7 @@ class Attempt:
             raise Again
         present = [{v for v, x in way.env.items() if not isinstance(x, Maybe)} for way in ways]
         self.bound = set.intersection(*present) if present else set()
+        written = s.written(walk([*self.test, *self.body]))
         for way in ways:
             moves = Moves()
             s.reading = way.changes
@@ -278,6 +280,7 @@ class Attempt:
             s.recent = arrays_in([*self.test, *self.body])
             with s.at(way.block):
                 carry_out(s, moves)
+        s.only_read(written)  # by the iterations that follow, too
 
     def compare(self, way: Exit) -> bool:
         """Learn from the state at the end of an iteration; whether anything was new."""

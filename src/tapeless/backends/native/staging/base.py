@@ -212,6 +212,8 @@ class Base:
         self.sources: dict[Scalar, Path] = {}
         """Scalar parameter -> where it comes from."""
         self.array_sources: dict[Array, Path] = {}
+        self.lent: set[Array] = set()
+        """Other names of arrays from outside, for what is differentiated."""
         self.live_lazies = Lazies(self)
         self.tips: dict[int, tuple[list[Stmt], list[Stmt]]] = {}
         self.used_flags: set[Scalar] = set()

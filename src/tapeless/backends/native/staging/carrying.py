@@ -257,7 +257,7 @@ class Carried:
             view = s.fresh(spec.kind, entry.shape, self.hint)
             s.alloc(view, entry.shape)
             s.copy_into(view, entry)
-            s.share(view, [entry])
+            s.share(view, [entry], names=1)
         else:
             view = s.fresh(spec.kind, (const(0),) * ndim, self.hint)
             s.alloc(view, view.shape)
@@ -355,6 +355,7 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
         if isinstance(value, Lazy) and value.made is None and s.same_shape(value.shape, view.shape):
             with s.thawed():
                 s.copy_into(view, value)
+                s.share(view, [value], names=1)
             return
     ready: list[tuple[View, View]] = []
     buffers = {view.array for view, _ in moves}
@@ -367,7 +368,7 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
             fresh = s.fresh(view.dtype, made.shape, view.array.name)
             s.alloc(fresh, made.shape)
             s.copy_into(fresh, made)
-            s.share(view, [made])
+            s.share(view, [made], names=1)
             made = fresh
         ready.append((view, made))
     # where the content of each storage is now, while contents are exchanged

@@ -229,6 +229,8 @@ class Joins(Base):
             env = {v: merger.merge([e.env.get(v) for e in exits], v.name) for v in names}
             frame.env = {v: x for v, x in env.items() if x is not None}
         merger.contents()
+        for view, originals in merger.copies:
+            self.share(view, originals, ended=None if keep_env else frame)
         return value
 
     def shield(self, pending: list[Target]) -> None:
@@ -259,8 +261,11 @@ class Joins(Base):
         """Store an array into storage of its own."""
         raise NotImplementedError
 
-    def share(self, view: View, originals: list[Value]) -> None:
-        """`view` is a copy of what the program knows as one array of these."""
+    def share(self, view: View, originals: list[Value], names: int = 0, ended: Any = None) -> None:
+        """`view` is a copy of what the program knows as one array of these.
+
+        `names` of the places that hold an original are those that get the copy; the frame `ended` is left.
+        """
         raise NotImplementedError
 
 
@@ -271,6 +276,7 @@ class Merger:
         self.s, self.exits, self.born = stager, exits, born
         self.memo: dict[tuple[int, ...], Value] = {}
         self.pairs: list[tuple[Value, ...]] = []
+        self.copies: list[tuple[View, list[Value]]] = []
 
     def merge(self, values: list[Value | None], hint: str) -> Value | None:
         return self.among(values, self.exits, hint)
@@ -409,7 +415,7 @@ class Merger:
                 with s.at(e.block):
                     s.alloc(view, v.shape)
                     s.copy_into(view, v)
-            s.share(view, vs)
+            self.copies.append((view, vs))
             self.memo[key] = view
             self.pairs.append(tuple(values))
         return self.memo[key]

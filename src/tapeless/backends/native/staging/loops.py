@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from tapeless.backends.native.staging.carrying import (
 )
 from tapeless.backends.native.staging.heap import Changes, content
 from tapeless.backends.native.staging.joins import Joins, Maybe
-from tapeless.backends.native.staging.values import Lazy, Value, View
+from tapeless.backends.native.staging.values import ArrayValue, Lazy, Value, View
 from tapeless.program.ir import Block, Var
 
 #: How often the body of a loop may be staged again before something is wrong.
@@ -82,55 +82,59 @@ class Loops(Joins):
 
     def emit(self, stmt: Stmt) -> None:
         if self.frozen:
-            written: tuple[Any, ...] = ()
-            if isinstance(stmt, Store):
-                written = (stmt.array,)
-            elif isinstance(stmt, Swap):
-                written = (stmt.a, stmt.b)
-            elif isinstance(stmt, Intrinsic):
-                written = stmt.outs
-            for array in written:
-                if isinstance(array, Array) and array.root in self.frozen:
-                    self.refuse(
-                        f"an array is changed in place, but {self.frozen[array.root]}",
-                        "copy it first, with .copy()",
-                    )
+            self.only_read(self.written([stmt]))
         super().emit(stmt)
 
-    def share(self, view: View, originals: list[Value]) -> None:
+    def written(self, statements: Iterable[Stmt]) -> set[Array]:
+        """The storage that statements store into."""
+        found: list[Any] = []
+        for stmt in statements:
+            if isinstance(stmt, Store):
+                found.append(stmt.array)
+            elif isinstance(stmt, Swap):
+                found += [stmt.a, stmt.b]
+            elif isinstance(stmt, Intrinsic):
+                found += stmt.outs
+        return {a.root for a in found if isinstance(a, Array)}
+
+    def only_read(self, written: set[Array]) -> None:
+        for root in written & self.frozen.keys():
+            self.refuse(
+                f"an array is changed in place, but {self.frozen[root]}", "copy it first, with .copy()"
+            )
+
+    def share(self, view: View, originals: list[Value], names: int = 0, ended: Any = None) -> None:
         """`view` is a copy of what the program knows as one array of these: none may be changed any more."""
         for v in originals:
-            root = (
-                v.array.root
-                if isinstance(v, View)
-                else v.made.array.root
-                if isinstance(v, Lazy) and v.made
-                else None
-            )
-            if root is not None and (root in self.array_sources or self.reached(root, v)):
+            known = isinstance(v, View) and (v.array.root in self.array_sources or v.array.root in self.lent)
+            if known or self.holders(v, ended) > names:
                 why = "on another path of the program it is another array"
-                self.frozen[root] = self.frozen[view.array.root] = why
+                self.frozen[self.made(v).array.root] = self.frozen[view.array.root] = why
 
     def own(self, array: Array) -> bool:
         """Whether storage was made by the iteration that is being staged."""
         return array in self.recent
 
-    def reached(self, root: Array, besides: Value) -> bool:
-        """Whether some other value of the program is in this storage."""
+    def holders(self, original: Value, ended: Any) -> int:
+        """How many variables, and parts of objects, of the program are in the storage of an array."""
         from tapeless.backends.native.staging.heap import is_object
 
-        seen: set[int] = {id(besides)}
+        seen: set[int] = set()
 
-        def inside(value: Any) -> bool:
-            if value is None or id(value) in seen:
-                return False
-            seen.add(id(value))
-            if isinstance(value, View):
-                return value.array.root is root
-            if isinstance(value, Lazy):
-                return value.made is not None and value.made.array.root is root
+        def storage(value: Any) -> Any:
+            made = value.made if isinstance(value, Lazy) else value
+            return made.array.root if isinstance(made, View) else value
+
+        mine = storage(original)
+
+        def inside(value: Any) -> int:
+            if isinstance(value, ArrayValue):
+                return storage(value) is mine
             if isinstance(value, Maybe):
                 return inside(value.value)
+            if value is None or id(value) in seen:
+                return 0
+            seen.add(id(value))
             parts: list[Any] = []
             held = content(value) if is_object(value) else getattr(value, "items", None)
             if isinstance(held, list):
@@ -145,9 +149,9 @@ class Loops(Joins):
                     parts += more
                 elif isinstance(more, Value):
                     parts.append(more)
-            return any(map(inside, parts))
+            return sum(map(inside, parts))
 
-        return any(inside(v) for frame in self.frames for v in frame.env.values())
+        return sum(inside(v) for frame in self.frames if frame is not ended for v in frame.env.values())
 
     # ---- the loop
 
