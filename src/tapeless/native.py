@@ -38,6 +38,8 @@ class Compiled:
 
     def __init__(self, fun: Callable[..., Any], options: Options) -> None:
         self.fun, self.options = fun, options
+        #: what runs in CPython: a batched function would come back here
+        self.in_python = fun.one_by_one if isinstance(fun, Vmap) else fun
         self.entries: list[Any] = []
         self.front: Any = None
         self.plain: set[Any] = set()
@@ -83,7 +85,7 @@ class Compiled:
                 self.no_entry(made, args, kwargs)
                 self.plain.add(key)
             if key in self.plain:
-                return self.fun(*args, **kwargs)
+                return self.in_python(*args, **kwargs)
             with _LOCK:
                 if self.entries is not entries:  # another thread has made some
                     continue
@@ -106,7 +108,7 @@ class Compiled:
         from tapeless.errors import NotCompilable, TapelessError
 
         try:
-            made, opened = build.make_entry(self.fun, args, kwargs, self.options)
+            made, opened = build.make_entry(self.fun, args, kwargs, self.options, self.in_python)
         except (TapelessError, NameError):
             raise
         except _DEFECTS as error:
@@ -122,7 +124,7 @@ class Compiled:
     def from_disk(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         from tapeless.backends.native import disk
 
-        return disk.load(self.fun, args, kwargs, self.options)
+        return disk.load(self.fun, args, kwargs, self.options, self.in_python)
 
     def add(self, entries: list[Any]) -> bool:
         """Make entries known; the first of all becomes the front."""
@@ -262,6 +264,12 @@ class Vmap(Transformed):
             self.jitted = Jitted(self)
         return self.jitted(*args, **kwargs)
 
+    def one_by_one(self, *args: Any, **kwargs: Any) -> Any:
+        """The same in CPython."""
+        from tapeless.batches import one_by_one
+
+        return one_by_one(self.fun, self.in_axes, self.out_axes, args, kwargs)
+
 
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """A function of one entry as a function of a batch: a native loop, with any control flow in its body.
@@ -298,7 +306,7 @@ def compiled(fun: Callable[..., Any], *args: Any, show: str = "loops", **kwargs:
         return loops(inner, args, kwargs)
     if show not in ("llvm", "assembly"):
         raise ValueError(f"show is 'loops', 'llvm' or 'assembly', not {show!r}")
-    kernel = make_entry(inner, args, kwargs, Options())[0].kernel
+    kernel = make_entry(inner, args, kwargs, Options(), inner)[0].kernel
     return str(kernel.optimised_ir if show == "llvm" else kernel.assembly)
 
 

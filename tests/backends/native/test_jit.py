@@ -194,7 +194,9 @@ def test_arguments_that_overlap():
 
 def test_derivatives_of_overlapping_arguments_are_whole_or_refused():
     memory = np.linspace(1, 2, 9)
-    same(tl.jit(tl.grad(total, (0, 1)))(memory[:8], memory[1:]), tl.grad(total, (0, 1))(memory[:8], memory[1:]))
+    same(
+        tl.jit(tl.grad(total, (0, 1)))(memory[:8], memory[1:]), tl.grad(total, (0, 1))(memory[:8], memory[1:])
+    )
     gradient = tl.jit(tl.grad(smooth, (0, 1)))
     try:
         want = tl.grad(smooth, (0, 1))(memory[:8].copy(), memory[1:].copy())
@@ -484,3 +486,33 @@ def test_singular_points_of_a_program_that_writes():
     counts = np.zeros(1)
     got = tl.jit(tl.grad(f))(np.array([0.0, 4.0]), counts)
     assert got.tolist() == [0.0, 0.25] and counts[0] == 1.0
+
+
+# ---- batches
+
+
+def test_a_batch_that_raises_runs_one_by_one():
+    def f(x, scale):
+        if x[0] < 0.0:
+            raise ValueError(f"bad {x[0]}")
+        return {"root": np.sqrt(x), "pair": (x.sum() * scale["by"], 1.0)}
+
+    x, scale = np.arange(6.0).reshape(3, 2), {"by": np.array([1.0, 2.0, 3.0])}
+    batched = tl.vmap(f, in_axes=(0, 0))
+    got, want = batched(x, scale), batched.one_by_one(x, scale)
+    assert got.keys() == want.keys()
+    same(got["root"], want["root"])
+    same(got["pair"][0], want["pair"][0])
+    np.testing.assert_allclose(got["pair"][1], want["pair"][1])
+    x[1, 0] = -4.0
+    with pytest.raises(ValueError, match="bad -4.0"):
+        batched(x, scale)
+
+
+@pytest.mark.parametrize(("in_axes", "out_axes"), [(0, 0), (1, 0), ((None, 1), 1), ((1, None), 0)])
+def test_axes_of_batches(in_axes, out_axes):
+    batched = tl.vmap(lambda a, b: np.cumsum(a) + b.sum(), in_axes, out_axes)
+    a = np.arange(9.0).reshape(3, 3)
+    same(batched(a, a + 1.0), batched.one_by_one(a, a + 1.0))
+    with pytest.raises(ValueError, match="lengths"):
+        tl.vmap(lambda a, b: a + b, 0).one_by_one(np.ones(2), np.ones(3))

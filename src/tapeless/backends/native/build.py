@@ -34,13 +34,14 @@ GIVEN: dict[str, tuple[type, ...]] = {
 
 
 def make_entry(
-    fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
+    fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options, plain: Any
 ) -> tuple[Entry, list[Any]]:
     """Stage, optimise and compile `fun` for these arguments.
 
     Derivatives are computed with plain products, and a call that finds one to be NaN asks for the version
     with strong zeros (`careful`); a program with effects cannot be run twice and is careful from the start.
-    With the entry come the functions and classes that were read for it.
+    Calls that have to run in CPython run `plain`.  With the entry come the functions and classes that were
+    read for it.
     """
     staged = staged_function(fun, args, kwargs, careful=options.careful)
     values = [path.read(args, kwargs) for path in staged.inputs]
@@ -69,9 +70,8 @@ def make_entry(
         replay=staged.replay,
         written=staged.written if staged.replay else [],
     )
-    return Entry(
-        plan, compile(staged.function, classes, output, parallel=options.parallel), fun
-    ), staged.opened
+    kernel = compile(staged.function, classes, output, parallel=options.parallel)
+    return Entry(plan, kernel, plain), staged.opened
 
 
 def staged_function(

@@ -54,7 +54,9 @@ def store(
     return cache.write(key, [*kept, (content, entry.kernel.code)])
 
 
-def load(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> list[Entry]:
+def load(
+    fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options, plain: Any
+) -> list[Entry]:
     """The entries that may take this call."""
     if cache.directory() is None:
         return []
@@ -70,7 +72,7 @@ def load(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Optio
             if all(fingerprints.of(resolve(ref, fun)) == text for ref, text in seen) and all(
                 guard.holds(args, kwargs) for guard in plan.guards
             ):
-                made.append(Entry(plan, Kernel(code), fun))
+                made.append(Entry(plan, Kernel(code), plain))
         except Exception:  # other modules, other objects, a file that is no longer understood
             continue
     return made

@@ -152,20 +152,22 @@ class _Writer:
             ]
         lines += self.look()
         lines += [f"    s{k} = k{k}.copy()" for k in plan.written]
+        # what takes the call instead is called outside the handlers, since it runs programs
         lines += [
             "    try:",
             f"        {'return' if plan.direct else 'r ='} kernel({', '.join(self.inputs)})",
             "    except Mismatch:",
-            f"        return miss{self.again}",
+            "        other = miss",
             "    except Careful:",
-            f"        return careful{self.again}",
+            "        other = careful",
         ]
         if plan.replay:
             lines.append("    except Again:")
             lines += [f"        k{k}[...] = s{k}" for k in plan.written]
-            lines.append(f"        return plain{self.again}")
+            lines.append("        other = plain")
         if not plan.direct:
-            lines += self.result()
+            lines += ["    else:", *[f"    {line}" for line in self.result()]]
+        lines.append(f"    return other{self.again}")
         text = "\n".join(lines) + "\n"
         exec(compile(text, f"<entry of {plan.name}>", "exec"), self.scope)
         call: Function = self.scope["call"]
