@@ -41,6 +41,7 @@ from tapeless.transformed import Gradient as Gradient
 from tapeless.transformed import Transformed as Transformed
 from tapeless.transformed import ValueAndGrad as ValueAndGrad
 from tapeless.transformed import grad as grad
+from tapeless.transformed import positions as _positions
 from tapeless.transformed import value_and_grad as value_and_grad
 
 
@@ -69,34 +70,6 @@ def _jitted() -> Any:
     from tapeless import jitted
 
     return jitted
-
-
-def _positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
-    """Where the differentiated arguments are in this call: a position, or a keyword."""
-    wanted: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
-    found: list[int | str] = []
-    for one in wanted:
-        if isinstance(one, str):
-            if one in kwargs:
-                found.append(one)
-                continue
-            names = list(inspect.signature(fun).parameters)
-            if one not in names:
-                raise TypeError(
-                    f"{name_of(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}"
-                )
-            one = names.index(one)
-        if not -len(args) <= one < len(args):
-            names = list(inspect.signature(fun).parameters)
-            if 0 <= one < len(names) and names[one] in kwargs:
-                found.append(names[one])
-                continue
-            raise TypeError(
-                f"argnums {one} is out of range: "
-                f"{name_of(fun)} was called with {len(args)} positional arguments"
-            )
-        found.append(one % len(args) if args else one)
-    return found
 
 
 def untyped_gradient(f: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -144,7 +144,7 @@ class Gradient(Transformed):
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The entry for these arguments, specialised now if need be; None for the untyped road."""
-        from tapeless.api import _positions
+        import tapeless.api  # noqa: F401  with which come all rules
         from tapeless.backends.python.entry import reverse_entry
         from tapeless.specialise.types import NotTyped
 
@@ -154,7 +154,7 @@ class Gradient(Transformed):
                 return known
         if key in self.specialised.refused:
             return None
-        where = _positions(self.fun, self.argnums, args, kwargs)
+        where = positions(self.fun, self.argnums, args, kwargs)
         nums = tuple(w for w in where if isinstance(w, int))
         if len(nums) != len(where):
             return None
@@ -251,3 +251,41 @@ def value_and_grad(
     (9.0, 6.0)
     """
     return derived(fun, lambda f: ValueAndGrad(f, argnums, has_aux))  # type: ignore[no-any-return]
+
+
+def positions(fun: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
+    """Where the differentiated arguments are in this call: a position, or a keyword."""
+    wanted: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
+    found: list[int | str] = []
+    for one in wanted:
+        if isinstance(one, str):
+            if one in kwargs:
+                found.append(one)
+                continue
+            names = _parameters(fun)
+            if one not in names:
+                raise TypeError(
+                    f"{_name(fun)} has no parameter {one!r}; its parameters are {', '.join(names)}"
+                )
+            one = names.index(one)
+        if not -len(args) <= one < len(args):
+            names = _parameters(fun)
+            if 0 <= one < len(names) and names[one] in kwargs:
+                found.append(names[one])
+                continue
+            raise TypeError(
+                f"argnums {one} is out of range: "
+                f"{_name(fun)} was called with {len(args)} positional arguments"
+            )
+        found.append(one % len(args) if args else one)
+    return found
+
+
+def _parameters(fun: Any) -> list[str]:
+    import inspect  # which takes longer to load than all of this
+
+    return list(inspect.signature(fun).parameters)
+
+
+def _name(fun: Any) -> str:
+    return getattr(fun, "__name__", None) or type(fun).__name__

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tapeless import transformed
 from tapeless.backends.native.forward import forward
 from tapeless.backends.native.nest import (
     BOOL,
@@ -68,9 +69,7 @@ class Asked:
 
 
 def positions(what: Any, args: list[Value], kwargs: dict[str, Value]) -> list[int | str]:
-    from tapeless import api
-
-    return api._positions(plain(what.fun), what.argnums, tuple(args), dict(kwargs))
+    return transformed.positions(plain(what.fun), what.argnums, tuple(args), dict(kwargs))
 
 
 def with_aux(stager: Stager, fun: Any, apart: Apart, wanted: bool) -> tuple[Value, Value | None]:

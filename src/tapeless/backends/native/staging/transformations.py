@@ -52,12 +52,13 @@ def _made() -> tuple[type, ...]:
 
 @functools.cache
 def _lowerings() -> dict[Any, Lowering]:
-    from tapeless import api, custom, matrices, native, transformed
+    import tapeless as tl
+    from tapeless import custom, matrices, native, transformed
     from tapeless.runtime import tangent
 
     return {
-        transformed.grad: _grad, transformed.value_and_grad: _value_and_grad, api.jvp: jvp, api.vjp: vjp,
-        api.linearize: linearize, api.transpose: transpose, matrices.hvp: hvp, matrices.hessian: _hessian,
+        transformed.grad: _grad, transformed.value_and_grad: _value_and_grad, tl.jvp: jvp, tl.vjp: vjp,
+        tl.linearize: linearize, tl.transpose: transpose, matrices.hvp: hvp, matrices.hessian: _hessian,
         matrices.jacobian: functools.partial(_jacobian, mode="auto"),
         matrices.jacfwd: functools.partial(_jacobian, mode="forward"),
         matrices.jacrev: functools.partial(_jacobian, mode="reverse"),
