@@ -46,7 +46,8 @@ def native(case: Case) -> Calls:
     jit = getattr(tl, "jit", None)
     if jit is None:
         raise Absent
-    objective, derivative = jit(case.objective), jit(case.derivative)
+    objective = jit(case.objective)
+    derivative = jit(case.derivative) if case.native is None else case.native()
     return lambda: objective(*case.args), lambda: derivative(*case.args)
 
 

@@ -39,24 +39,42 @@ def errors(cameras, points, weights, observations, features):
 
 
 def jacobian(cameras, points, weights, observations, features):
-    """All errors by all parameters, sparse.
+    """All errors by all parameters, sparse."""
+    parts = blocks(cameras, points, weights, observations, features)
+    return assemble(*parts, observations, len(cameras), len(points))
+
+
+def blocks(cameras, points, weights, observations, features):
+    """The derivatives of each observation's errors by the numbers that they depend on.
 
     No error depends on two cameras, two points or two weights, so one tangent moves the same coordinate of
     all of them: 15 directions give every entry.
     """
     _, push = tl.linearize(lambda c, x, w: errors(c, x, w, observations, features), cameras, points, weights)
-    still = np.zeros_like(cameras), np.zeros_like(points), np.zeros_like(weights)
-    blocks = np.empty((len(weights), 2, CAMERA + POINT + 1))
+    found = np.empty((len(weights), 2, CAMERA + POINT + 1))
+    weight_error = np.zeros(len(weights))
     for i in range(CAMERA + POINT + 1):
-        moved = [part.copy() for part in still]
+        moved_cameras, moved_points = np.zeros_like(cameras), np.zeros_like(points)
+        moved_weights = np.zeros_like(weights)
         if i < CAMERA:
-            moved[0][:, i] = 1.0
+            moved_cameras[:, i] = 1.0
         elif i < CAMERA + POINT:
-            moved[1][:, i - CAMERA] = 1.0
+            moved_points[:, i - CAMERA] = 1.0
         else:
-            moved[2][:] = 1.0
-        blocks[:, :, i], weight_error = push(*moved)
-    return assemble(blocks, weight_error, observations, len(cameras), len(points))
+            moved_weights[:] = 1.0
+        found[:, :, i], weight_error = push(moved_cameras, moved_points, moved_weights)
+    return found, weight_error
+
+
+def compiled_jacobian():
+    """`jacobian` with its numbers from compiled code; the sparse matrix is SciPy's."""
+    compiled = tl.jit(blocks)
+
+    def by_compiled(cameras, points, weights, observations, features):
+        parts = compiled(cameras, points, weights, observations, features)
+        return assemble(*parts, observations, len(cameras), len(points))
+
+    return by_compiled
 
 
 def assemble(blocks, weight_error, observations, n_cameras, n_points):

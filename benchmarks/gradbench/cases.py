@@ -19,7 +19,8 @@ class Case:
 
     `argnums` is given where the derivative is the gradient by those arguments.  The name "" means the other
     tool's Jacobian of the objective, "f" and "r" its forward or reverse derivative.
-    `limit` is the asked multiple of the native objective.
+    `limit` is the asked multiple of the native objective.  `native` makes the compiled derivative where that
+    is not `jit` of `derivative`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Case:
     torch: tuple[str, str] | None = None
     autograd: bool = False
     limit: float | None = None
+    native: Callable[[], Callable[..., Any]] | None = None
 
 
 def gradient(
@@ -62,7 +64,17 @@ def cases(smoke: bool) -> list[Case]:
     on_triangles = ("ht_errors_on_triangles", "ht_jacobian_on_triangles")
     seen = ba.data(bundle)
     return [
-        Case("ba", bundle, ba.errors, seen, ba.jacobian, jax=blocks, torch=blocks, limit=10.0),
+        Case(
+            "ba",
+            bundle,
+            ba.errors,
+            seen,
+            ba.jacobian,
+            jax=blocks,
+            torch=blocks,
+            limit=10.0,
+            native=ba.compiled_jacobian,
+        ),
         gradient("det", f"size={side}", det.determinant, det.data(side)),
         gradient("gmm", f"{named(mixture)}, n=1000", gmm.log_posterior, gmm.data(**mixture), (0, 1, 2, 3)),
         Case("ht", "100 points", ht.errors, ht.data(False), ht.jacobian, jax=("ht_errors", ""), limit=10.0),

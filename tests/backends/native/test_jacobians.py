@@ -109,5 +109,31 @@ def test_gradient_of_a_jacobian(inner):
     like_python(tl.grad(lambda x: np.sum(inner(g)(x) ** 2)), X)
 
 
-def test_gradient_of_a_hessian():
-    like_python(tl.grad(lambda x: np.sum(tl.hessian(f)(x) ** 2)), X)
+def positive(x):
+    return np.sin(x[x > 0.4]) * np.sum(x)
+
+
+def difference(fun, x, h=1e-6):
+    return np.array([(fun(x + h * e) - fun(x - h * e)) / (2 * h) for e in np.eye(len(x))])
+
+
+@pytest.mark.parametrize("long", [0, 1500], ids=["one by one", "lanes"])
+@pytest.mark.parametrize("inner", [tl.hessian(f), tl.jacfwd(g), tl.jacrev(g), tl.jacfwd(positive)])
+def test_gradient_of_several_runs(inner, long, monkeypatch):
+    """More columns than lanes: the program runs several times, and all of it is differentiated."""
+    monkeypatch.setattr("tapeless.backends.native.staging.jacobians.LONG", long)
+
+    def total(x):
+        return np.sum(inner(x) ** 2)
+
+    got = tl.jit(tl.grad(total), cache=False)(MANY)
+    np.testing.assert_allclose(got, difference(total, MANY), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize("kind", [tl.jacfwd, tl.jacrev])
+def test_one_by_one(case, kind, monkeypatch):
+    monkeypatch.setattr("tapeless.backends.native.staging.jacobians.LONG", 0)
+    fun, x = case
+    want, got = kind(fun)(x), tl.jit(kind(fun), cache=False)(x)
+    np.testing.assert_allclose(got, want, rtol=1e-9 if np.asarray(want).itemsize > 4 else 1e-5, atol=1e-12)

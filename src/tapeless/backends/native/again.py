@@ -30,8 +30,7 @@ def again(
 
     What it changes and `first` has made, it changes in a copy.  `moved` says which arrays are elsewhere now.
     """
-    names: dict[Name, Name] = {}
-    names.update(moved or {})
+    names: dict[Name, Name] = {a: b for a, b in (moved or {}).items()}  # noqa: C416
     before: set[Name] = {x for s in walk(list(first)) for x in touched(s)}
     head: list[Stmt] = []
     for x in sorted(written(body), key=lambda x: x.name):

@@ -491,7 +491,7 @@ def as_values(stager: Stager, results: Sequence[Name], like: Sequence[Value]) ->
         r = next(rest)
         if isinstance(r, Array):
             assert isinstance(x, ArrayValue)
-            table[id(x)] = arrays.argument(stager, r, x.dtype)
+            table[id(x)] = arrays.argument(stager, r, x.dtype, x.shape)
         elif isinstance(x, ComplexNumber):
             second = next(rest)
             assert isinstance(second, Scalar)

@@ -77,6 +77,11 @@ def vmap(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value])
         if not any(_depends(part, inside, own) for e in alloc.shape for part in leaves(e)):
             loop.body.remove(alloc)
             stager.emit(alloc)
+        elif stager.differentiated:
+            stager.refuse(
+                "the derivative of a vmap whose results have lengths that the program computes",
+                "let it return arrays whose lengths follow from those of its arguments",
+            )
     results = {a.array for a in allocs}
     loop.independent = not any(
         isinstance(s, Store) and s.array.root not in own and s.array.root not in results

@@ -32,6 +32,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
     leaves,
+    walk,
 )
 from tapeless.backends.native.promote import promote
 from tapeless.backends.native.reverse import halves
@@ -39,7 +40,7 @@ from tapeless.backends.native.scopes import written
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.derivatives import positions
-from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value
+from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
 from tapeless.errors import NotDifferentiableError, StructureError
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 #: How many seeds are taken at once, unless all are a few more.
 WIDEST, FEW = 16, 32
+#: Code of more statements than this is run for one seed at a time: with lanes LLVM takes minutes over it.
+LONG = 1500
 
 
 def jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -148,6 +151,7 @@ class _Assembly:
     ) -> None:
         self.stager, self.apart, self.linear = stager, apart, linear
         self.seeded, self.found, self.columns = seeded, found, columns
+        self.width = WIDEST
 
     def build(self) -> Value:
         s, linear = self.stager, self.linear
@@ -159,35 +163,38 @@ class _Assembly:
         assert isinstance(self.seeded, ArrayValue)
         shape = tuple(s.bind(n) for n in self.seeded.shape)
         total = s.bind(storage.size_of(shape), "units")
-        if isinstance(total, Const) and int(total.value) <= FEW:
+        self.width = 1 if sum(1 for _ in walk(linear.body)) > LONG else WIDEST
+        if isinstance(total, Const) and int(total.value) <= FEW and self.width > 1:
             lanes, starts = total, None
         else:
-            lanes, starts = const(WIDEST), total
+            lanes, starts = const(self.width), total
         whole = s.array(linear.seed.dtype, len(shape) + self.inner_rank, "jacobian")
         early = self.shape_before(shape)
+        restore = self.snapshot() if starts is not None else []
+        if early is None and starts is not None:
+            early = (*self.first_run(), *shape)
         if early is not None:
             s.emit(Alloc(whole, early))
-        restore = self.snapshot() if starts is not None else []
         loop: Any = nullcontext(None) if starts is None else self.chunks(starts)
         with loop as chunk:
-            start = ZERO if chunk is None else apply("mul", chunk, WIDEST)
+            start = ZERO if chunk is None else apply("mul", chunk, self.width)
             count = (
                 lanes
                 if chunk is None
-                else s.bind(apply("minimum", const(WIDEST), apply("sub", total, start)))
+                else s.bind(apply("minimum", const(self.width), apply("sub", total, start)))
             )
             for code in restore:
                 s.block.append(code)
             body, rename = (linear.body, None) if chunk is None else self.repeated()
             seed = linear.seed if rename is None else rename(linear.seed)
             slope = linear.slope if rename is None else rename(linear.slope)
-            made = Lanes(body, [seed], [slope], lanes)
-            self.units(made.lanes(seed), shape, start, count, lanes)
-            s.block.extend(made.body)
+            made = None if self.width == 1 else Lanes(body, [seed], [slope], lanes)
+            self.units(seed if made is None else made.lanes(seed), shape, start, count, lanes)
+            s.block.extend(body if made is None else made.body)
             if early is None:
                 inner = self.inner_shape()
                 s.emit(Alloc(whole, (*inner, *shape) if self.columns else (*shape, *inner)))
-            self.store(whole, made.result(slope), shape, start, count)
+            self.store(whole, slope if made is None else made.result(slope), shape, start, count)
         s.block.extend(watch(s, [whole]))
         return arrays.argument(s, whole, whole.dtype, early)
 
@@ -220,6 +227,18 @@ class _Assembly:
                     return None
         return (*inner, *shape) if self.columns else (*shape, *inner)
 
+    def first_run(self) -> tuple[Expr, ...]:
+        """The shape of a result whose shape is known only once the program has run: it runs once before.
+
+        Storage that every run of a loop would give anew is not what reverse mode takes it for.
+        """
+        assert self.columns and isinstance(self.found, View)
+        kept: list[Stmt] = [Alloc(a.root, ()) for a in self.apart.written]  # what is there before
+        body, renaming = again(self.apart.function.body, kept)
+        self.stager.block.extend(body)
+        made = renaming.name(self.found.array)
+        return tuple(self.stager.bind(Dim(made, k)) for k in range(made.ndim))
+
     def chunks(self, total: Expr) -> Any:
         from contextlib import contextmanager
 
@@ -227,7 +246,7 @@ class _Assembly:
 
         @contextmanager
         def loop() -> Any:
-            count = apply("floordiv", apply("add", total, WIDEST - 1), const(WIDEST))
+            count = apply("floordiv", apply("add", total, self.width - 1), const(self.width))
             with s.loops((s.bind(count),), independent=False) as (chunk,):
                 yield chunk
 
@@ -261,21 +280,27 @@ class _Assembly:
     def units(self, seed: Array, shape: tuple[Expr, ...], start: Expr, count: Expr, lanes: Expr) -> None:
         """Lane k is the unit number start + k."""
         s = self.stager
-        s.emit(Alloc(seed, (*shape, lanes)))
-        with s.loops((*shape, lanes)) as index:
+        full = (*shape, lanes) if self.width > 1 else shape
+        s.emit(Alloc(seed, full))
+        with s.loops(full) as index:
             s.emit(Store(seed, index, const(0.0, seed.element)))
         with s.loops((count,)) as (k,):
             at = unravel(s, apply("add", start, k), shape)
-            s.emit(Store(seed, (*at, k), const(1.0, seed.element)))
+            s.emit(Store(seed, self.lane(at, k), const(1.0, seed.element)))
+
+    def lane(self, index: tuple[Expr, ...], k: Expr) -> tuple[Expr, ...]:
+        return (*index, k) if self.width > 1 else index
 
     def store(
-        self, whole: Array, slope: Array | None, shape: tuple[Expr, ...], start: Expr, count: Expr
+        self, whole: Array, slope: Name | None, shape: tuple[Expr, ...], start: Expr, count: Expr
     ) -> None:
         s = self.stager
         inner = tuple(Dim(whole, k + (0 if self.columns else len(shape))) for k in range(self.inner_rank))
 
         def item(index: tuple[Expr, ...], k: Expr) -> Expr:
-            return const(0.0, whole.element) if slope is None else Load(slope, (*index, k))
+            if isinstance(slope, Scalar):
+                return Ref(slope)
+            return const(0.0, whole.element) if slope is None else Load(slope, self.lane(index, k))
 
         if self.columns:
             with s.loops((*inner, count)) as index:

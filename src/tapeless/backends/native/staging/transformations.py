@@ -222,7 +222,8 @@ def _mapped(stager: Stager, fn: Value, x: Value, others: list[Value], otherwise:
     if any(isinstance(v, Static) and v.obj is None for v in (x, *others)):
         return otherwise
     if is_leaf(x):
-        return stager.call(fn, [x, *others], {})
+        value: Value = stager.call(fn, [x, *others], {})
+        return value
 
     def inner(parts: dict[Any, Value]) -> dict[Any, Value]:
         made = {}
