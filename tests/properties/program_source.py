@@ -589,8 +589,8 @@ def write(seed: int, size: int, depth: int) -> str:
     return Writer(Random(seed), depth).program(size)
 
 
-def programs() -> st.SearchStrategy[str]:
-    return st.builds(write, st.integers(0, 2**60), st.integers(1, 9), st.integers(1, 3))
+def programs(size: int = 9, depth: int = 3) -> st.SearchStrategy[str]:
+    return st.builds(write, st.integers(0, 2**60), st.integers(1, size), st.integers(1, depth))
 
 
 # ---- making a failing program small

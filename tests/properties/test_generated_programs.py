@@ -8,6 +8,7 @@ A failure shows a program reduced to what still fails, ready to be pasted into a
 import importlib.util
 import itertools
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 from program_source import programs, smallest
 
 import tapeless as tl
-from checking import Check, finite_difference, run, vector
+from checking import Check, Outcome, clone, finite_difference, kind, run, scalarised, vector
+from tapeless.errors import NotCompilable
 
 EXAMPLES = int(os.environ.get("TAPELESS_PROPERTY_EXAMPLES", "2000"))
+COMPILED = EXAMPLES // 8  # each takes two compilations
 SEED = os.environ.get("TAPELESS_PROPERTY_SEED")
 EXPECTED = (ValueError, KeyError, RuntimeError)  # the last: a dict that grows while it is iterated
 SHARDS = 8  # tests, so that several processes share the work
@@ -79,9 +82,52 @@ def hold(program, args: tuple, order: int) -> None:
             check.check_second_order()
 
 
-def failure(source: str, folder: Path, point: int, order: int) -> BaseException | None:
+def hold_compiled(program, args: tuple, tally: Counter) -> None:
+    """The program and its gradient as machine code, if they compile: value, effects and derivative."""
+    check = Check(program, args, 1, 1e-5, False, 0, 1e-3, tl)
+    check.prepare()
+    plain = check.plain
+    tally["tried"] += 1
+    tally["compiled"] += compiled("jit", program, args, plain, plain.value, 1e-12)
+    if plain.error is not None:
+        return
+    real = kind(check.value) == "real"
+    scalar = program if real else scalarised(program, len(args), check.value, check.weights)
+    gradient = tl.grad(scalar, argnums=tuple(range(len(args))))
+    slope = run(gradient, clone(args)).value
+    tally["tried"] += 1
+    tally["compiled"] += compiled("jit of grad", gradient, args, plain, slope, 1e-9)
+
+
+def compiled(name: str, f, args: tuple, plain: Outcome, value, tolerance: float) -> bool:
+    got = run(tl.jit(f), clone(args))
+    if isinstance(got.error, NotCompilable):
+        return False
+    assert type(got.error) is type(plain.error), f"{name}: raised {got.error!r}, plain {plain.error!r}"
+    assert got.printed == plain.printed, f"{name}: printed {got.printed!r}"
+    pairs = [("arguments", got.args, plain.args)]
+    pairs += (
+        [("value", got.value, value)]
+        if plain.error is None
+        else [("error", got.error.args, plain.error.args)]
+    )
+    for what, ours, theirs in pairs:
+        found, want = vector(ours, shared=False), vector(theirs, shared=False)
+        assert found.shape == want.shape, f"{name}: {what}: {found.size} numbers for {want.size}"
+        scale = 1.0 + np.max(np.abs(want), initial=0.0)
+        np.testing.assert_allclose(found, want, 0, tolerance * scale, err_msg=f"{name}: {what}")
+    return True
+
+
+def failure(
+    source: str, folder: Path, point: int, order: int, tally: Counter | None = None
+) -> BaseException | None:
+    """What is wrong with a program; with a tally, of its compiled form."""
     try:
-        hold(load(source, folder), arguments(point), order)
+        if tally is None:
+            hold(load(source, folder), arguments(point), order)
+        else:
+            hold_compiled(load(source, folder), arguments(point), tally)
     except Exception as error:  # noqa: BLE001  any failure is reduced and then raised
         return error
     return None
@@ -96,9 +142,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("generated")
 
 
-def property_of(shard: int):
+def property_of(shard: int, examples: int, tally: Counter | None = None):
     @settings(
-        max_examples=-(-EXAMPLES // SHARDS),
+        max_examples=-(-examples // SHARDS),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -106,13 +152,20 @@ def property_of(shard: int):
         print_blob=False,
     )
     @seed(1000 * int(SEED or 0) + shard)
-    @given(source=programs(), point=st.integers(0, 2), second=st.integers(0, 9))
+    @given(
+        source=programs() if tally is None else programs(3, 2),
+        point=st.integers(0, 2),
+        second=st.integers(0, 9),
+    )
     def holds(folder, source, point, second):
         order = 2 if second == 9 else 1
-        error = failure(source, folder, point, order)
+        error = failure(source, folder, point, order, tally)
         if error is not None:
-            small = smallest(source, lambda text: same_kind(failure(text, folder, point, order), error))
-            error = failure(small, folder, point, order) or error
+            again = None if tally is None else Counter()
+            small = smallest(
+                source, lambda text: same_kind(failure(text, folder, point, order, again), error)
+            )
+            error = failure(small, folder, point, order, again) or error
             body = small[small.index("def program") :]
             error.add_note(f"at arguments{arguments(point)}, order {order}\n{body}")
             raise error
@@ -122,7 +175,14 @@ def property_of(shard: int):
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_generated_programs(folder, shard):
-    property_of(shard)(folder=folder)
+    property_of(shard, EXAMPLES)(folder=folder)
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_generated_programs_compiled(folder, shard):
+    tally = Counter()
+    property_of(shard, COMPILED, tally)(folder=folder)
+    assert tally["compiled"] >= 0.6 * tally["tried"], dict(tally)
 
 
 def test_the_generator_reaches_what_it_should(folder):

@@ -147,3 +147,21 @@ def test_arrays_exchanged_in_a_loop_are_compiled():
     x = np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(tl.jit(f)(x, 3), f(x, 3), rtol=1e-13)
     np.testing.assert_allclose(tl.jit(tl.grad(f))(x, 3), tl.grad(f)(x, 3), rtol=1e-13)
+
+
+def test_a_list_changed_before_its_name_is_given_to_another():
+    def f(items, n):
+        for _ in range(n):
+            items[0] = items[0] * 0.5
+            items = items[-4:]
+        return items[0] * 1.0
+
+    for n in (1, 2):
+        plain, given = [1.0, 2.0], [1.0, 2.0]
+        f(plain, n)
+        try:
+            tl.jit(f)(given, n)
+        except NotCompilable as error:
+            assert "another" in str(error)
+        else:
+            assert given == plain

@@ -265,6 +265,11 @@ class Attempt:
         self.bound = set.intersection(*present) if present else set()
         written = s.written(walk([*self.test, *self.body]))
         for way in ways:
+            if not all(c.stays(way.changes) for c in self.carried.values()):
+                s.refuse(
+                    "an object is changed in a loop that also gives its name to another one",
+                    "give the other one a name of its own",
+                )
             moves = Moves()
             s.reading = way.changes
             for var, c in self.carried.items():

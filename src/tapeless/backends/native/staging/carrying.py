@@ -18,7 +18,7 @@ from tapeless.backends.native.nest import (
     leaves,
 )
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
-from tapeless.backends.native.staging.heap import content, is_object
+from tapeless.backends.native.staging.heap import Changes, content, is_object
 from tapeless.backends.native.staging.joins import (
     Conflict,
     Maybe,
@@ -216,6 +216,7 @@ class Carried:
         """Give the place its variables, and assign what it holds at first."""
         self.s, self.spec, self.hint = s, spec, hint
         self.parts: list[Carried] = []
+        self.copied, self.heads = False, list[Value]()
         self.head: Value | None = entry
         if spec.how == "kept":
             return
@@ -289,6 +290,16 @@ class Carried:
         else:
             made = Mapping(dict(zip(spec.names, heads, strict=True)), spec.kind)
         self.head = s.heap.born(made) if is_object(made) else made
+        self.copied, self.heads = entry is not None and is_object(made), heads
+
+    def stays(self, changes: Changes) -> bool:
+        """Whether an object known elsewhere at first is as it was at the head of the iteration."""
+        if self.copied:
+            held = changes.of(self.head)
+            now = held if isinstance(held, list) else list(held.values())
+            if len(now) != len(self.heads) or any(x is not y for x, y in zip(now, self.heads, strict=True)):
+                return False
+        return all(part.stays(changes) for part in self.parts)
 
     def variables(self) -> list[Scalar]:
         how = self.spec.how
