@@ -32,3 +32,11 @@ def test_nested_lists(f: Any) -> None:
     want = gradient.untyped((1.7,), {})
     assert gradient(1.7) == pytest.approx(want, rel=1e-14)
     assert want == pytest.approx(tl.finite_difference(f, 1.7), rel=1e-8)
+
+
+def test_gradient_of_a_list_of_floats_with_an_array_holds_floats():
+    def f(a, items):
+        return a[-1] * items[-1] + a[0]
+
+    _, slopes = tl.grad(f, (0, 1))(np.array([1.0, 3.0]), [2.0, 5.0])
+    assert slopes == [0.0, 3.0] and [type(t) for t in slopes] == [float, float]

@@ -76,7 +76,7 @@ def gradient_source(
             case List() if isinstance(kind.elem, Scalar):
                 nan = guards.own("has_nan", CellType(has_nan))
                 checks.append(f"{nan}({text})")
-                return text
+                return f"[float(t) for t in {text}]" if arrays and kind.elem.kinds == {"float"} else text
         raise NotTyped(f"a gradient of type {kind!r}")
 
     def scalar(kind: Scalar) -> str:
