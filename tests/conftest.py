@@ -3,9 +3,12 @@
 `TAPELESS_PROPERTY_EXAMPLES` and `TAPELESS_PROPERTY_SEED` (tests/properties) make longer runs.
 """
 
+import os
 import sys
 from pathlib import Path
 
 TESTS = str(Path(__file__).parent)
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
+# what is tested is compiled, not found on disk; tests of the cache have directories of their own
+os.environ.setdefault("TAPELESS_CACHE_DIR", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -125,6 +126,18 @@ def test_other_surroundings_are_another_entry(monkeypatch):
     cache.store("key", compile(shifted()))
     monkeypatch.setattr(cache, "surroundings", lambda: b"another processor")
     assert cache.load("key") is None
+
+
+def test_what_nobody_uses_goes(directory):
+    cache.write("old", 1)
+    cache.write("used", 2)
+    for path in files(directory):
+        os.utime(path, (0, 0))
+    assert cache.read("used") == 2
+    cache.tidy.cache_clear()
+    cache.write("new", 3)
+    assert [cache.read(key) for key in ("old", "used", "new")] == [None, 2, 3]
+    assert len(files(directory)) == 2
 
 
 def test_another_process_finds_it():

@@ -12,6 +12,7 @@ import hashlib
 import os
 import pickle
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tapeless.backends.native.kernel import Kernel
 
 VARIABLE = "TAPELESS_CACHE_DIR"
+DAY = 24 * 3600.0
+#: After so many days without use a file is taken away.
+LONG = 60
 
 
 def directory() -> Path | None:
@@ -66,6 +70,17 @@ def _file(key: str) -> Path | None:
     return base / name[:2] / name if base is not None else None
 
 
+@functools.cache
+def tidy(base: Path) -> None:
+    """Take away what nobody has used for long; once a process, when it writes something."""
+    for path in base.glob("??/*"):
+        try:
+            if path.stat().st_mtime < time.time() - LONG * DAY:
+                path.unlink()
+        except OSError:  # another process was faster
+            continue
+
+
 def read(key: str) -> Any:
     """What was written under a key, or None."""
     path = _file(key)
@@ -73,6 +88,8 @@ def read(key: str) -> Any:
         return None
     try:
         found = path.read_bytes()
+        if path.stat().st_mtime < time.time() - DAY:
+            os.utime(path)  # so that what is used stays young
         digest, content = found[:32], found[32:]
         return pickle.loads(content) if hashlib.sha256(content).digest() == digest else None
     except Exception:  # not there, cut short, of classes that are gone: all the same
@@ -94,6 +111,7 @@ def write(key: str, value: Any) -> bool:
             with os.fdopen(handle, "wb") as out:
                 out.write(hashlib.sha256(content).digest() + content)
             os.replace(name, path)  # readers see the whole file or none
+            tidy(path.parents[1])
         except BaseException:
             os.unlink(name)
             raise
