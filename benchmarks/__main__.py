@@ -8,7 +8,9 @@ from pathlib import Path
 
 from benchmarks import harness
 
-NAMES = ("scalars", "lstm", "solve_ivp", "dispatch", "first_call", "jit_call", "memory", "gradbench", "native")
+NAMES = (
+    "scalars", "lstm", "solve_ivp", "dispatch", "first_call", "jit_call", "memory", "gradbench", "native",
+)  # fmt: skip
 
 
 def main() -> int:

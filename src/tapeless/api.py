@@ -41,7 +41,7 @@ from tapeless.transformed import Gradient as Gradient
 from tapeless.transformed import Transformed as Transformed
 from tapeless.transformed import ValueAndGrad as ValueAndGrad
 from tapeless.transformed import grad as grad
-from tapeless.transformed import positions as _positions
+from tapeless.transformed import positions
 from tapeless.transformed import value_and_grad as value_and_grad
 
 
@@ -82,7 +82,7 @@ def untyped_gradient(f: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
     fun = what.fun
-    where = _positions(fun, what.argnums, args, kwargs)
+    where = positions(fun, what.argnums, args, kwargs)
     with user_frames_only():
         lin = Linearized(fun, args, kwargs, where, "gradient")
     value, t, aux = lin.value, lin.tangent, None

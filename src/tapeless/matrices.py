@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.api import Argnums, Pullback, Transformed, _positions, grad, jvp
+from tapeless.api import Argnums, Pullback, Transformed, grad, jvp
 from tapeless.errors import NotDifferentiableError, StructureError
 from tapeless.rules.spaces import space_of
 from tapeless.runtime.linearized import Linearized
 from tapeless.runtime.structure import outputs_of
 from tapeless.runtime.tracebacks import user_frames_only
-from tapeless.transformed import derived
+from tapeless.transformed import derived, positions
 
 
 class Jacobian(Transformed):
@@ -22,7 +22,7 @@ class Jacobian(Transformed):
     mode = "auto"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        where = _positions(self.fun, self.argnums, args, kwargs)
+        where = positions(self.fun, self.argnums, args, kwargs)
         wanted = [args[w] if isinstance(w, int) else kwargs[w] for w in where]
         for x in wanted:
             if space_of(x) is None:

@@ -199,10 +199,11 @@ def _t_svd(p: Pushforward) -> None:
     p.product(u, p.each((k, k), lambda i, j: times(right(i, j), gap(i, j))), into=du)
     # the transpose of v (gap * left): gap is antisymmetric, left symmetric
     p.product(p.each((k, k), lambda i, j: times(left(i, j), gap(j, i))), vt, into=dvt)
-    for wide, basis, moved, into, turned in (
+    sides: list[tuple[Expr, Array, Callable[[], Array], Array, bool]] = [
         (m, u, lambda: p.product(at, v), du, False),
         (n, v, lambda: p.product(at, u, ta=True), dvt, True),
-    ):
+    ]
+    for wide, basis, moved, into, turned in sides:
         outer, p.out = p.out, []
         rest = outside(p, basis, moved())
 

@@ -32,7 +32,7 @@ def parse(text: str) -> llvm.ModuleRef:
 def optimised(text: str) -> llvm.ModuleRef:
     """The module of some text after LLVM's passes: those of -O3 but its vectoriser of straight-line code.
 
-    That one (SLP) may move a load above the store it depends on, in LLVM 22 at least, and gains loops nothing.
+    That one (SLP) moves a load above the store it depends on, in LLVM 22 at least, and gains loops nothing.
     """
     module = parse(text)
     options = llvm.create_pipeline_tuning_options(speed_level=3)

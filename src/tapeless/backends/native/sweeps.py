@@ -63,7 +63,8 @@ class Accesses:
     puts: list[Store] = field(default_factory=list)
 
     def indices(self) -> Iterator[tuple[Array, tuple[Expr, ...]]]:
-        for x in (*self.loads, *self.adds, *self.puts):
+        found: list[Load | Store] = [*self.loads, *self.adds, *self.puts]
+        for x in found:
             yield x.array, x.index
 
 

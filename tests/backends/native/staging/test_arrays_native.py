@@ -1,7 +1,6 @@
 """Some of the staged array operations as machine code: what the nest's Python printer may hide."""
 
 import pytest
-
 from tests.backends.native.staging import test_arrays, test_arrays_algebra, test_arrays_whole
 from tests.backends.native.staging.traced import compare
 

@@ -114,6 +114,11 @@ def optional(s: Loops, spec: Spec, entry: Value | None, end: Value | None, other
     values = [v for v in (there(entry, otherwise), there(end, otherwise)) if v is not None]
     if not values:
         return spec
+    if otherwise is not None and type(otherwise.obj) in (int, float) and any(map(is_array, values)):
+        s.refuse(
+            "a variable is a number before a loop and an array after an iteration",
+            "let it begin as an array, np.zeros(shape)",
+        )
     part = shape_of(s, values[0])
     if len(values) == 2:
         part = generalise(s, values[0], values[1], part)

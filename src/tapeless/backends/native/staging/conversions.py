@@ -18,6 +18,7 @@ from tapeless.backends.native.staging.values import (
     Axis,
     ComplexNumber,
     Element,
+    Flat,
     Index,
     Number,
     Sequence,
@@ -135,7 +136,8 @@ def attribute(stager: Stager, value: ArrayValue, name: str) -> Value:
     if name == "flat":
         from tapeless.backends.native.staging.reshaping import ravel
 
-        return ravel(stager, value)
+        row = ravel(stager, value)
+        return Flat(row.array, row.axes, row.shape, row.dtype) if isinstance(row, View) else row
     stager.refuse(f"the attribute {name} of an array", "use its shape, dtype, T, real or imag")
 
 

@@ -27,6 +27,7 @@ from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,
     Element,
+    Flat,
     Index,
     Lazy,
     Number,
@@ -87,7 +88,8 @@ def getitem(stager: Stager, value: Value, index: Value) -> Value:
         from tapeless.backends.native.staging import fancy
 
         return fancy.read(stager, value, items)
-    return basic(stager, value, items)
+    made = basic(stager, value, items)
+    return storage.store_copy(stager, made) if isinstance(value, Flat) and isinstance(made, View) else made
 
 
 def setitem(stager: Stager, value: ArrayValue, index: Value, new: Value) -> None:

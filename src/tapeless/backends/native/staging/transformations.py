@@ -249,10 +249,14 @@ def _mapped(stager: Stager, fn: Value, x: Value, others: list[Value], otherwise:
 
 
 def _part(value: Value, key: Any) -> Value:
+    held: Value
     if isinstance(value, Sequence):
-        return value.items[key]
+        held = value.items[key]
+        return held
     if isinstance(value, Instance):
         fields = value.fields.get("_fields")
-        return fields.items[key] if isinstance(fields, Mapping) else value.fields[key]
+        held = fields.items[key] if isinstance(fields, Mapping) else value.fields[key]
+        return held
     assert isinstance(value, Mapping)
-    return value.items[key]
+    held = value.items[key]
+    return held

@@ -120,6 +120,12 @@ class View(ArrayValue):
         return Load(self.array, at)
 
 
+class Flat(View):
+    """`a.flat`: the elements in a row.  Storing by an index reaches the array; a slice of it is a copy."""
+
+    __slots__ = ()
+
+
 @dataclass(eq=False)
 class Lazy(ArrayValue):
     """An array that is computed where it is used, or once, into storage (`made`), if need be.
