@@ -18,6 +18,8 @@ __all__ = ["Kernel", "Mismatch", "compile"]
 
 #: Loops of functions of so many lines are not unrolled: it takes most of the time of compiling them.
 LONG = 4000
+#: Functions of so many lines get LLVM's quick passes only, for the same reason.
+HUGE = 20000
 
 
 def parse(text: str) -> llvm.ModuleRef:
@@ -35,10 +37,11 @@ def optimised(text: str) -> llvm.ModuleRef:
     That one (SLP) moves a load above the store it depends on, in LLVM 22 at least, and gains loops nothing.
     """
     module = parse(text)
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.slp_vectorization = True, False
+    lines = text.count("\n")
+    options = llvm.create_pipeline_tuning_options(speed_level=3 if lines < HUGE else 1)
+    options.loop_vectorization, options.slp_vectorization = lines < HUGE, False
     options.loop_interleaving = True
-    options.loop_unrolling = text.count("\n") < LONG
+    options.loop_unrolling = lines < LONG
     builder = llvm.create_pass_builder(target(), options)
     builder.getModulePassManager().run(module, builder)
     return module
