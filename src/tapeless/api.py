@@ -87,11 +87,7 @@ def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, 
         lin = Linearized(fun, args, kwargs, where, "gradient")
     value, t, aux = lin.value, lin.tangent, None
     if what.has_aux:
-        if not isinstance(value, tuple) or len(value) != 2:
-            raise StructureError(
-                f"with has_aux {name_of(fun)} must return (value, aux), "
-                f"not {type(value).__name__}{definition(fun)}"
-            )
+        _check_aux(fun, value)
         value, aux = value
         t = None if t is None else t[0]
     space = space_of(value)

@@ -16,6 +16,8 @@ import numpy as np
 
 #: How many objects are looked at, and how deep in containers and attributes.
 MOST, DEEPEST = 2000, 4
+#: Classes of values in which no array can be.
+PLAIN = {int, float, complex, bool, str, type(None)}
 #: Packages whose functions hold no array of the user's.
 SETTLED = {"numpy", "scipy", "builtins", "math", "functools", "itertools", "operator", "tapeless", "typing"}
 
@@ -46,10 +48,10 @@ def _parts(x: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(x, functools.partial):
         yield "", x.func
         yield from (("", v) for v in (*x.args, *x.keywords.values()))
-    elif isinstance(x, (tuple, list, set, frozenset)):
-        yield from (("", v) for v in x)
-    elif isinstance(x, dict):
-        yield from (("", v) for v in x.values())
+    elif isinstance(x, (tuple, list, set, frozenset, dict)):
+        items = x.values() if isinstance(x, dict) else x
+        if not set(map(type, items)) <= PLAIN:  # a long list of numbers is passed over at once
+            yield from (("", v) for v in items)
     elif not isinstance(x, types.ModuleType) and type(x).__module__.partition(".")[0] not in (
         "numpy",
         "builtins",

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
-    Matrices,
+    Operation,
     add_lower,
     cofactors,
-    float_dtype,
     half,
     inverse_of,
     outside,
@@ -20,8 +19,6 @@ from tapeless.backends.native.matrices import (
     sorted_index,
 )
 from tapeless.backends.native.nest import (
-    Array,
-    Assign,
     Dim,
     Expr,
     If,
@@ -38,33 +35,16 @@ from tapeless.backends.native.renaming import Companions
 from tapeless.errors import MissingRuleError
 
 
-class Pullback(Matrices):
+class Pullback(Operation):
     """The adjoint of one operation: cotangents of the operands and results by position, None if inactive."""
-
-    def __init__(self, s: Intrinsic, active: Activity, arithmetic: Arithmetic, bars: Companions) -> None:
-        super().__init__(float_dtype(s), arithmetic)
-        self.s = s
-        self.ins = [x for x in s.ins if isinstance(x, Array)]
-        self.arrays = [x for x in s.outs if isinstance(x, Array)]
-        self.bar_in = [bars.array(x) if x in active else None for x in self.ins]
-        self.bar_out = [bars.array(x) if x in active else None for x in self.arrays]
-        self.bar_scalar = [bars.scalar(x) if x in active else None for x in s.outs if isinstance(x, Scalar)]
-
-    def flag(self, name: str) -> bool:
-        return bool(self.s.attrs.get(name))
 
     def run(self) -> list[Stmt]:
         if self.s.name not in ADJOINTS:
             raise MissingRuleError(f"native code has no derivative of {self.s.name}")
-        if any(x is not None for x in self.bar_in):
+        if any(x is not None for x in self.d_in):
             ADJOINTS[self.s.name](self)
         if not self.flag("add"):
-            for bar in self.bar_out:
-                if bar is not None:
-                    self.clear(bar)
-            for scalar in self.bar_scalar:
-                if scalar is not None:
-                    self.out.append(Assign(scalar, self.number(0.0)))
+            self.clear_results()
         return self.out
 
 
@@ -74,7 +54,7 @@ def adjoint(s: Intrinsic, active: Activity, arithmetic: Arithmetic, bars: Compan
 
 
 def _gemm(p: Pullback) -> None:
-    (a, b), (abar, bbar), (g,) = p.ins, p.bar_in, p.bar_out
+    (a, b), (abar, bbar), (g,) = p.ins, p.d_in, p.d_out
     ta, tb = p.flag("ta"), p.flag("tb")
     if g is None:
         return
@@ -87,7 +67,7 @@ def _gemm(p: Pullback) -> None:
 
 
 def _gemv(p: Pullback) -> None:
-    (a, x), (abar, xbar), (g,) = p.ins, p.bar_in, p.bar_out
+    (a, x), (abar, xbar), (g,) = p.ins, p.d_in, p.d_out
     if g is None:
         return
     if abar is not None:
@@ -97,7 +77,7 @@ def _gemv(p: Pullback) -> None:
 
 
 def _solve(p: Pullback) -> None:
-    (a, _), (abar, bbar), (g,), (x,) = p.ins, p.bar_in, p.bar_out, p.arrays
+    (a, _), (abar, bbar), (g,), (x,) = p.ins, p.d_in, p.d_out, p.arrays
     if g is None:
         return
     ta = p.flag("ta")
@@ -114,7 +94,7 @@ def _solve(p: Pullback) -> None:
 
 
 def _inv(p: Pullback) -> None:
-    (abar,), (g,), (y,) = p.bar_in, p.bar_out, p.arrays
+    (abar,), (g,), (y,) = p.d_in, p.d_out, p.arrays
     if abar is None or g is None:
         return
     share = p.product(p.product(y, g, ta=True), y, tb=True)
@@ -122,7 +102,7 @@ def _inv(p: Pullback) -> None:
 
 
 def _det(p: Pullback) -> None:
-    (a,), (abar,), (g,) = p.ins, p.bar_in, p.bar_scalar
+    (a,), (abar,), (g,) = p.ins, p.d_in, p.d_scalar
     if abar is None or g is None:
         return
     det = p.s.outs[0]
@@ -131,14 +111,14 @@ def _det(p: Pullback) -> None:
 
 
 def _slogdet(p: Pullback) -> None:
-    (a,), (abar,), g = p.ins, p.bar_in, p.bar_scalar[1]
+    (a,), (abar,), g = p.ins, p.d_in, p.d_scalar[1]
     if abar is not None and g is not None:
         inverse = inverse_of(p, a)
         p.set(abar, lambda i, j: p.arithmetic.times(Load(inverse, (j, i)), Ref(g)), add=True)
 
 
 def _cholesky(p: Pullback) -> None:
-    (abar,), (g,), (low,) = p.bar_in, p.bar_out, p.arrays
+    (abar,), (g,), (low,) = p.d_in, p.d_out, p.arrays
     if abar is None or g is None:
         return
     inside = half(p, p.product(low, g, ta=True))
@@ -147,7 +127,7 @@ def _cholesky(p: Pullback) -> None:
 
 
 def _qr(p: Pullback) -> None:
-    (abar,), (qbar, rbar), (q, r) = p.bar_in, p.bar_out, p.arrays
+    (abar,), (qbar, rbar), (q, r) = p.d_in, p.d_out, p.arrays
     if abar is None:
         return
     m, k, n = Dim(q, 0), Dim(r, 0), Dim(r, 1)
@@ -175,7 +155,7 @@ def _qr(p: Pullback) -> None:
 
 
 def _eigh(p: Pullback) -> None:
-    (abar,), (wbar, vbar), (w, v) = p.bar_in, p.bar_out, p.arrays
+    (abar,), (wbar, vbar), (w, v) = p.d_in, p.d_out, p.arrays
     if abar is None:
         return
     n = Dim(v, 0)
@@ -193,7 +173,7 @@ def _eigh(p: Pullback) -> None:
 
 
 def _svd(p: Pullback) -> None:
-    (abar,), (ubar, sbar, vbar), (u, s, vt) = p.bar_in, p.bar_out, p.arrays
+    (abar,), (ubar, sbar, vbar), (u, s, vt) = p.d_in, p.d_out, p.arrays
     if abar is None:
         return
     m, k, n = Dim(u, 0), Dim(s, 0), Dim(vt, 1)
@@ -236,7 +216,7 @@ def _svd(p: Pullback) -> None:
 
 
 def _sort(p: Pullback) -> None:
-    (abar,), g, order = p.bar_in, p.bar_out[0], p.arrays[1]
+    (abar,), g, order = p.d_in, p.d_out[0], p.arrays[1]
     if abar is None or g is None:
         return
 
@@ -247,13 +227,13 @@ def _sort(p: Pullback) -> None:
 
 
 def _copy(p: Pullback) -> None:
-    (abar,), (g,) = p.bar_in, p.bar_out
+    (abar,), (g,) = p.d_in, p.d_out
     if abar is not None and g is not None:
         plus_scaled(p, abar, g)
 
 
 def _fft(p: Pullback) -> None:
-    (abar,), (g,) = p.bar_in, p.bar_out
+    (abar,), (g,) = p.d_in, p.d_out
     if abar is None or g is None:
         return
     inverse = p.flag("inverse")

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
-    Matrices,
+    Operation,
     cofactors,
-    float_dtype,
     half,
     inverse_of,
     outside,
@@ -36,33 +35,16 @@ from tapeless.backends.native.renaming import Companions, clone
 from tapeless.errors import MissingRuleError
 
 
-class Pushforward(Matrices):
+class Pushforward(Operation):
     """The tangents of one operation, which has run: those of its operands, and those to be made."""
-
-    def __init__(self, s: Intrinsic, active: Activity, arithmetic: Arithmetic, tangents: Companions) -> None:
-        super().__init__(float_dtype(s), arithmetic)
-        self.s = s
-        self.ins = [x for x in s.ins if isinstance(x, Array)]
-        self.arrays = [x for x in s.outs if isinstance(x, Array)]
-        self.t_in = [tangents.array(x) if x in active else None for x in self.ins]
-        self.t_out = [tangents.array(x) if x in active else None for x in self.arrays]
-        self.t_scalar = [tangents.scalar(x) if x in active else None for x in s.outs if isinstance(x, Scalar)]
-
-    def flag(self, name: str) -> bool:
-        return bool(self.s.attrs.get(name))
 
     def run(self) -> list[Stmt]:
         if self.s.name not in TANGENTS:
             raise MissingRuleError(f"native code has no derivative of {self.s.name}")
-        if any(x is not None for x in self.t_in):
+        if any(x is not None for x in self.d_in):
             TANGENTS[self.s.name](self)
         elif not self.flag("add"):
-            for t in self.t_out:
-                if t is not None:
-                    self.clear(t)
-            for scalar in self.t_scalar:
-                if scalar is not None:
-                    self.out.append(Assign(scalar, self.number(0.0)))
+            self.clear_results()
         return self.out
 
 
@@ -72,7 +54,7 @@ def tangent(s: Intrinsic, active: Activity, arithmetic: Arithmetic, tangents: Co
 
 
 def _t_gemm(p: Pushforward) -> None:
-    (a, b), (at, bt), (made,) = p.ins, p.t_in, p.t_out
+    (a, b), (at, bt), (made,) = p.ins, p.d_in, p.d_out
     assert made is not None
     add = p.flag("add")
     for left, right in ((at, b), (a, bt)):
@@ -82,7 +64,7 @@ def _t_gemm(p: Pushforward) -> None:
 
 
 def _t_gemv(p: Pushforward) -> None:
-    (a, x), (at, xt), (made,) = p.ins, p.t_in, p.t_out
+    (a, x), (at, xt), (made,) = p.ins, p.d_in, p.d_out
     assert made is not None
     add = p.flag("add")
     for left, right in ((at, x), (a, xt)):
@@ -92,7 +74,7 @@ def _t_gemv(p: Pushforward) -> None:
 
 
 def _t_solve(p: Pushforward) -> None:
-    (a, _), (at, bt), (x,), (made,) = p.ins, p.t_in, p.arrays, p.t_out
+    (a, _), (at, bt), (x,), (made,) = p.ins, p.d_in, p.arrays, p.d_out
     assert made is not None
     right = p.each(p.shape(x), lambda *i: Load(bt, i) if bt is not None else p.number(0.0))
     if at is not None:
@@ -103,14 +85,14 @@ def _t_solve(p: Pushforward) -> None:
 
 
 def _t_inv(p: Pushforward) -> None:
-    (at,), (y,), (made,) = p.t_in, p.arrays, p.t_out
+    (at,), (y,), (made,) = p.d_in, p.arrays, p.d_out
     assert made is not None and at is not None
     moved = p.product(p.product(y, at), y)
     p.set(made, lambda i, j: -Load(moved, (i, j)))
 
 
 def _t_det(p: Pushforward) -> None:
-    (a,), (at,), (made,) = p.ins, p.t_in, p.t_scalar
+    (a,), (at,), (made,) = p.ins, p.d_in, p.d_scalar
     det = p.s.outs[0]
     assert made is not None and at is not None and isinstance(det, Scalar)
     rates = cofactors(p, a, Ref(det))
@@ -119,7 +101,7 @@ def _t_det(p: Pushforward) -> None:
 
 
 def _t_slogdet(p: Pushforward) -> None:
-    (a,), (at,), made = p.ins, p.t_in, p.t_scalar[1]
+    (a,), (at,), made = p.ins, p.d_in, p.d_scalar[1]
     assert made is not None and at is not None
     inverse, times = inverse_of(p, a), p.arithmetic.times
     total = p.total(p.shape(a), lambda i, j: times(Load(at, (i, j)), Load(inverse, (j, i))))
@@ -127,7 +109,7 @@ def _t_slogdet(p: Pushforward) -> None:
 
 
 def _t_cholesky(p: Pushforward) -> None:
-    (at,), (low,), (made,) = p.t_in, p.arrays, p.t_out
+    (at,), (low,), (made,) = p.d_in, p.arrays, p.d_out
     assert made is not None and at is not None
     once = solved(p, low, read_lower(p, at), False)
     inside = solved(p, low, p.transposed(once), False)
@@ -135,7 +117,7 @@ def _t_cholesky(p: Pushforward) -> None:
 
 
 def _t_qr(p: Pushforward) -> None:
-    (at,), (q, r), (qt, rt) = p.t_in, p.arrays, p.t_out
+    (at,), (q, r), (qt, rt) = p.d_in, p.arrays, p.d_out
     assert at is not None and qt is not None and rt is not None
     a = p.ins[0]
     m, k, n = Dim(q, 0), Dim(r, 0), Dim(r, 1)
@@ -163,7 +145,7 @@ def _t_qr(p: Pushforward) -> None:
 
 
 def _t_eigh(p: Pushforward) -> None:
-    (at,), (w, v), (wt, vt) = p.t_in, p.arrays, p.t_out
+    (at,), (w, v), (wt, vt) = p.d_in, p.arrays, p.d_out
     assert at is not None
     inside = p.product(p.product(v, read_lower(p, at), ta=True), v)
     if wt is not None:
@@ -178,7 +160,7 @@ def _t_eigh(p: Pushforward) -> None:
 
 
 def _t_svd(p: Pushforward) -> None:
-    (at,), (u, s, vt), (du, ds, dvt) = p.t_in, p.arrays, p.t_out
+    (at,), (u, s, vt), (du, ds, dvt) = p.d_in, p.arrays, p.d_out
     assert at is not None and du is not None and ds is not None and dvt is not None
     m, k, n = Dim(u, 0), Dim(s, 0), Dim(vt, 1)
     v = p.transposed(vt)
@@ -216,19 +198,19 @@ def _t_svd(p: Pushforward) -> None:
 
 
 def _t_sort(p: Pushforward) -> None:
-    (at,), made, order = p.t_in, p.t_out[0], p.arrays[1]
+    (at,), made, order = p.d_in, p.d_out[0], p.arrays[1]
     assert at is not None and made is not None
     p.set(made, lambda *i: Load(at, sorted_index(i, order)))
 
 
 def _t_copy(p: Pushforward) -> None:
-    (at,), (made,) = p.t_in, p.t_out
+    (at,), (made,) = p.d_in, p.d_out
     assert at is not None and made is not None
     p.call("copy", (made,), (at,))
 
 
 def _t_fft(p: Pushforward) -> None:
-    (at,), (made,) = p.t_in, p.t_out
+    (at,), (made,) = p.d_in, p.d_out
     assert at is not None and made is not None
     p.call("fft", (made,), (at,), inverse=p.flag("inverse"))
 

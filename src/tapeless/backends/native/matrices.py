@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.nest import (
     F32,
     I64,
@@ -28,6 +29,7 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.partials import Arithmetic
+from tapeless.backends.native.renaming import Companions
 
 #: Gives the element at an index.
 Element = Callable[..., Expr]
@@ -260,3 +262,31 @@ def float_dtype(s: Intrinsic) -> str:
         if isinstance(x, Array) and x.element in ("f64", F32):
             return x.dtype
     return "float64"
+
+
+class Operation(Matrices):
+    """The derivative of one operation, and what stands beside its operands and results, by position.
+
+    That is a tangent or a cotangent each, None where there is none.
+    """
+
+    def __init__(self, s: Intrinsic, active: Activity, arithmetic: Arithmetic, beside: Companions) -> None:
+        super().__init__(float_dtype(s), arithmetic)
+        self.s = s
+        self.ins = [x for x in s.ins if isinstance(x, Array)]
+        self.arrays = [x for x in s.outs if isinstance(x, Array)]
+        self.d_in = [beside.array(x) if x in active else None for x in self.ins]
+        self.d_out = [beside.array(x) if x in active else None for x in self.arrays]
+        self.d_scalar = [beside.scalar(x) if x in active else None for x in s.outs if isinstance(x, Scalar)]
+
+    def flag(self, name: str) -> bool:
+        return bool(self.s.attrs.get(name))
+
+    def clear_results(self) -> None:
+        """What stands beside the results becomes zero."""
+        for array in self.d_out:
+            if array is not None:
+                self.clear(array)
+        for scalar in self.d_scalar:
+            if scalar is not None:
+                self.out.append(Assign(scalar, self.number(0.0)))

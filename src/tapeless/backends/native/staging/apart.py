@@ -256,24 +256,25 @@ class Apart:
 
     def keep_changes(self, changed: Sequence[Any]) -> None:
         """What the call has put into objects outlives the reverse sweep: as results of the function."""
+        made = {s.var for s in walk(self.function.body) if isinstance(s, Assign)} if changed else set()
         for obj in changed:
             held = content(obj)
             if isinstance(held, list):
-                fill(obj, [self._kept(v) for v in held])
+                fill(obj, [self._kept(v, made) for v in held])
             elif isinstance(held, dict):
-                fill(obj, {k: self._kept(v) for k, v in held.items()})
+                fill(obj, {k: self._kept(v, made) for k, v in held.items()})
             elif held is not None:
-                fill(obj, self._kept(held))
+                fill(obj, self._kept(held, made))
 
-    def _kept(self, value: Value) -> Value:
+    def _kept(self, value: Value, made: set[Scalar]) -> Value:
+        """A value for after the reverse sweep; `made` are the scalars that the call assigns."""
         fn = self.function
-        if isinstance(value, Number) and isinstance(value.expr, Ref):
-            if value.expr.var not in {s.var for s in walk(fn.body) if isinstance(s, Assign)}:
-                return value
+        if isinstance(value, Number) and isinstance(value.expr, Ref) and value.expr.var not in made:
+            return value
         if isinstance(value, (Number, ComplexNumber)):
             return self.result(value)
         if isinstance(value, SequenceValue) and not is_object(value):
-            return SequenceValue([self._kept(v) for v in value.items], value.kind)
+            return SequenceValue([self._kept(v, made) for v in value.items], value.kind)
         if isinstance(value, ArrayValue):
             with self.stager.at(fn.body):
                 view = storage.make(self.stager, value)
