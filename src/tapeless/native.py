@@ -181,11 +181,11 @@ def _kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return tuple(map(_kind, args)), tuple((k, _kind(v)) for k, v in kwargs.items())
 
 
-def _kind(x: Any) -> Any:
+def _kind(x: Any, depth: int = 8) -> Any:
     if type(x) is np.ndarray:
         return x.dtype, x.shape, x.flags.num
-    if type(x) in (tuple, list):
-        return type(x), tuple(map(_kind, x))
+    if type(x) in (tuple, list) and depth:  # a list may hold itself
+        return type(x), tuple(_kind(v, depth - 1) for v in x)
     return (int, -(2**63) <= x < 2**63) if type(x) is int else type(x)
 
 

@@ -118,6 +118,10 @@ class _Parameters:
         if isinstance(value, (SequenceValue, Mapping, Instance)):
             return self.structure(value, path)
         if top:
+            if isinstance(value, Static) and isinstance(value.obj, (dict, list, tuple)):
+                self.stager.refuse(
+                    f"a gradient by an object of class {type_name(value)}", "pass a dict, list or tuple"
+                )
             raise NotDifferentiableError(
                 f"cannot take a derivative with respect to {path!r}: it is of type "
                 f"{type_name(value)}, which has no derivative; pass a float"

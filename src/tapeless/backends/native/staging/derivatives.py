@@ -40,6 +40,8 @@ from tapeless.backends.native.staging.apart import (
     stage_apart,
     type_name,
 )
+from tapeless.backends.native.staging.base import Replay
+from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -112,6 +114,10 @@ def gradient(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Val
 def real_number(stager: Stager, what: Any, apart: Apart, value: Value) -> Value:
     """The result of a function whose gradient is asked for."""
     value = apart.number(value)
+    if isinstance(value, Maybe):  # on the other paths it is no number: the plain call says so
+        with stager.at(apart.function.body):
+            stager.check(value.bound, Replay)
+        value = value.value
     if isinstance(value, Static) and isinstance(value.obj, (int, float)):
         value = stager.number(value)
     if isinstance(value, Number):

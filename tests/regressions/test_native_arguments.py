@@ -1,0 +1,32 @@
+"""Compiled functions whose arguments or results are of an unusual kind."""
+
+from collections import OrderedDict
+
+import pytest
+
+import tapeless as tl
+from tapeless.errors import NotCompilable, NotScalarError
+
+
+def test_a_list_that_holds_itself():
+    loop = [0.3, 0.8]
+    loop.append(loop)
+    assert tl.jit(lambda a: a[2][2][0] * a[1] ** 2)(loop) == pytest.approx(0.3 * 0.64)
+
+
+def test_a_class_of_dict_is_refused_by_the_gradient():
+    with pytest.raises(NotCompilable, match="OrderedDict"):
+        tl.jit(tl.grad(lambda d: d["p"] * d["q"]))(OrderedDict(p=0.3, q=0.4))
+
+
+def distance(x):
+    if x > 1.0:
+        return None
+    return x * x
+
+
+def test_the_gradient_of_what_may_be_none():
+    slope = tl.jit(tl.grad(distance))
+    assert slope(0.5) == 1.0
+    with pytest.raises(NotScalarError, match="NoneType"):
+        slope(1.5)
