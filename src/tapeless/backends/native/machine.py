@@ -13,6 +13,7 @@ from tapeless.backends.native.kernel import LOCK, Code, Kernel, Mismatch, target
 from tapeless.backends.native.llvm import body
 from tapeless.backends.native.llvm_entry import CLASSES, DEFAULT, Output, entry, plain, written
 from tapeless.backends.native.nest import Array, Function, Scalar
+from tapeless.backends.native.optimise import optimise
 
 __all__ = ["Kernel", "Mismatch", "compile"]
 
@@ -71,7 +72,8 @@ def compile(
             raise TypeError(f"{p.name} is {p.type}, which no {cls.__name__} is")
     output = plain(fn) if output is None else output
     with LOCK:
-        module = optimised(body(fn, may_overlap=may_overlap, parallel=parallel))
+        nest = fn if may_overlap or parallel else optimise(fn)
+        module = optimised(body(nest, may_overlap=may_overlap, parallel=parallel))
         module.link_in(parse(entry(fn, classes, output, may_overlap=may_overlap)))
         made = target().emit_object(module)
         names = tuple(
