@@ -17,6 +17,7 @@ from tapeless.backends.native.promote import promote
 from tapeless.backends.native.staging import Staged, stage
 from tapeless.backends.native.staging.paths import Guard
 from tapeless.backends.native.staging.templates import ArrayResult, Items, Kept, Result, Same, Template
+from tapeless.backends.native.undo import can_undo, undoing
 from tapeless.errors import NotCompilable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def make_entry(
     """Stage, optimise and compile `fun` for these arguments.
 
     Derivatives are computed with plain products, and a call that finds one to be NaN asks for the version
-    with strong zeros (`careful`); a program with effects cannot be run twice and is careful from the start.
+    with strong zeros (`careful`); a program whose effects cannot be undone is careful from the start.
     Calls that have to run in CPython run `plain`.  With the entry come the functions and classes that were
     read for it.
     """
@@ -79,11 +80,14 @@ def staged_function(
 ) -> Staged:
     """The nest of a function, with strong zeros in derivatives if it cannot be run again with them."""
     staged = stage(fun, args, kwargs, careful=careful)
-    if not careful and any(f.type is Careful for f in staged.function.failures):
+    asks = not careful and any(f.type is Careful for f in staged.function.failures)
+    if asks:
         effects = any(isinstance(s, Intrinsic) and s.name in EFFECTS for s in walk(staged.function.body))
-        if effects or staged.writes or staged.written:
-            staged = stage(fun, args, kwargs, careful=True)
+        if effects or not can_undo(staged.function):
+            asks, staged = False, stage(fun, args, kwargs, careful=True)
     staged.function = promote(staged.function)
+    if asks:
+        undoing(staged.function)
     return staged
 
 

@@ -44,22 +44,21 @@ def derivative(
 
 def watch(stager: Stager, results: Sequence[Scalar | Array]) -> list[Stmt]:
     """The call is given up if a derivative among `results` is, or has, a NaN (and has not been careful)."""
-    if stager.careful:
-        return []
-    failure = stager.failure(Careful, "a derivative is not a number")
-    return [s for r in results for s in _watched(stager, r, failure)]
-
-
-def _watched(stager: Stager, r: Scalar | Array, failure: int) -> list[Stmt]:
-    """The call is given up if a result is, or has, a NaN."""
-    if isinstance(r, Scalar):
-        return [Check(apply("not", apply("isnan", Ref(r))), failure)] if r.type in FLOATS else []
-    if r.element not in FLOATS:
+    floats = [r for r in results if (r.element if isinstance(r, Array) else r.type) in FLOATS]
+    if stager.careful or not floats:
         return []
     found = stager.scalar(BOOL, "lost")
-    index = [Scalar("ijklmnpq"[min(k, 7)], "i64") for k in range(r.ndim)]
-    item: Expr = Load(r, tuple(map(Ref, index)))
+    looking = [s for r in floats for s in _look(r, found)]
+    failure = stager.failure(Careful, "a derivative is not a number")
+    return [Assign(found, FALSE), *looking, Check(apply("not", Ref(found)), failure)]
+
+
+def _look(r: Scalar | Array, found: Scalar) -> list[Stmt]:
+    """`found` becomes true if a result is, or has, a NaN."""
+    index = [Scalar("ijklmnpq"[min(k, 7)], "i64") for k in range(r.ndim if isinstance(r, Array) else 0)]
+    item: Expr = Load(r, tuple(map(Ref, index))) if isinstance(r, Array) else Ref(r)
     body: list[Stmt] = [Assign(found, apply("any", Ref(found), apply("isnan", item)))]
-    for k in reversed(range(r.ndim)):
+    for k in reversed(range(len(index))):
+        assert isinstance(r, Array)
         body = [For(index[k], ZERO, Dim(r, k), body)]
-    return [Assign(found, FALSE), *body, Check(apply("not", Ref(found)), failure)]
+    return body
