@@ -26,6 +26,7 @@ from tapeless.backends.native.staging.templates import (
     Kept,
     Result,
     Same,
+    Rows,
     Table,
     Template,
 )
@@ -241,6 +242,8 @@ class _Wrapper:
             case Items(kind=kind, items=items) if kind in (tuple, list):
                 inner = "".join(self.built(t) + ", " for t in items)
                 return f"({inner})" if kind is tuple else f"[{inner}]"
+            case Rows(columns=[k], item=kind) if kind in (float, int, bool):
+                return f"r[{k}].tolist()"
             case Table(items=table):
                 return "{" + "".join(f"{k!r}: {self.built(t)}, " for k, t in table.items()) + "}"
         raise NotCompilable(f"{self.name} returns an object that a module without tapeless cannot make")

@@ -398,18 +398,18 @@ def unrolled(x):
     return [x * i for i in range(4)]
 
 
-def unrolled_by_an_argument(x, n):
+def filled_by_an_argument(x, n):
     xs = []
     for i in range(n):
         xs.append(x**i)
     return xs
 
 
-def test_loops_that_build_lists_are_unrolled():
+def test_loops_that_build_lists():
     check(unrolled, 2.0)
-    staged = check(unrolled_by_an_argument, 2.0, 3)
-    assert [*staged.known.values()] == [3]
-    assert not staged.holds((2.0, 4), {})
+    staged = check(filled_by_an_argument, 2.0, 3)
+    assert not staged.known
+    assert staged.holds((2.0, 4), {})
 
 
 def neighbours(u):

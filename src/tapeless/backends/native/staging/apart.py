@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import arrays, storage
+from tapeless.backends.native.staging import arrays, growing, storage
 from tapeless.backends.native.staging.elements import is_complex, stored
 from tapeless.backends.native.staging.heap import content, fill, is_object
 from tapeless.backends.native.staging.joins import Conflict, Maybe
@@ -45,6 +45,7 @@ from tapeless.backends.native.staging.values import (
     Bound,
     Closure,
     ComplexNumber,
+    Growing,
     Instance,
     Mapping,
     Number,
@@ -117,6 +118,8 @@ class _Parameters:
             return made, made
         if isinstance(value, (SequenceValue, Mapping, Instance)):
             return self.structure(value, path)
+        if isinstance(value, Growing):
+            self.stager.refuse("a derivative by a list that grows", "use an array")
         if top:
             if isinstance(value, Static) and isinstance(value.obj, (dict, list, tuple)):
                 self.stager.refuse(
@@ -245,6 +248,12 @@ class Apart:
             return view
         if isinstance(value, SequenceValue):
             return SequenceValue([self.result(v) for v in value.items], value.kind)
+        if isinstance(value, Growing):
+            with s.at(fn.body):
+                columns = tuple(a.array for a in growing.columns(s, value))
+            fn.results += columns
+            length: Any = self.result(value.length)
+            return s.heap.born(replace(value, columns=columns, length=length, depth=s.differentiated))  # type: ignore[no-any-return]
         if isinstance(value, Mapping):
             return Mapping({k: self.result(v) for k, v in value.items.items()}, value.kind)
         if isinstance(value, Instance):
@@ -275,7 +284,7 @@ class Apart:
         fn = self.function
         if isinstance(value, Number) and isinstance(value.expr, Ref) and value.expr.var not in made:
             return value
-        if isinstance(value, (Number, ComplexNumber)):
+        if isinstance(value, (Number, ComplexNumber, Growing)):
             return self.result(value)
         if isinstance(value, SequenceValue) and not is_object(value):
             return SequenceValue([self._kept(v, made) for v in value.items], value.kind)

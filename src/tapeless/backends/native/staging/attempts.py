@@ -12,6 +12,7 @@ from tapeless.backends.native.nest import (
     Apply,
     Array,
     Assign,
+    Const,
     Expr,
     For,
     If,
@@ -24,7 +25,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
+from tapeless.backends.native.staging.base import Exit, NeedsGrowing, NeedsUnrolling, OpenLoop, Target
 from tapeless.backends.native.staging.carrying import (
     KEPT,
     Carried,
@@ -41,6 +42,9 @@ from tapeless.program.ir import Block, Op, Var
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.loops import Loops
+
+#: A loop of so many iterations that fills a list is unrolled.
+SHORT = 32
 
 
 class Again(Exception):
@@ -314,6 +318,7 @@ class Attempt:
         names0, parts0 = parts_of(content(obj) if found is None else found[1])
         names1, parts1 = parts_of(end)
         if isinstance(end, list) and names0 != names1:
+            self.let_grow(obj, [*parts0, *parts1])
             raise NeedsUnrolling(
                 self.key, "a list grows or shrinks in a loop of unknown length; use an array"
             )
@@ -329,6 +334,18 @@ class Attempt:
         if all(p == KEPT for p in table.values()):
             return KEPT
         return Spec("content", type(obj), tuple(table.values()), tuple(table))
+
+    def let_grow(self, obj: Any, items: list[Value | None]) -> None:
+        """Begin again with a list that grows, if it may be one and the loop is not short."""
+        from tapeless.backends.native.staging.growing import spec_of_all
+
+        s, bounds = self.s, self.loop.bounds
+        if bounds is not None and isinstance(bounds[0], Const) and isinstance(bounds[1], Const):
+            if abs(bounds[1].value - bounds[0].value) <= SHORT * abs(bounds[2]):
+                return
+        spec = spec_of_all(s, items)
+        if spec is not None and obj.site is not None and obj.site not in s.never_growing:
+            raise NeedsGrowing(obj.site, spec)
 
     # ---- after the loop
 

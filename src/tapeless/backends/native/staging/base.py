@@ -102,6 +102,14 @@ class NeedsUnrolling(Exception):
         super().__init__(why)
 
 
+class NeedsGrowing(Exception):
+    """Staging has to begin again with the list made at a site as one that grows."""
+
+    def __init__(self, site: Any, spec: Any) -> None:
+        self.site, self.spec = site, spec
+        super().__init__("a list grows")
+
+
 @dataclass(eq=False, slots=True)
 class Exit:
     """Control leaving to a target: where, and the state there."""
@@ -192,6 +200,12 @@ class Base:
 
     def __init__(self, known: AnyMapping[Path, Any]) -> None:
         self.fixed = dict(known)
+        self.growing: dict[Any, Any] = {}
+        """Where lists are made that grow -> how their items are stored."""
+        self.never_growing: set[Any] = set()
+        """Where lists are made that must not be of those."""
+        self.grew: set[Any] = set()
+        """Where lists were made that grow."""
         self.body: list[Stmt] = []
         self.block = self.body
         self.line = 0

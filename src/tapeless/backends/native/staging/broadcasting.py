@@ -15,6 +15,7 @@ from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,
     Element,
+    Growing,
     Index,
     Lazy,
     Sequence,
@@ -93,6 +94,10 @@ def to_array(stager: Stager, value: Value) -> ArrayValue:
         element, spec = number
         dtype = own_dtype(spec)
         return storage.lazy(stager, (), dtype, lambda index: element, cost=0)
+    if isinstance(value, Growing):
+        from tapeless.backends.native.staging import growing
+
+        return growing.to_array(stager, value)
     if isinstance(value, Sequence):
         from tapeless.backends.native.staging.creation import from_sequence
 

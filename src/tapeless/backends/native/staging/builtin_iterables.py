@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Generator
 from tapeless.backends.native.staging.values import (
+    Growing,
     Mapping,
     Range,
     Sequence,
@@ -155,6 +157,8 @@ def next_(s: Builtins, it: Value, default: Value | None = None) -> Value:
 
 @lowers(list)
 def list_(s: Builtins, items: Value | None = None) -> Value:
+    if isinstance(items, Growing):
+        return growing.copied(s, items)
     return s.heap.born(Sequence([] if items is None else list(s.listed(items)), list))  # type: ignore[no-any-return]
 
 

@@ -14,6 +14,7 @@ from tapeless.backends.native.staging.iterables import Entries, Generator
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
+    Growing,
     Instance,
     Mapping,
     Number,
@@ -125,6 +126,8 @@ def length(s: Builtins, x: Value) -> Value:
         return s.call_object(method, [x], {})
     if isinstance(x, (Sequence, Mapping)):
         return Static(len(x.items))
+    if isinstance(x, Growing):
+        return x.length
     if isinstance(x, Entries):
         return Static(len(x.owner.items))
     if isinstance(x, Range):

@@ -7,6 +7,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Any
 
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
@@ -17,6 +18,7 @@ from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
     Closure,
+    Growing,
     Instance,
     Mapping,
     Sequence,
@@ -145,6 +147,8 @@ def copy_(s: Builtins, x: Value) -> Value:
         return s.heap.born(Instance(x.cls, dict(x.fields)))  # type: ignore[no-any-return]
     if isinstance(x, Sequence) and x.kind is list:
         return list_(s, x)
+    if isinstance(x, Growing):
+        return growing.copied(s, x)
     if isinstance(x, Mapping):
         return s.heap.born(Mapping(dict(x.items)))  # type: ignore[no-any-return]
     if isinstance(x, ArrayValue):
@@ -166,6 +170,8 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
         elif isinstance(v, Sequence):
             made = seen[id(v)] = s.heap.born(Sequence([], list))
             made.items = [deep(x) for x in v.items]
+        elif isinstance(v, Growing):
+            made = growing.copied(s, v)
         elif isinstance(v, Mapping):
             made = seen[id(v)] = s.heap.born(Mapping({}))
             made.items = {k: deep(x) for k, x in v.items.items()}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapeless.backends.native.staging.values import Cell, Instance, Mapping, Sequence
+from tapeless.backends.native.staging.values import Cell, Growing, Instance, Mapping, Sequence
 
 #: What has content that can change.
-Object = Sequence | Mapping | Instance | Cell
+Object = Sequence | Growing | Mapping | Instance | Cell
 
 
 def is_object(value: object) -> bool:
     """Whether a value has an identity and content that can change."""
-    return isinstance(value, (Mapping, Instance, Cell)) or (
+    return isinstance(value, (Growing, Mapping, Instance, Cell)) or (
         isinstance(value, Sequence) and value.kind is list
     )
 
@@ -21,6 +21,8 @@ def content(obj: Any) -> Any:
     """A copy of what an object holds."""
     if isinstance(obj, Sequence):
         return list(obj.items)
+    if isinstance(obj, Growing):
+        return {"length": obj.length}
     if isinstance(obj, Mapping):
         return dict(obj.items)
     if isinstance(obj, Instance):
@@ -32,6 +34,8 @@ def fill(obj: Any, held: Any) -> None:
     """Make an object hold this."""
     if isinstance(obj, Sequence):
         obj.items = list(held)
+    elif isinstance(obj, Growing):
+        obj.length = held["length"]
     elif isinstance(obj, Mapping):
         obj.items = dict(held)
     elif isinstance(obj, Instance):

@@ -18,12 +18,14 @@ from tapeless.backends.native.nest import (
     const,
     walk,
 )  # fmt: skip
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.operators import Operators
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Cell,
+    Growing,
     Instance,
     Mapping,
     Number,
@@ -45,6 +47,8 @@ class Iterables(Operators):
             if method is not None:
                 return self.iterated(self.call_object(method, [value], {}))
             return Iteration(list(value.items), more=lambda: live_items(value))
+        if isinstance(value, Growing):
+            return growing.iteration(self, value)
         if isinstance(value, Mapping):
             return Iteration([self.constant(k) for k in value.items])
         if isinstance(value, Entries):

@@ -23,7 +23,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target
+from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, NeedsGrowing, Target
 from tapeless.backends.native.staging.heap import Changes, is_object
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -498,6 +498,7 @@ class Merger:
         held = [c.of(obj) for c in states]
         if isinstance(obj, Sequence):
             if len({len(h) for h in held}) > 1:
+                self.let_grow(obj, [v for h in held for v in h])
                 self.s.refuse(
                     "a list has another length on each path of the program",
                     "make it an array, or append on every path",
@@ -512,3 +513,11 @@ class Merger:
         keys = list({k: None for h in held for k in h})
         table = {k: self.merge([h.get(k) for h in held], str(k)) for k in keys}
         return {k: v for k, v in table.items() if v is not None}
+
+    def let_grow(self, obj: Sequence, items: list[Value]) -> None:
+        """Begin again with a list that grows, if it may be one."""
+        from tapeless.backends.native.staging.growing import spec_of_all
+
+        spec = spec_of_all(self.s, items)
+        if spec is not None and obj.site is not None and obj.site not in self.s.never_growing:
+            raise NeedsGrowing(obj.site, spec)

@@ -8,9 +8,11 @@ from typing import Any
 
 from tapeless.backends.native.nest import F64, apply
 from tapeless.backends.native.staging.calls import Method
+from tapeless.backends.native.staging.growing import METHODS as GROWING
 from tapeless.backends.native.staging.values import (
     Bound,
     ComplexNumber,
+    Growing,
     Mapping,
     Number,
     Sequence,
@@ -34,6 +36,8 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
         table = LIST if owner.kind is list else NAMED if hasattr(owner.kind, "_fields") else TUPLE
         if name not in table and owner.kind is not list:
             table = TUPLE
+    elif isinstance(owner, Growing):
+        table = GROWING
     elif isinstance(owner, Mapping):
         table = DICT
     elif isinstance(owner, Number) and owner.kind in (int, float, bool):

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.nest import FALSE, TRUE, Const, Expr, apply, const
+from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, apply, const
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.scalars import Scalars
@@ -14,6 +15,7 @@ from tapeless.backends.native.staging.values import (
     ArrayValue,
     Cell,
     ComplexNumber,
+    Growing,
     Lazy,
     Mapping,
     Number,
@@ -190,7 +192,7 @@ class Operations(Scalars):
         self.assign(op.outs[0], Sequence(self.display(op), tuple))
 
     def op_list(self, op: Op) -> None:
-        self.assign(op.outs[0], self.heap.born(Sequence(self.display(op), list)))
+        self.assign(op.outs[0], growing.born(self, (self.frames[-1].key, id(op)), self.display(op)))
 
     def op_set(self, op: Op) -> None:
         self.assign(op.outs[0], Static(frozenset(self.known(v) for v in self.display(op))))
@@ -324,6 +326,8 @@ class Operations(Scalars):
             return TRUE if value.items else FALSE
         if isinstance(value, Mapping):
             return TRUE if value.items else FALSE
+        if isinstance(value, Growing):
+            return apply("gt", value.length.expr, ZERO)
         return self.other_truth(value)
 
     def other_truth(self, value: Value) -> Expr:

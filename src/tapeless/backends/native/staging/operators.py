@@ -10,12 +10,14 @@ import numpy as np
 
 from tapeless.backends.native.nest import (
     FALSE,
+    I64,
     TRUE,
     Const,
     Expr,
     apply,
     const,
 )  # fmt: skip
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.joins import Maybe
@@ -25,6 +27,7 @@ from tapeless.backends.native.staging.values import (
     Bound,
     Closure,
     ComplexNumber,
+    Growing,
     Instance,
     Lazy,
     Mapping,
@@ -78,7 +81,7 @@ class Operators(Calls):
 
     def class_of(self, value: Value) -> type | None:
         """The class of a value, where it is known."""
-        if isinstance(value, (Number, ComplexNumber, Sequence, Mapping)):
+        if isinstance(value, (Number, ComplexNumber, Sequence, Growing, Mapping)):
             return value.kind
         if isinstance(value, Instance):
             return value.cls
@@ -159,6 +162,10 @@ class Operators(Calls):
         if op == "Mult" and (self.is_sequence(a) or self.is_sequence(b)):
             if self.is_sequence(b):
                 a, b = b, a
+            if isinstance(a, Sequence) and a.kind is list and a.site and isinstance(b, Number):
+                row = growing.repeated(self, a.items, self.as_expr(b, I64), (a.site, "repeated"))
+                if row is not None:
+                    return row
             times = self.known(b, "repeat a list a known number of times, or use np.zeros")
             kind = list if self.class_of(a) is list else tuple
             made = Sequence(self.listed(a) * int(times), kind)

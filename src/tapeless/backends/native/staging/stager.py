@@ -29,8 +29,15 @@ from tapeless.backends.native.nest import (
     const,
     walk,
 )
-from tapeless.backends.native.staging import arrays
-from tapeless.backends.native.staging.base import NeedsKnown, NeedsUnrolling, Replay, Text, describe
+from tapeless.backends.native.staging import arrays, growing
+from tapeless.backends.native.staging.base import (
+    NeedsGrowing,
+    NeedsKnown,
+    NeedsUnrolling,
+    Replay,
+    Text,
+    describe,
+)
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
@@ -44,6 +51,7 @@ from tapeless.backends.native.staging.templates import (
     Kept,
     Object,
     Result,
+    Rows,
     Same,
     Table,
     Template,
@@ -55,6 +63,7 @@ from tapeless.backends.native.staging.values import (
     Cell,
     Closure,
     ComplexNumber,
+    Growing,
     Instance,
     Lazy,
     Mapping,
@@ -65,6 +74,7 @@ from tapeless.backends.native.staging.values import (
     Value,
     View,
 )
+from tapeless.errors import NotCompilable
 from tapeless.program.ir import Block, Op, Program
 from tapeless.transformed import Transformed
 
@@ -333,6 +343,8 @@ class Outputs:
             self.made[id(value)] = made
             made.items = [self.template(v) for v in value.items]
             return made
+        if isinstance(value, Growing):
+            return self.rows(value)
         if isinstance(value, Mapping):
             table = Table(value.kind, {})
             self.made[id(value)] = table
@@ -350,6 +362,14 @@ class Outputs:
         s.refuse(
             f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those"
         )
+
+    def rows(self, value: Growing) -> Template:
+        s = self.s
+        if growing.is_mixed(value.spec):
+            s.refuse("a list of integers and floats is returned", "fill it with numbers of one class")
+        columns = [self.array(a) for a in growing.columns(s, value)]
+        indices = [c.index for c in columns if isinstance(c, ArrayResult)]
+        return Rows(indices, growing.item_classes(value.spec))
 
     def array(self, value: ArrayValue) -> Template:
         s = self.s
@@ -443,10 +463,13 @@ def stage(
     """
     fixed = dict(known or {})
     unrolled: set[Any] = set()
+    grows: dict[Any, Any] = {}
+    never: set[Any] = set()
+    refused: NotCompilable | None = None
     for _ in range(RESTARTS):
         stager = Stager(fixed)
         stager.careful = careful
-        stager.unrolled = unrolled
+        stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -458,6 +481,17 @@ def stage(
             continue
         except NeedsUnrolling as need:
             unrolled.add(need.key)
+            continue
+        except NeedsGrowing as need:
+            grows[need.site] = need.spec
+            continue
+        except NotCompilable as error:
+            if not stager.grew:
+                raise refused or error from None
+            refused = refused or error
+            never |= stager.grew  # what else can be done is to unroll the loops
+            for site in never:
+                grows.pop(site, None)
             continue
         finally:
             sys.setrecursionlimit(limit)

@@ -12,10 +12,12 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )  # fmt: skip
+from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import Attributes
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.values import (
     ArrayValue,
+    Growing,
     Instance,
     Mapping,
     Number,
@@ -44,6 +46,8 @@ class Structures(Attributes):
             return self.call_object(method, [value, index], {})
         if isinstance(value, Sequence):
             return self.sequence_item(value, index)
+        if isinstance(value, Growing):
+            return growing.getitem(self, value, index)
         if isinstance(value, Mapping):
             key = self.known(index, "use a key that is known")
             held = value.items.get(key)
@@ -138,6 +142,9 @@ class Structures(Attributes):
     def setitem(self, owner: Value, index: Value, value: Value) -> None:
         if isinstance(owner, ArrayValue):
             self.arrays.setitem(self, self.in_storage(owner), index, value)
+            return
+        if isinstance(owner, Growing):
+            growing.setitem(self, owner, index, value)
             return
         method = self.python_method(owner, "__setitem__")
         if method is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,30 @@ class Items(Template):
 
 
 @dataclass(eq=False, slots=True)
+class Rows(Template):
+    """A list of a length known at run time: its items are numbers, or tuples of those, in columns."""
+
+    columns: list[int]
+    item: Any
+    """The class of a number, or a class of tuples and what their items are."""
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            columns = [call.results[k].tolist() for k in self.columns]
+            rows = zip(*columns, strict=True)
+            call.made[id(self)] = [assembled(self.item, iter(row)) for row in rows]
+        return call.made[id(self)]
+
+
+def assembled(item: Any, numbers: Iterator[Any]) -> Any:
+    """An item of a list from its numbers."""
+    if isinstance(item, tuple):
+        kind, parts = item
+        return tuple.__new__(kind, [assembled(p, numbers) for p in parts])
+    return item(next(numbers))
+
+
+@dataclass(eq=False, slots=True)
 class Table(Template):
     """A dict."""
 
@@ -146,13 +171,15 @@ class Write:
     """A mutable object of the arguments that the call has changed: what it holds afterwards."""
 
     target: Path
-    content: Items | Table | Object
+    content: Items | Rows | Table | Object
 
     def apply(self, call: Call) -> None:
         target = self.target.read(call.args, call.kwargs)
         match self.content:
             case Items(items=items):
                 target[:] = [t.build(call) for t in items]
+            case Rows() as rows:
+                target[:] = rows.build(call)
             case Table(items=table):
                 made = {k: t.build(call) for k, t in table.items()}
                 target.clear()

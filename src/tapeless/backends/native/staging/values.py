@@ -160,6 +160,23 @@ class Sequence(Value):
 
     items: list[Value]
     kind: type
+    site: Any = None
+    """Where the program makes a list."""
+
+
+@dataclass(eq=False, slots=True)
+class Growing(Value):
+    """A list of a length known at run time only: the numbers of its items, in columns of storage that grow.
+
+    `spec` says how an item is stored, `site` where the list was made, `depth` in how many derivatives.
+    """
+
+    columns: tuple[Array, ...]
+    spec: Any
+    length: Number
+    site: Any
+    depth: int
+    kind: type = list
 
 
 @dataclass(eq=False, slots=True)
