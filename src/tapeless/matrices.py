@@ -13,6 +13,7 @@ from tapeless.rules.spaces import space_of
 from tapeless.runtime.linearized import Linearized
 from tapeless.runtime.structure import outputs_of
 from tapeless.runtime.tracebacks import user_frames_only
+from tapeless.sparse import SparseJacobian
 from tapeless.transformed import derived, positions
 
 
@@ -93,17 +94,28 @@ def _unit(x: Any, k: int) -> Any:
     return e
 
 
-def jacobian(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def jacobian(fun: Callable[..., Any], argnums: Argnums = 0, *, sparse: Any = False) -> Callable[..., Any]:
     """The Jacobian of a function of numbers and arrays.
 
     Its shape is `(*shape of the result, *shape of the argument)`.  The program runs once; the linear map is
     then applied to unit tangents, or its transpose to unit cotangents, whichever are fewer.
 
+    With `sparse` it is a matrix of SciPy, a `csr_array`, of the result's elements by the argument's: columns
+    (or rows) that have no entry in the same place are computed together.  `True` has the places of entries
+    found; they can also be given, as a matrix of SciPy or an array that is not zero there.  A given pattern
+    is checked in each call.
+
     >>> import numpy as np, tapeless as tl
     >>> tl.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
+    >>> made = tl.jacobian(lambda x: x[1:] * x[:-1], sparse=True)(np.array([1.0, 2.0, 4.0]))
+    >>> made.nnz, made.toarray()
+    (4, array([[2., 1., 0.],
+           [0., 4., 2.]]))
     """
+    if sparse is not False and sparse is not None:
+        return SparseJacobian(fun, argnums, sparse)
     return derived(fun, lambda f: Jacobian(f, argnums, False))  # type: ignore[no-any-return]
 
 
@@ -117,14 +129,18 @@ def jacrev(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     return derived(fun, lambda f: JacRev(f, argnums, False))  # type: ignore[no-any-return]
 
 
-def hessian(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def hessian(fun: Callable[..., Any], argnums: int = 0, *, sparse: Any = False) -> Callable[..., Any]:
     """The Hessian of a function whose result is one real number: the Jacobian of its gradient.
+
+    With `sparse` it is a matrix of SciPy, as in `jacobian`.
 
     >>> import numpy as np, tapeless as tl
     >>> tl.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
     """
+    if sparse is not False and sparse is not None:
+        return SparseJacobian(grad(fun, argnums), argnums, sparse, "forward")
     return derived(fun, lambda f: JacFwd(grad(f, argnums), argnums, False))  # type: ignore[no-any-return]
 
 

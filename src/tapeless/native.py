@@ -47,6 +47,8 @@ class Compiled:
         self.looked_up: set[Any] = set()
         """The kinds of calls that were looked for on disk."""
         self.strict: Compiled | None = None
+        self.call: Callable[..., Any] = self
+        """What takes a call: the front, once there is one."""
         self.parts: dict[Any, Jitted] = {}
         """Derivatives of the function, compiled, by what they are."""
         self.kind: type[Jitted] = types.new_class("Jitted", (Jitted,))
@@ -152,13 +154,14 @@ class Compiled:
 
         self.front = entry
         call = entry.call_or(miss, self.carefully)
+        self.call = call
         self.kind.__call__ = staticmethod(call)  # type: ignore[method-assign]
 
     def carefully(self, *args: Any, **kwargs: Any) -> Any:
         """A call in which a derivative has come out as NaN: again, with strong zeros."""
         if self.strict is None:
             self.strict = Compiled(self.fun, replace(self.options, careful=True))
-        return self.strict.slowly(args, kwargs, None)
+        return self.strict.call(*args, **kwargs)
 
     def no_entry(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A call that the entry just made for it refuses; nothing has been written yet.
@@ -245,6 +248,8 @@ def jit(
     >>> tl.jit(power)(1.5, 3), tl.jit(tl.grad(power))(1.5, 3)
     (3.375, 6.75)
     """
+    if hasattr(fun, "compiled_by"):  # a sparse jacobian, whose matrix is put together outside
+        return fun.compiled_by(lambda f: Jitted(f, fallback, parallel, cache))  # type: ignore[no-any-return]
     return Jitted(fun, fallback, parallel, cache)
 
 

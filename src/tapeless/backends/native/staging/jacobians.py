@@ -90,10 +90,10 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
             if few or isinstance(x, Number) or (None in sizes and not isinstance(y, Number))
             else "reverse"
         )
-    linear = _columns(apart) if mode == "forward" else _rows(apart)
+    linear = columns(apart) if mode == "forward" else rows(apart)
     seeded, found = (x, y) if mode == "forward" else (y, x)
     apart.connect()
-    made = _Assembly(stager, apart, linear, seeded, found, mode == "forward").build()
+    made = Assembly(stager, apart, linear, seeded, found, mode == "forward").build()
     apart.disconnect()
     return made
 
@@ -132,18 +132,18 @@ class Linear:
     slope: Name
 
 
-def _columns(apart: Apart) -> Linear:
+def columns(apart: Apart) -> Linear:
     fn = apart.function
     made = forward(fn, [0], strong_zeros=apart.stager.careful)
     return Linear([], made.body, made.params[len(fn.params)], made.results[len(fn.results)])
 
 
-def _rows(apart: Apart) -> Linear:
+def rows(apart: Apart) -> Linear:
     parts = halves(promote(apart.function), [0], [0], strong_zeros=apart.stager.careful)
     return Linear(parts.forward, parts.backward, parts.seeds[0], parts.gradients[0])
 
 
-class _Assembly:
+class Assembly:
     """Runs a linear map for every unit seed; its results are the columns (rows) of the Jacobian."""
 
     def __init__(

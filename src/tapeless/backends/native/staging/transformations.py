@@ -14,6 +14,7 @@ from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.derivatives import Asked, function, gradient, hvp, jvp
 from tapeless.backends.native.staging.jacobians import jacobian
 from tapeless.backends.native.staging.linear_maps import linearize, transpose, vjp
+from tapeless.backends.native.staging.sparse import compressed, words
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -42,10 +43,11 @@ def handles(obj: Any) -> bool:
 
 @functools.cache
 def _made() -> tuple[type, ...]:
-    from tapeless import custom, matrices, native, transformed
+    from tapeless import custom, matrices, native, sparse, transformed
 
     return (
-        transformed.Gradient, matrices.Jacobian, native.Jitted, native.Vmap, custom.checkpoint,
+        transformed.Gradient, matrices.Jacobian, sparse.SparseJacobian, sparse.Dependence, sparse.Compressed,
+        native.Jitted, native.Vmap, custom.checkpoint,
         custom.custom_jvp, custom.custom_vjp,
     )  # fmt: skip
 
@@ -83,7 +85,7 @@ def _own_rule(obj: Any) -> Any:
 
 def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """What a transformation gives for these arguments."""
-    from tapeless import custom, matrices, native, transformed
+    from tapeless import custom, matrices, native, sparse, transformed
 
     if isinstance(obj, (native.Jitted, custom.checkpoint)):
         # what to keep and what to compute again is chosen by the compiler
@@ -95,6 +97,12 @@ def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> 
         return gradient(stager, obj, args, kwargs)
     if isinstance(obj, matrices.Jacobian):
         return jacobian(stager, obj, args, kwargs)
+    if isinstance(obj, sparse.SparseJacobian):
+        _no_sparse(stager)
+    if isinstance(obj, sparse.Dependence):
+        return words(stager, obj, args, kwargs)
+    if isinstance(obj, sparse.Compressed):
+        return compressed(stager, obj, args, kwargs)
     if isinstance(obj, (custom.custom_jvp, custom.custom_vjp)):
         return _plain_call(stager, obj.fun, type(obj).__name__, args, kwargs)
     rule = _own_rule(obj)
@@ -139,13 +147,19 @@ def _jacobian(
     stager: Stager, fun: Value, argnums: Value | None = None, sparse: Value | None = None, *, mode: str
 ) -> Value:
     if sparse is not None and stager.known(sparse) not in (None, False):
-        stager.refuse(
-            "a sparse jacobian inside a compiled program", "take it outside: jacobian(jit(f), sparse=…)"
-        )
+        _no_sparse(stager)
     return function("jacobian", Asked(fun, _options(stager, argnums)[0], mode=mode))
 
 
-def _hessian(stager: Stager, fun: Value, argnums: Value | None = None) -> Value:
+def _no_sparse(stager: Stager) -> None:
+    stager.refuse(
+        "a sparse jacobian inside a compiled program", "take it outside: jacobian(jit(f), sparse=…)"
+    )
+
+
+def _hessian(stager: Stager, fun: Value, argnums: Value | None = None, sparse: Value | None = None) -> Value:
+    if sparse is not None and stager.known(sparse) not in (None, False):
+        _no_sparse(stager)
     wanted = _options(stager, argnums)[0]
     return function("jacobian", Asked(function("grad", Asked(fun, wanted)), wanted, mode="forward"))
 
