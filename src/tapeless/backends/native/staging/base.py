@@ -147,6 +147,8 @@ class Frame:
     key: Any = None
     line: int = 0
     returns: Target | None = None
+    given: dict[str, Value] | None = None
+    """The arguments."""
 
 
 @dataclass(eq=False, slots=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 from tapeless.backends.native.nest import Ref
 from tapeless.backends.native.staging.base import Frame, NeedsKnown, describe
-from tapeless.backends.native.staging.inputs import Inputs
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.liveness import liveness
+from tapeless.backends.native.staging.recursion import Recursion
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -35,7 +35,7 @@ DEEPEST = 400
 RECURSION = 3
 
 
-class Calls(Inputs):
+class Calls(Recursion):
     """Calls of functions, methods and classes."""
 
     # ---- operations
@@ -110,10 +110,9 @@ class Calls(Inputs):
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.free: list[dict[str, Cell]] = []
-        self.differentiated = 0
-        """How many derivatives are being taken of what is staged now."""
         self.yields: list[Callable[[Value], None] | None] = []
         """Who takes the values of the generators that run, innermost last; None for other functions."""
+        self.unwound += [self.free, self.yields, self.runs]
 
     def call(
         self, function: Value, args: list[Value], kwargs: dict[str, Value], op: Op | None = None
@@ -235,6 +234,9 @@ class Calls(Inputs):
         bound = self.bind_arguments(function, program, defaults, named, args, kwargs)
         if bound is None:
             return Static(None)
+        recursive = self.recursion(function, program, cells, bound, op)
+        if recursive is not None:
+            return recursive
         self.not_too_deep(program, bound)
         if program.is_generator:
             return self.generator(
@@ -257,6 +259,7 @@ class Calls(Inputs):
         outer_key = self.frames[-1].key if self.frames else ()
         key = (*outer_key, id(op), id(program))
         frame = Frame(program, liveness(program), {}, function.__globals__, function, key, self.line)
+        frame.given = bound
         line = self.line
         self.frames.append(frame)
         self.free.append(cells)

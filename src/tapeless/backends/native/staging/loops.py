@@ -42,6 +42,8 @@ class Loops(Joins):
         self.reading: Changes | None = None
         self.raised: list[Value] = []
         """The exceptions being handled, innermost last."""
+        self.unwound: list[list[Any]] = []
+        """More lists with an entry for each call under way."""
 
     # implemented by the parts of staging above this one
 
@@ -180,7 +182,7 @@ class Checkpoint:
         self.env, self.marks, self.level = dict(self.frame.env), s.marks(), s.heap.open()
         lists: list[list[Any]] = [
             s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised,
-            s.truths,
+            s.truths, *s.unwound,
         ]  # fmt: skip
         self.lists = [(x, len(x)) for x in lists]
         self.plain = (s.closed, s.recent, s.line, dict(s.frozen))

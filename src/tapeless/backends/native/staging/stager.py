@@ -42,6 +42,7 @@ from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Path
+from tapeless.backends.native.staging.recursion import NeedsRecursion
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
@@ -463,6 +464,7 @@ def stage(
     """
     fixed = dict(known or {})
     unrolled: set[Any] = set()
+    recursive: set[types.CodeType] = set()
     grows: dict[Any, Any] = {}
     never: set[Any] = set()
     refused: NotCompilable | None = None
@@ -470,7 +472,8 @@ def stage(
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
-        limit = sys.getrecursionlimit()
+        stager.recursive = recursive
+        limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
             staged = stager.stage(function, args, dict(kwargs or {}))
@@ -481,6 +484,9 @@ def stage(
             continue
         except NeedsUnrolling as need:
             unrolled.add(need.key)
+            continue
+        except NeedsRecursion as need:
+            recursive.add(need.key)
             continue
         except NeedsGrowing as need:
             grows[need.site] = need.spec
