@@ -340,8 +340,8 @@ CASES = [
     (halves, RNG.random(9)), (spectrum, RNG.random(8)), (quantiles, RNG.random(15)), (even, 0.7, 7),
     (with_ackermann, 1.5, 2, 3), (in_loops, 0.3, 3), (called_in_loop, 0.5, 6), (of_pair, 0.4, 6),
     (counting, 0.9, 5), (accumulated, 0.7, 3), (traced, 0.7, 5), (found, 0.7, 4),
-    (permanent, RNG.random((4, 4))), (minors, RNG.random((3, 3))), (own_array, RNG.random(3), 4), (same_array, RNG.random(3), 3),
-    (parsed, 0.7), (by_default, 0.5, 5), (root, 2.0), (of_complexes, 0.4, 4),
+    (permanent, RNG.random((4, 4))), (minors, RNG.random((3, 3))), (own_array, RNG.random(3), 4),
+    (same_array, RNG.random(3), 3), (parsed, 0.7), (by_default, 0.5, 5), (root, 2.0), (of_complexes, 0.4, 4),
 ]  # fmt: skip
 
 
