@@ -23,7 +23,7 @@ from tapeless.runtime.linearized import (
     shared_memory,
 )
 from tapeless.runtime.modes import Forward
-from tapeless.runtime.nesting import long_run
+from tapeless.runtime.nesting import MANY, long_run
 from tapeless.runtime.numbers import is_number_type
 from tapeless.runtime.structure import (
     check_shared,
@@ -80,11 +80,12 @@ def untyped_gradient(f: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any])
     return (grads, aux) if f.has_aux else grads
 
 
-def _value_and_grad(what: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _value_and_grad(what: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
     fun = what.fun
     where = positions(fun, what.argnums, args, kwargs)
     with user_frames_only():
         lin = Linearized(fun, args, kwargs, where, "gradient")
+    what.specialised.long = len(lin.run.record) > MANY
     value, t, aux = lin.value, lin.tangent, None
     if what.has_aux:
         _check_aux(fun, value)

@@ -80,6 +80,7 @@ class Specialised:
         self.entries: list[Any] = []
         self.refused: set[Any] = set()
         self.front: type | None = None
+        self.long = False  # whether the last run by the untyped road did many operations
 
 
 def derived(fun: Any, make: Callable[[Any], Any]) -> Any:
@@ -139,7 +140,10 @@ class Gradient(Transformed):
     def untyped(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The derivative by the untyped road."""
         from tapeless.api import untyped_gradient
+        from tapeless.runtime.nesting import in_room
 
+        if self.specialised.long:
+            return in_room(untyped_gradient, self, args, kwargs)
         return untyped_gradient(self, args, kwargs)
 
     def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

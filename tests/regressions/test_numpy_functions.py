@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tapeless as tl
 from checking import check
 
 
@@ -54,9 +55,46 @@ def products(x):
     return np.vecdot(v, v) + np.matvec(a, v)[0] * np.vecmat(v, a)[1]
 
 
-CASES = [ranges, from_iterables, outer, chosen, by_name, masked, filled, scalars, unique, products]
+def lengths(x):
+    v = np.array([x, 2.0, x * x])
+    length = np.linalg.norm(v)
+    v[0] = 7.0  # the derivative is by what was in it
+    small = np.linalg.norm(np.array([x, 1.0], np.float32)) * 0.0  # only its type matters here
+    return length * v[2] + np.linalg.norm(v, 1) + np.linalg.norm(np.outer(v, v)) + small
+
+
+def both_move(x):
+    v, a = np.array([x, 1.0]), np.array([[x, 2.0], [1.0, x * x]])
+    return v.dot(v) * np.dot(a, v).dot(v) + (a @ a)[0, 1] + (v @ a)[1]
+
+
+CASES = [
+    ranges,
+    from_iterables,
+    outer,
+    chosen,
+    by_name,
+    masked,
+    filled,
+    scalars,
+    unique,
+    products,
+    lengths,
+    both_move,
+]
 
 
 @pytest.mark.parametrize("f", CASES, ids=lambda f: f.__name__)
 def test_functions(f):
     check(f, 0.7)
+
+
+def test_the_length_of_nothing_has_no_derivative():
+    def length(v):
+        parts = {"v": v * 1.0}
+        return np.linalg.norm(parts["v"])
+
+    zero = np.zeros(2)
+    assert tl.grad(length)(zero).tolist() == [0.0, 0.0]
+    assert tl.jvp(length, (zero,), (np.ones(2),))[1] == 0.0
+    assert tl.grad(length)(np.array([3.0, -4.0])).tolist() == [0.6, -0.8]

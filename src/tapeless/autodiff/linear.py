@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.autodiff.slots import Entry, Slots
 from tapeless.rules import lookup, tangent
 from tapeless.rules.operations import Apply, Gather, Operation, Overwrite, Scale
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable, Rule, bind
@@ -25,7 +26,6 @@ from tapeless.rules.spaces import (
     Symbolic,
     adjoint,
     fit,
-    fold,
     has_nan,
     inner,
     shadow,
@@ -36,9 +36,7 @@ from tapeless.rules.spaces import (
     zeros_like_space,
 )
 
-# an entry: the operation (a bare tuple of partials between Python floats, None for an input), its parents,
-# its space
-Entry = tuple[Any, tuple[Any, ...], Space]
+_new = object.__new__
 
 
 class Record:
@@ -55,7 +53,8 @@ class Record:
     def append(self, op: Any, parents: tuple[int | None, ...], space: Space) -> Lin:
         """Add an entry whose parents are given by index."""
         entries = self.entries
-        lin = Lin(self, len(entries), space)
+        lin = _new(Lin)  # without a call of its __init__: this is done for every operation
+        lin.record, lin.index, lin.space = self, len(entries), space
         entries.append((op, parents, space))
         return lin
 
@@ -78,6 +77,8 @@ class Record:
 
     def gather(self, window: Any, parent: Lin, like: Any) -> Lin:
         """The piece `parent[window]`, or `window(parent)`."""
+        if type(like) is np.ndarray:
+            return self.append(Gather(window), (parent.index,), Space("array", like.dtype, like.shape))
         return self.append(Gather(window), (parent.index,), _space(like))
 
     def overwrite(self, window: Any, old: Lin | None, value: Lin | None, like: Any) -> Lin:
@@ -117,19 +118,31 @@ class Record:
                 parent = parents[0]
                 old = values[parent]
                 values[parent] = op[0] * ct if old is None else old + op[0] * ct
-                for k in range(1, len(op)):
-                    parent = parents[k]
+                count = len(op)
+                if count > 1:
+                    parent = parents[1]
                     old = values[parent]
-                    values[parent] = op[k] * ct if old is None else old + op[k] * ct
+                    values[parent] = op[1] * ct if old is None else old + op[1] * ct
+                    for k in range(2, count) if count > 2 else ():
+                        parent = parents[k]
+                        old = values[parent]
+                        values[parent] = op[k] * ct if old is None else old + op[k] * ct
                 continue  # numbers need not be let go
             if type(op) is Scale and not careful:
                 for p, parent in zip(op.partials, parents):  # noqa: B905
                     if type(p) is int and p == 1:
                         slots.add(parent, ct)
-                    elif type(p) is np.ndarray and entries[parent][2] is FLOAT and p.shape == np.shape(ct):
-                        slots.add(parent, float(np.vdot(p, ct).real))
-                    else:
-                        slots.add(parent, adjoint(p) * ct)
+                        continue
+                    space = entries[parent][2]
+                    if type(p) is np.ndarray:
+                        if space is FLOAT and type(ct) is np.ndarray and p.shape == ct.shape:
+                            slots.add(parent, float(np.vdot(p, ct).real))
+                            continue
+                        if p.dtype.kind == "c":
+                            p = p.conjugate()
+                    elif type(p) is not float:
+                        p = adjoint(p)
+                    slots.add(parent, p * ct, True)
             elif op is None:
                 continue
             elif type(op) is Gather and type(op.window) is int and slots.owned[parents[0]]:
@@ -190,74 +203,6 @@ def _carefully(walk: Any, seeds: list[tuple[Any, Any]], wanted: list[Any]) -> li
         except (ArithmeticError, ValueError):
             again = True
         return walk(seeds, wanted, True) if again else results
-
-
-class Slots:
-    """The cotangents of one application: a value for every entry, and whether the application owns its
-    buffer."""
-
-    __slots__ = ("entries", "owned", "values")
-
-    def __init__(self, entries: list[Entry], count: int) -> None:
-        self.entries = entries
-        self.values: list[Any] = [None] * count
-        self.owned = [False] * count
-
-    def add(self, index: int, ct: Any, owned: bool = False) -> None:
-        """Add a cotangent: the first is borrowed, a later one goes out of place, or in place once a buffer
-        is owned."""
-        space = self.entries[index][2]
-        if space is FLOAT:
-            if type(ct) is not float:
-                ct = fold(np.add.reduce(ct, None) if type(ct) is np.ndarray else ct, space)
-            old = self.values[index]
-            self.values[index] = ct if old is None else old + ct
-            return
-        if (
-            type(ct) is not np.ndarray
-            or ct.shape != space.shape
-            or ct.dtype != space.dtype
-            or space.kind != "array"
-        ):
-            ct, owned = fold(ct, space), False
-        old = self.values[index]
-        if old is None:
-            self.values[index] = ct
-            self.owned[index] = owned
-        elif space.kind != "array":
-            self.values[index] = old + ct
-        elif self.owned[index]:
-            old += ct
-        elif owned:
-            ct += old
-            self.values[index] = ct
-            self.owned[index] = True
-        else:
-            self.values[index] = np.asarray(old + ct)
-            self.owned[index] = True
-
-    def own(self, index: int) -> Any:
-        """The buffer of an entry's cotangent, for adding into it; zeros if there was none."""
-        buffer = self.values[index]
-        if buffer is None:
-            buffer = zeros(self.entries[index][2])
-        elif not self.owned[index]:
-            buffer = np.array(buffer, order="C")  # in the order that windows expect
-        elif buffer.flags.c_contiguous:
-            return buffer
-        else:
-            buffer = np.ascontiguousarray(buffer)
-        self.values[index] = buffer
-        self.owned[index] = True
-        return buffer
-
-    def release(self, index: int) -> Any:
-        """The cotangent of an input, in memory that nobody else has."""
-        ct = self.values[index]
-        if isinstance(ct, np.ndarray) and not self.owned[index]:
-            return np.array(ct)
-        self.owned[index] = False  # asked for twice, it is copied the second time
-        return ct
 
 
 def _space(like: Any) -> Space:

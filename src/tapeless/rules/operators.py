@@ -21,10 +21,19 @@ def sign(x: Any) -> Any:
     """The sign of a real number, 0 at 0; for a complex one z / |z|."""
     if type(x) is float:
         return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
+    if type(x) is np.ndarray and x.dtype.kind == "f":
+        return np.sign(x)
     if np.iscomplexobj(x):
         size = np.abs(x)
         return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
     return np.sign(x)
+
+
+def conjugate_sign(x: Any) -> Any:
+    """What the absolute value changes by: the sign, of a complex number its conjugate."""
+    if type(x) is float or type(x) is np.ndarray and x.dtype.kind == "f":
+        return sign(x)
+    return np.conj(sign(x)) if np.iscomplexobj(x) else sign(x)
 
 
 def power_by_base(x: Any, n: Any) -> Any:
@@ -76,7 +85,7 @@ elementwise([operator.neg, np.negative], partials=lambda y, x: -1, rows=[0.3, -1
 elementwise([operator.pos, np.positive], partials=lambda y, x: 1, rows=[0.3, -1.5], constant=True)
 elementwise(
     [operator.abs, builtins.abs, np.absolute],  # for a complex number Re(conj(sign) * dz)
-    partials=lambda y, x: np.conj(sign(x)) if np.iscomplexobj(x) else sign(x),
+    partials=lambda y, x: conjugate_sign(x),
     rows=[0.3, -1.5, singular(0.0)],
 )
 nondifferentiable(operator.floordiv, np.floor_divide)

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.rules.operations import Scale
+from tapeless.autodiff.linear import Lin
+from tapeless.rules.operations import Apply, Scale
 from tapeless.rules.registry import Elementwise, Linear
 from tapeless.rules.spaces import FLOAT, Space, Symbolic, space_of
-from tapeless.runtime.operations import STACKS, Stack, linear_operation
+from tapeless.runtime.operations import STACKS, Product, Stack, is_product
 from tapeless.runtime.primitives import REALS, may_warn, needs_result
 from tapeless.runtime.scalars import ScalarRecording
 
 #: arrays of no more elements are copied again rather than looked up
 _SMALL = 16
+#: which operands of a product are the parents of its entry
+_LEFT: tuple[tuple[int, ...], ...] = ((0,),)
+_RIGHT: tuple[tuple[int, ...], ...] = ((1,),)
+_BOTH = _LEFT + _RIGHT
 
 
 class Entries(ScalarRecording):
@@ -72,6 +77,18 @@ class Entries(ScalarRecording):
                 return value, None
         return super().general(rule, f, args, ts, kw, kts)
 
+    def finished(
+        self, rule: Any, value: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any
+    ) -> tuple[Any, Any]:
+        if type(value) is np.ndarray and value.base is None and value is y and value.dtype.kind in "fc":
+            m = self.arrays.get(id(value))
+            if m is None or m() is not value:  # memory of its own, which was not known
+                t = self.derived(rule, y, args, kw, targs, tkw)
+                if t is not None:
+                    self.new_array(value, t)
+                return value, None
+        return super().finished(rule, value, y, args, kw, targs, tkw)
+
     def derived(self, rule: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any) -> Any:
         if type(rule) is Elementwise:
             if not kw and type(y) is np.ndarray and y.dtype.kind in "fc":
@@ -81,20 +98,34 @@ class Entries(ScalarRecording):
         if type(rule) is not Linear:
             kept = tuple([self.frozen(a) for a in args])
             return self.derive(rule, self.frozen(y) if needs_result(rule) else y, kept, kw, targs, tkw)
+        if not kw and is_product(rule, args):
+            return self.product(rule, y, args, targs)
         moving = rule.positions[0] if rule.form == "one" else alone(targs)  # it lends its shape only
         kept = tuple([args[k] if k == moving else self.frozen(args[k]) for k in range(len(args))])
         if not kw and moving in rule.positions and moving < len(args) and rule.operation is None:
             t, space = targs[moving], space_of(y)
             if space is not None and isinstance(t, Symbolic):
-                return self.record.append(linear_operation(rule, kept, moving), (t.index,), space)
+                return self.record.append(Apply(rule, kept, {}, ((moving,),)), (t.index,), space)
         return self.derive(rule, y, kept, {k: self.frozen(v) for k, v in kw.items()}, targs, tkw)
+
+    def product(self, rule: Any, y: Any, args: Any, targs: Any) -> Any:
+        """The entry of a product of vectors and matrices; who moves alone lends its shape only."""
+        (a, b), (ta, tb) = args, targs
+        space = space_of(y)
+        if space is None:
+            return self.derive(rule, y, args, {}, targs, {})
+        parents: tuple[Any, ...]
+        if tb is None:
+            b, paths, parents = self.frozen(b), _LEFT, (ta.index,)
+        elif ta is None:
+            a, paths, parents = self.frozen(a), _RIGHT, (tb.index,)
+        else:
+            a, b, paths, parents = self.frozen(a), self.frozen(b), _BOTH, (ta.index, tb.index)
+        return self.record.append(Product(rule, (a, b), {}, paths), parents, space)
 
     def slopes(self, rule: Any, y: Any, args: Any, targs: Any) -> Any:
         """The entry of an elementwise function that gave an array.  Its partials are evaluated at once: only
         what they share with the operands must be copied."""
-        for t in targs:
-            if t is not None and not isinstance(t, Symbolic):
-                return self.derive(rule, y, tuple([self.frozen(a) for a in args]), {}, targs, {})
         if len(args) > rule.limit:
             args, targs = args[: rule.limit], targs[: rule.limit]
         try:
@@ -105,20 +136,24 @@ class Entries(ScalarRecording):
                 ps = partials(rule, y, args, targs)
         except (ArithmeticError, ValueError, NotImplementedError):
             return self.derive(rule, self.frozen(y), tuple([self.frozen(a) for a in args]), {}, targs, {})
+        space = None
         factors: list[Any] = []
         parents: list[int] = []
-        for k in range(min(len(ps), len(targs))):
-            p, t = ps[k], targs[k]
-            if p is not None and t is not None:
-                if isinstance(p, np.ndarray) and (
-                    p is y or p.base is not None or any([p is a for a in args])
-                ):
-                    p = self.frozen(p)
-                factors.append(p)
-                parents.append(t.index)
-        if not parents:
+        for p, t in zip(ps, targs):  # noqa: B905
+            if t is None or p is None:
+                continue
+            if type(t) is not Lin:
+                return self.derive(rule, y, tuple([self.frozen(a) for a in args]), {}, targs, {})
+            if isinstance(p, np.ndarray) and (p is y or p.base is not None or [a for a in args if a is p]):
+                p = self.frozen(p)
+            factors.append(p)
+            parents.append(t.index)
+            space = t.space
+        if space is None:
             return None
-        return self.record.append(Scale(tuple(factors)), tuple(parents), Space("array", y.dtype, y.shape))
+        if space.kind != "array" or space.shape != y.shape or space.dtype is not y.dtype:
+            space = Space("array", y.dtype, y.shape)
+        return self.record.append(Scale(tuple(factors)), tuple(parents), space)
 
     def add_tangents(self, ts: Any, value: Any) -> Any:
         return self.record.add([t for t in ts if t is not None], value)
@@ -146,9 +181,7 @@ def partials(rule: Elementwise, y: Any, args: Any, targs: Any) -> Any:
     if not rule.separate:
         ps = rule.partials(y, *args)
         return ps if type(ps) is tuple else (ps,)
-    return [
-        None if t is None or p is None else p(y, *args) for p, t in zip(rule.partials, targs, strict=False)
-    ]
+    return [None if t is None or p is None else p(y, *args) for p, t in zip(rule.partials, targs)]  # noqa: B905
 
 
 def alone(ts: Any) -> int:

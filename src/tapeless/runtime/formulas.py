@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.rules import lookup
 from tapeless.runtime.calls import HANDLERS
 
 
@@ -158,3 +159,22 @@ HANDLERS[counted] = lambda run, args, ts, kw, kts: (counted(*args), None)
 for _name, _formula in (("arange", _arange), ("vecdot", _vecdot), ("matvec", _matvec), ("vecmat", _vecmat)):
     if hasattr(np, _name):
         by_formula(getattr(np, _name), _formula)
+
+
+def _norm(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """The length of a vector of floats, at once where it is neither 0 nor infinite; else by NumPy's own."""
+    x = args[0] if len(args) == 1 and not kw else None
+    if type(x) is np.ndarray and x.ndim == 1 and x.dtype == np.float64:
+        length = np.linalg.norm(x)
+        if 0.0 < length < math.inf:
+            t = run.tangent_of(x, None)
+            if t is None:
+                return length, None
+            return run.finished(_DOT, length, length, (x / length, x), {}, (None, t), {})
+    return run.enter(_NORM, args, ts, kw, kts)
+
+
+_DOT = lookup(np.dot)
+_NORM: Any = getattr(np.linalg.norm, "_implementation", None)
+if _NORM is not None:
+    HANDLERS[np.linalg.norm] = _norm

@@ -7,12 +7,14 @@ the end of its `.base` chain, so that every view is a window on one storage.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import gc
+import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -98,10 +100,27 @@ def operand_at(iterator: np.nditer, where: int) -> Any:
     return None
 
 
-def address(a: np.ndarray[Any, Any]) -> int:
-    """Where the first element of `a` is."""
+def _asked(a: np.ndarray[Any, Any]) -> int:
     where: int = a.__array_interface__["data"][0]
     return where
+
+
+def _read(a: np.ndarray[Any, Any]) -> int:
+    return _number_at(id(a) + _HEADER).value
+
+
+_number_at, _HEADER = ctypes.c_size_t.from_address, object.__basicsize__
+
+
+def _header_is_known() -> bool:
+    if sys.implementation.name != "cpython":
+        return False
+    return all(_read(a) == _asked(a) for a in (np.zeros((3, 2)), np.zeros((3, 2))[::-1, 1:].T))
+
+
+#: Where the first element of an array is.  NumPy's interface is a dict made anew, which takes six times as
+#: long as to read the field behind the header of the object.
+address: Callable[[Any], int] = _read if _header_is_known() else _asked
 
 
 def memory(

@@ -9,7 +9,6 @@ import numpy as np
 
 from tapeless.rules import lookup
 from tapeless.rules.operations import Apply, Operation
-from tapeless.rules.registry import Linear
 
 
 class Stack(Operation):
@@ -28,36 +27,42 @@ class Stack(Operation):
 
 
 class Product(Apply):
-    """A product of vectors and matrices one of which is active: the cotangent is written down at once."""
+    """A product of vectors and matrices: the cotangents are written down at once."""
 
     __slots__ = ()
 
     def transpose(self, ct: Any, careful: bool = False) -> tuple[Any, ...]:
         if careful:
             return Apply.transpose(self, ct, True)
+        if len(self.paths) == 2:
+            return self.left(ct), self.right(ct)
+        return (self.left(ct),) if self.paths[0][0] == 0 else (self.right(ct),)
+
+    def left(self, ct: Any) -> Any:
         a, b = self.args
-        if self.paths[0][0] == 0:
-            if b.dtype.kind == "c":
-                b = b.conj()
-            if b.ndim == 1:
-                return (ct[:, None] * b,) if a.ndim == 2 else (ct * b,)
-            return (np.dot(ct, b.T),)
+        if b.dtype.kind == "c":
+            b = b.conj()
+        if b.ndim == 1:
+            return ct[:, None] * b if a.ndim == 2 else ct * b
+        return np.dot(ct, b.T)
+
+    def right(self, ct: Any) -> Any:
+        a, b = self.args
         if a.dtype.kind == "c":
             a = a.conj()
         if a.ndim == 1:
-            return (a[:, None] * ct,) if b.ndim == 2 else (a * ct,)
-        return (np.dot(a.T, ct),)
+            return a[:, None] * ct if b.ndim == 2 else a * ct
+        return np.dot(a.T, ct)
 
 
-_PRODUCTS = frozenset({lookup(np.dot), lookup(np.matmul)})
+PRODUCTS = frozenset({lookup(np.dot), lookup(np.matmul)})
 #: rules of functions that make an array of a list of numbers
 STACKS = frozenset({lookup(np.array), lookup(np.asarray)})
 
 
-def linear_operation(rule: Linear, args: tuple[Any, ...], moving: int) -> Operation:
-    """The linear function that a rule describes, of the argument at `moving`."""
-    if rule in _PRODUCTS:
-        a, b = args
-        if type(a) is np.ndarray and type(b) is np.ndarray and 0 < a.ndim < 3 and 0 < b.ndim < 3:
-            return Product(rule, args, {}, ((moving,),))
-    return Apply(rule, args, {}, ((moving,),))
+def is_product(rule: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a rule is that of products, and the operands are vectors and matrices."""
+    if rule not in PRODUCTS or len(args) != 2:
+        return False
+    a, b = args
+    return type(a) is np.ndarray and type(b) is np.ndarray and 0 < a.ndim < 3 and 0 < b.ndim < 3

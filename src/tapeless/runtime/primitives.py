@@ -43,7 +43,8 @@ def needs_result(rule: Any) -> bool:
 
 _QUIET_RULES: dict[int, tuple[Any, bool]] = {}
 _QUIET_NAMES = frozenset(
-    "np math cos sin cosh sinh conj conjugate sign where ones_like zeros_like iscomplexobj".split()
+    "np math cos sin cosh sinh conj conjugate sign conjugate_sign where ones_like zeros_like "
+    "iscomplexobj".split()
 )
 
 

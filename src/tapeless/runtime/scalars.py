@@ -17,6 +17,7 @@ from tapeless.rules.spaces import FLOAT, Space
 from tapeless.runtime.operators import ARITHMETIC
 from tapeless.runtime.run import Run
 
+_new = object.__new__
 _REAL = frozenset({float, int, np.float64})
 _FLOAT = frozenset({float, np.float64})
 #: kinds of dtype that hold numbers
@@ -31,15 +32,18 @@ class ScalarRecording(Run):
 
     def entry(self, p: float, dx: Any, q: float, dy: Any) -> Lin:
         """The tangent `p * dx + q * dy` of a real number; one of the two may be missing."""
-        record = self.record
+        lin = _new(Lin)
+        lin.record = record = self.record
+        lin.space = FLOAT
         entries = record.entries
+        lin.index = len(entries)
         if dy is None:
             entries.append(((p,), (dx.index,), FLOAT))
         elif dx is None:
             entries.append(((q,), (dy.index,), FLOAT))
         else:
             entries.append(((p, q), (dx.index, dy.index), FLOAT))
-        return Lin(record, len(entries) - 1, FLOAT)
+        return lin
 
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         if type(x) in _REAL and type(y) in _REAL:
@@ -83,27 +87,35 @@ class ScalarRecording(Run):
         if type(y) is np.ndarray:
             if not y.ndim or y.dtype.kind not in _NUMBERS:
                 return self.binary(name, x, dx, y, dy)
-            ty = self.tangent_of(y, None)
+            ty = self.tangent_of(y, None) if y is not x else tx
         elif type(y) not in _REAL:
             return self.binary(name, x, dx, y, dy)
         z = ARITHMETIC[name](x, y)
         if tx is None and ty is None:
             return z, None
-        p: Any = 1
-        q: Any = 1 if name == "Add" else -1
-        if name == "Mult":
+        if name == "Add" or name == "Sub":
+            op = _LINEAR[name, tx is None, ty is None]
+        elif name == "Mult":
             p = None if tx is None else self.frozen(y)
             q = None if ty is None else self.frozen(x)
-        elif name == "Div":
+            op = Scale((p,) if ty is None else (q,) if tx is None else (p, q))
+        else:
             with np.errstate(all="ignore"):
                 p = None if tx is None else np.true_divide(1.0, y)
                 q = None if ty is None else -z / y
-        parents: tuple[Any, ...]
-        if ty is None:
-            op, parents = Scale((p,)), (tx.index,)
-        elif tx is None:
-            op, parents = Scale((q,)), (ty.index,)
-        else:
-            op, parents = Scale((p, q)), (tx.index, ty.index)
-        self.new_array(z, self.record.append(op, parents, Space("array", z.dtype, z.shape)))
+            op = Scale((p,) if ty is None else (q,) if tx is None else (p, q))
+        parents = (tx.index,) if ty is None else (ty.index,) if tx is None else (tx.index, ty.index)
+        space = (ty if tx is None else tx).space
+        if space.shape != z.shape or space.dtype is not z.dtype:
+            space = Space("array", z.dtype, z.shape)
+        self.new_array(z, self.record.append(op, parents, space))
         return z, None
+
+
+#: sums and differences by which of the two operands has no companion
+_LINEAR = {
+    (name, left, right): Scale((1,) * (not left) + (q,) * (not right))
+    for name, q in (("Add", 1), ("Sub", -1))
+    for left in (False, True)
+    for right in (False, True)
+}
