@@ -96,7 +96,7 @@ class _Machine:
         self.live = self.liveness()
         self.states = self.find_states()
         self.depth, self.room = Scalar("depth", I64), Scalar("room", I64)
-        self.here, self.next = Scalar("state", I64), Scalar("next", I64)
+        self.here, self.next = Scalar("here", I64), Scalar("state", I64)
         self.back = Array("back", "int64", 1)
         self.stacks: dict[Scalar | tuple[Array, int], Array] = {}
         self.rooms: list[list[Stmt]] = []
@@ -155,7 +155,7 @@ class _Machine:
     def statements(self) -> list[Stmt]:
         bodies = [self.state(p) for p in self.states]
         room = const(min(ROOM, self.limit + 1))
-        out: list[Stmt] = [Assign(self.depth, ZERO), Assign(self.room, room), Assign(self.here, ZERO)]
+        out: list[Stmt] = [Assign(self.depth, ZERO), Assign(self.room, room), Assign(self.next, ZERO)]
         stacks = [*self.stacks.values(), *([self.back] if self.several else [])]
         out += [Alloc(a, (room,)) for a in stacks]
         if self.several:
@@ -173,8 +173,8 @@ class _Machine:
         chain: list[Stmt] = bodies[-1]
         for k in reversed(range(len(bodies) - 1)):
             chain = [If(apply("eq", Ref(self.here), const(k)), bodies[k], chain)]
-        done = apply("ge", Ref(self.here), ZERO)
-        out.append(While([], done, [*chain, Assign(self.here, Ref(self.next))]))
+        more = apply("ge", Ref(self.next), ZERO)
+        out.append(While([], more, [Assign(self.here, Ref(self.next)), *chain]))
         for s in walk(out):
             s.line = s.line or self.line
         return out
