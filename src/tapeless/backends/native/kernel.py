@@ -71,15 +71,19 @@ class Code:
 
 @functools.cache
 def target() -> llvm.TargetMachine:
-    """This machine, with everything its processor can do."""
+    """This machine, with everything its processor can do.
+
+    Addresses have 64 bits: the linker gives each section a place of its own, and in a process with large
+    arrays these can be further apart than the 2 GB that the small code model allows.
+    """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=3,
-        reloc="pic",
-        codemodel="small",
+        reloc="static",
+        codemodel="large",
     )
 
 
