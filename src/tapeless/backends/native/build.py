@@ -9,6 +9,7 @@ import numpy as np
 
 from tapeless.backends.native import show
 from tapeless.backends.native.entry import Entry, Plan
+from tapeless.backends.native.intrinsics import EFFECTS
 from tapeless.backends.native.kernel import Careful
 from tapeless.backends.native.llvm_entry import CLASSES, Output
 from tapeless.backends.native.machine import compile
@@ -23,8 +24,6 @@ from tapeless.errors import NotCompilable
 if TYPE_CHECKING:
     from tapeless.native import Options
 
-#: Operations of the nest that do more than write their outputs.
-EFFECTS = {"print", "random"}
 #: A result of this type -> the classes that machine code makes of it.
 GIVEN: dict[str, tuple[type, ...]] = {
     F64: (float, np.float64),

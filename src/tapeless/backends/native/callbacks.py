@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import io
+import pickle
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +29,44 @@ def _fft(outs: list[Any], ins: list[Any], flags: dict[str, int]) -> None:
     outs[0].view(np.complex128)[..., 0] = transform(ins[0].view(np.complex128)[..., 0])
 
 
+class _Held(threading.local):
+    """What this thread has to show when the nest has ended: texts, and whether they are errors."""
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[bool, str]] = []
+
+
+held = _Held()
+
+
+def _print(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
+    from tapeless.backends.native.staging.templates import Call
+
+    templates, options, error = flags["payload"]
+    call = Call(tuple(x.item() if x.ndim == 0 else x for x in ins), (), {})
+    text = io.StringIO()
+    print(*[t.build(call) for t in templates], sep=options["sep"], end=options["end"], file=text)
+    held.texts.append((error, text.getvalue()))
+    if not flags.get("held"):
+        settle(options["flush"])
+
+
+def settle(flush: bool = False) -> None:
+    """Show what was held back."""
+    texts, held.texts = held.texts, []
+    for error, text in texts:
+        print(text, end="", file=sys.stderr if error else None, flush=flush)
+
+
+def take_back() -> None:
+    """The plain program makes the call again: it prints by itself."""
+    held.texts.clear()
+
+
+def _settle(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
+    settle()
+
+
 def _several(function: Callable[..., Any]) -> Callable[[list[Any], list[Any], dict[str, int]], None]:
     def run(outs: list[Any], ins: list[Any], flags: dict[str, int]) -> None:
         for out, value in zip(outs, function(ins[0]), strict=True):
@@ -40,20 +82,24 @@ OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = 
     "qr": _several(np.linalg.qr),
     "eigh": _several(np.linalg.eigh),
     "svd": _several(functools.partial(np.linalg.svd, full_matrices=False)),
+    "print": _print,
+    "settle": _settle,
 }
 
 
 @functools.cache
-def _plan(text: bytes) -> tuple[Any, list[tuple[np.dtype[Any], int]], int, dict[str, int]]:
+def _plan(text: bytes) -> tuple[Any, list[tuple[np.dtype[Any], int]], int, dict[str, Any]]:
     """The operation, its operands (type and axes), how many of them are written, and its flags."""
-    name, outs, ins, flags = text.decode().split("|")
+    name, outs, ins, flags, payload = text.decode().split("|")
 
     def operand(words: str) -> tuple[np.dtype[Any], int]:
         kind, _, ndim = words.partition(":")
-        return np.dtype({"f64": "float64", "f32": "float32"}.get(kind, kind)), int(ndim or 0)
+        return np.dtype({"f64": "float64", "f32": "float32", "i64": "int64"}.get(kind, kind)), int(ndim or 0)
 
     written, read = ([operand(w) for w in group.split(",") if w] for group in (outs, ins))
-    given = {k: int(v) for k, _, v in (f.partition("=") for f in flags.split(",") if f)}
+    given: dict[str, Any] = {k: int(v) for k, _, v in (f.partition("=") for f in flags.split(",") if f)}
+    if payload:
+        given["payload"] = pickle.loads(bytes.fromhex(payload))
     return OPERATIONS[name], written + read, len(written), given
 
 

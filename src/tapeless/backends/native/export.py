@@ -25,8 +25,8 @@ from tapeless.backends.native.staging.templates import (
     Items,
     Kept,
     Result,
-    Same,
     Rows,
+    Same,
     Table,
     Template,
 )
@@ -92,6 +92,8 @@ def module(fun: Callable[..., Any], args: tuple[Any, ...], *, numba: bool = Fals
             "@numba.njit(error_model='numpy')\n" + p if p.startswith("def ") else p
             for p in _definitions(text)
         )
+    if "sys.stderr" in text:
+        parts.append("import sys\n")
     parts.append("\n\n" + text)
     parts.append("\n\n" + _Wrapper(staged, fun, name, args).text())
     return "".join(parts)

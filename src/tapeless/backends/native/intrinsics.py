@@ -41,7 +41,9 @@ from tapeless.backends.native.nest import (
 #: Products of matrices up to so many multiplications are loops.
 SMALL = 1000
 #: What NumPy does, called back through Python.
-CALLED_BACK = ("slogdet", "qr", "eigh", "svd", "sort", "fft")
+CALLED_BACK = ("slogdet", "qr", "eigh", "svd", "sort", "fft", "print", "settle", "random")
+#: Operations that do more than write their outputs.
+EFFECTS = ("print", "random")
 
 
 def expand(fn: Function) -> Function:
@@ -331,4 +333,4 @@ def text(s: Intrinsic) -> str:
 
     flags = ",".join(f"{k}={int(v)}" for k, v in s.attrs.items() if isinstance(v, bool))
     outs, ins = (",".join(map(operand, group)) for group in (s.outs, s.ins))
-    return "|".join((s.attrs["name"], outs, ins, flags))
+    return "|".join((s.attrs["name"], outs, ins, flags, s.attrs.get("payload", "")))

@@ -224,6 +224,9 @@ class Door:
         """What takes the call instead, where the kernel has returned a status."""
         from tapeless.backends.native import callbacks
 
+        if self.replay is not None:
+            callbacks.take_back()
+        callbacks.settle()
         if status == NO_MEMORY:
             raise MemoryError
         if status < 0:

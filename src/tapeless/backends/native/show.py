@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -91,7 +93,21 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
         f"{o[0]}[..., 0] = _z.real",
         f"{o[0]}[..., 1] = _z.imag",
     ],
+    "print": lambda o, i, k: [_printed(i, k["payload"])],
+    "settle": lambda o, i, k: [],
 }
+
+
+def _printed(names: list[str], payload: str) -> str:
+    """A call of `print`; what has no text of its own is made by `_shown`, which only a running nest has."""
+    from tapeless.backends.native.staging.templates import spelled
+
+    templates, options, error = pickle.loads(bytes.fromhex(payload))
+    texts = [spelled(t, names) for t in templates]
+    if any(t is None for t in texts):
+        return f"_shown({payload!r}, {', '.join(names)})"
+    texts += [f"{k}={v!r}" for k, v in options.items() if v]
+    return f"print({', '.join(str(t) for t in [*texts, *(['file=sys.stderr'] if error else [])])})"
 
 
 def _t(name: str, transposed: Any) -> str:
@@ -121,7 +137,15 @@ def python(fn: Function) -> Callable[..., tuple[Any, ...]]:
 
         return digamma(x)
 
-    scope: dict[str, Any] = {"np": np, "math": math, "digamma": digamma, "_failures": fn.failures}
+    def shown(payload: str, *values: Any) -> None:
+        from tapeless.backends.native import callbacks
+
+        flags = {"payload": pickle.loads(bytes.fromhex(payload))}
+        callbacks.OPERATIONS["print"]([], [np.asarray(v) for v in values], flags)
+
+    scope: dict[str, Any] = {
+        "np": np, "math": math, "sys": sys, "digamma": digamma, "_failures": fn.failures, "_shown": shown,
+    }  # fmt: skip
     exec(compile(source(fn, running=True), f"<nest {fn.name}>", "exec"), scope)
     run = scope[_identifier(fn.name)]
 

@@ -76,10 +76,10 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 class Text(Value):
-    """A text with numbers of run time in it: it may be made, but not read."""
+    """A text with values of run time in it: it may be made and shown, not read (see `templates.Written`)."""
 
-    def __init__(self, template: Any = (), args: tuple[Value, ...] = ()) -> None:
-        self.template, self.args = template, args
+    def __init__(self, how: tuple[Any, ...] = (), args: tuple[Value, ...] = ()) -> None:
+        self.how, self.args = how, args
 
 
 class Replay(Exception):

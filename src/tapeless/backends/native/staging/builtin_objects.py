@@ -7,9 +7,11 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import SuperOf
-from tapeless.backends.native.staging.base import Text, describe
+from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
 from tapeless.backends.native.staging.calls import Partial
 from tapeless.backends.native.staging.control import Iteration
@@ -186,28 +188,34 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
     return deep(x)
 
 
-@lowers(print, input, open)
-def printed(s: Builtins, *args: Value, **kwargs: Value) -> Value:
-    s.refuse(
-        "input or output inside a compiled function", "print after the call, or leave the function uncompiled"
-    )
+@lowers(input, open)
+def input_(s: Builtins, *args: Value, **kwargs: Value) -> Value:
+    s.refuse("input or a file inside a compiled function", "read before the call")
 
 
-# ---- text
+@lowers(np.errstate)
+def errstate(s: Builtins, **kinds: Value) -> Value:
+    """Compiled code gives no warnings; it could not raise them as errors either."""
+    given = {k: s.known(v) for k, v in kinds.items()}
+    if any(v not in (None, "ignore", "warn", "print", "log") for v in given.values()):
+        s.refuse("floating-point errors are raised or call a function", "test for them")
+    return Static(np.errstate(**given))
 
 
 @lowers(str)
 def str_(s: Builtins, x: Value = EMPTY) -> Value:
     if isinstance(x, Static):
         return s.evaluate(str, x)
-    return Text(("", "s"), (x,))
+    return s.text(("f", ((115, False),)), [x])
 
 
 @lowers(repr, format)
 def repr_(s: Builtins, x: Value, spec: Value | None = None) -> Value:
     if isinstance(x, Static):
         return s.evaluate(format, x, spec) if spec is not None else s.evaluate(repr, x)
-    return Text(("", "r"), (x,))
+    if spec is not None:
+        return s.text(("f", ((-1, True),)), [x, spec])
+    return s.text(("f", ((114, False),)), [x])
 
 
 # ---- operators as functions

@@ -54,6 +54,8 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
                 table = TUPLE
             elif isinstance(owner.obj, str) and name == "join":
                 table = {"join": join}
+            elif isinstance(owner.obj, str) and name == "format":
+                table = {"format": format_}
             else:
                 return Bound(Static(Method(name, partial(known_method, name))), owner)
     run = table.get(name)
@@ -64,6 +66,10 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
 
 def join(s: Any, owner: Any, items: Value) -> Value:
     return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
+
+
+def format_(s: Any, owner: Any, *values: Value) -> Value:
+    return s.text(("format", owner.obj), list(values))  # type: ignore[no-any-return]
 
 
 def known_method(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:

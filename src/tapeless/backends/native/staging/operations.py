@@ -8,9 +8,10 @@ from typing import Any
 
 from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, apply, const
 from tapeless.backends.native.staging import growing
-from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.scalars import Scalars
+from tapeless.backends.native.staging.templates import written
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Cell,
@@ -309,6 +310,22 @@ class Operations(Scalars):
         self.refuse("a generator is used in a way that is not compiled", "use a list")
 
     op_yield_from = op_yield
+
+    def op_format(self, op: Op) -> None:
+        how, values = ("f", op.attrs["template"]), [self.read(a) for a in op.args]
+        self.assign(op.outs[0], self.text(how, values))
+
+    def text(self, how: tuple[Any, ...], values: list[Value]) -> Value:
+        """A text made of values, now if they are all known."""
+        if all(isinstance(v, Static) for v in values):
+            return Static(written(how, [v.obj for v in values]))  # type: ignore[attr-defined]
+        from tapeless.backends.native.staging.builtin_objects import deepcopy
+
+        # what is written is what an object holds now
+        return Text(how, tuple(v if isinstance(v, Text) else deepcopy(self, self.stored(v)) for v in values))
+
+    def stored(self, value: Value) -> Value:
+        raise NotImplementedError
 
     # ---- truth
 

@@ -18,7 +18,7 @@ from tapeless.backends.native.nest import (
     const,
 )  # fmt: skip
 from tapeless.backends.native.staging import growing
-from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
@@ -171,7 +171,12 @@ class Operators(Calls):
             made = Sequence(self.listed(a) * int(times), kind)
             return self.heap.born(made) if kind is list else made
         if op == "Mod" and isinstance(a, Static) and isinstance(a.obj, str):
-            return self.evaluate(BINARY[op], a, b)
+            many = isinstance(b, Sequence) and b.kind is tuple
+            values = b.items if isinstance(b, Sequence) and many else [b]
+            return self.text(("%", a.obj, many), values)
+        if op == "Add" and isinstance(a, Text | Static) and isinstance(b, Text | Static):
+            if isinstance(a, Text) or isinstance(b, Text):
+                return self.text(("+",), [a, b])
         if op == "BitOr" and isinstance(a, Mapping) and isinstance(b, Mapping):
             return self.heap.born(Mapping({**a.items, **b.items}))  # type: ignore[no-any-return]
         for v in (a, b):

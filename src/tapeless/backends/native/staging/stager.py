@@ -10,6 +10,7 @@ from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tapeless.backends.native.intrinsics import EFFECTS
 from tapeless.backends.native.kernel import Careful, Mismatch
 from tapeless.backends.native.nest import (
     Array,
@@ -57,6 +58,7 @@ from tapeless.backends.native.staging.templates import (
     Table,
     Template,
     Write,
+    Written,
 )
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -217,29 +219,6 @@ class Stager(Builtins):
             self.alive = False
             self.block = []
 
-    def op_format(self, op: Op) -> None:
-        template = op.attrs["template"]
-        values = [self.read(a) for a in op.args]
-        if all(isinstance(v, Static) for v in values):
-            made, k = "", 0
-            for part in template:
-                if isinstance(part, str):
-                    made += part
-                    continue
-                conversion, spec = part
-                obj = values[k].obj  # type: ignore[attr-defined]
-                k += 1
-                change: Any = {-1: lambda x: x, 115: str, 114: repr, 97: ascii}[conversion]
-                obj = change(obj)
-                text = ""
-                if spec:
-                    text = values[k].obj  # type: ignore[attr-defined]
-                    k += 1
-                made += format(obj, text)
-            self.assign(op.outs[0], Static(made))
-        else:
-            self.assign(op.outs[0], Text(template, tuple(values)))
-
     # ---- the whole function
 
     def stage(
@@ -280,6 +259,8 @@ class Stager(Builtins):
         }
         kinds = {self.failures[k].type for k in raised} - {Mismatch, Careful}
         replay = Replay in kinds or bool(kinds and self.heap.outer_changed)
+        if replay:
+            hold_back(fn)
         return Staged(
             fn, self.paths, output, writes, list(self.guards.values()), signature, replay=replay,
             written=[k for k, p in enumerate(self.params) if p in written], opened=list(self.opened.values()),
@@ -346,6 +327,8 @@ class Outputs:
             return made
         if isinstance(value, Growing):
             return self.rows(value)
+        if isinstance(value, Text):
+            return Written(value.how, [self.template(v) for v in value.args])
         if isinstance(value, Mapping):
             table = Table(value.kind, {})
             self.made[id(value)] = table
@@ -404,6 +387,15 @@ class Outputs:
             elif isinstance(value, Instance):
                 found.append(Write(path, Object(value.cls, {k: self.template(v) for k, v in after.items()})))
         return found
+
+
+def hold_back(fn: Function) -> None:
+    """What a nest prints is shown when it has ended: the call may be made again by the plain program."""
+    printed = [x for x in walk(fn.body) if isinstance(x, Intrinsic) and x.name in EFFECTS]
+    for x in printed:
+        x.attrs["held"] = True
+    if printed:
+        fn.body.append(Intrinsic("settle", (), ()))
 
 
 def written_arrays(fn: Function) -> set[Any]:

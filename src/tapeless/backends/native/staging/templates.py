@@ -136,6 +136,43 @@ def assembled(item: Any, numbers: Iterator[Any]) -> Any:
 
 
 @dataclass(eq=False, slots=True)
+class Written(Template):
+    """A text of objects: `how` is "f" and the parts of an f-string, "%" or "format" and a text, or "+"."""
+
+    how: tuple[Any, ...]
+    parts: list[Template]
+
+    def build(self, call: Call) -> Any:
+        return written(self.how, [t.build(call) for t in self.parts])
+
+
+def written(how: tuple[Any, ...], objects: list[Any]) -> Any:
+    if how[0] == "%":
+        return how[1] % (tuple(objects) if how[2] else objects[0])
+    if how[0] == "format":
+        return how[1].format(*objects)
+    if how[0] == "+":
+        return objects[0] + objects[1]
+    made, rest = "", iter(objects)
+    for part in how[1]:
+        if isinstance(part, str):
+            made += part
+            continue
+        conversion, spec = part
+        obj = CONVERSIONS[conversion](next(rest))
+        made += format(obj, next(rest) if spec else "")
+    return made
+
+
+def itself(x: Any) -> Any:
+    return x
+
+
+#: What stands behind the `!` in an f-string, by its number in the syntax tree.
+CONVERSIONS: dict[int, Any] = {-1: itself, 115: str, 114: repr, 97: ascii}
+
+
+@dataclass(eq=False, slots=True)
 class Table(Template):
     """A dict."""
 
@@ -164,6 +201,49 @@ class Object(Template):
             for name, template in self.fields.items():
                 object.__setattr__(made, name, template.build(call))
         return call.made[id(self)]
+
+
+def spelled(template: Template, names: list[str]) -> str | None:
+    """The expression that makes an object from the results of these names; None if there is none."""
+    match template:
+        case Kept(obj=obj) if obj is None or type(obj) in (int, float, bool, str):
+            return repr(obj)
+        case Result(index=k, kind=kind) if kind.__module__ in ("builtins", "numpy"):
+            return f"{'np.' if kind.__module__ == 'numpy' else ''}{kind.__name__}({names[k]})"
+        case ArrayResult(index=k, dtype=dtype) if not dtype.startswith("complex"):
+            return names[k]
+        case Items(kind=kind, items=items) if kind in (tuple, list):
+            inner = [spelled(t, names) for t in items]
+            if any(t is None for t in inner):
+                return None
+            text = "".join(f"{t}, " for t in inner) if kind is tuple else ", ".join(map(str, inner))
+            return f"({text})" if kind is tuple else f"[{text}]"
+        case Written(how=("f", parts), parts=objects):
+            text, used = fields(parts, objects)
+            inner = [spelled(t, names) for t in used]
+            if all(t is not None for t in inner):
+                return f"{text!r}.format({', '.join(map(str, inner))})"
+    return None
+
+
+def fields(parts: tuple[Any, ...], objects: list[Template]) -> tuple[str, list[Template]]:
+    """The parts of an f-string as a text for `format`, and what that is given."""
+    made, used, rest = "", list[Template](), iter(objects)
+    for part in parts:
+        if isinstance(part, str):
+            made += part.replace("{", "{{").replace("}", "}}")
+            continue
+        used.append(next(rest))
+        made += "{" + {115: "!s", 114: "!r", 97: "!a"}.get(part[0], "")
+        if part[1]:
+            spec = next(rest)
+            if isinstance(spec, Kept):
+                made += f":{spec.obj}"
+            else:
+                made += ":{}"
+                used.append(spec)
+        made += "}"
+    return made, used
 
 
 @dataclass(eq=False, slots=True)
