@@ -22,6 +22,7 @@ from tapeless.backends.native.nest import (
     ZERO,
     Alias,
     Alloc,
+    Apply,
     Array,
     Assign,
     Check,
@@ -144,7 +145,8 @@ class Emitter(Calls):
 
     def stmt(self, s: Stmt) -> None:
         if isinstance(s, Assign):
-            self.store(LL[s.var.type], self.value(apart(s)), self.slot_of(s.var))
+            value = self.flag(s) or self.value(apart(s))
+            self.store(LL[s.var.type], value, self.slot_of(s.var))
         elif isinstance(s, Store):
             self.assign_element(s)
         elif isinstance(s, Alloc):
@@ -186,6 +188,20 @@ class Emitter(Calls):
             self.whole(s)
         elif not isinstance(s, Comment):
             raise TypeError(f"no LLVM for {s!r}")
+
+    def flag(self, s: Assign) -> str | None:
+        """The new value of a flag that a NaN raises; None for any other assignment.
+
+        It compares bits: LLVM joins comparisons of floats in and after a loop, and then finds no reduction.
+        """
+        match s.value:
+            case Apply("any", (Ref(var), Apply("isnan", (x,)))) if var is s.var:
+                integer, infinity = {"f64": ("i64", 0x7FF << 52), "f32": ("i32", 0xFF << 23)}[x.type]
+                bits = self.op(f"bitcast {LL[x.type]} {self.value(x)} to {integer}")
+                size = self.op(f"and {integer} {bits}, {(1 << int(integer[1:]) - 1) - 1}")
+                found = self.op(f"icmp ugt {integer} {size}, {infinity}")
+                return self.op(f"or i1 {self.value(Ref(var))}, {found}")
+        return None
 
     def assign_element(self, s: Store) -> None:
         value = self.value(s.value)

@@ -446,6 +446,8 @@ class Function:
     failures: list[Failure] = field(default_factory=list)
     filename: str = "<nest>"
     parallel: bool = False
+    lengths: dict[Array, tuple[Expr, ...]] = field(default_factory=dict)
+    """Lengths of parameters that are known to be those of others, too."""
 
 
 def children(stmt: Stmt) -> tuple[list[Stmt], ...]:

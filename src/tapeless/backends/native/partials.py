@@ -36,10 +36,10 @@ class Arithmetic:
         return Apply("mulz", (t, factor), t.type)
 
     def over(self, t: Expr, divisor: Expr) -> Expr:
-        """t/divisor."""
-        if self.strong and not (isinstance(divisor, Const) and divisor.value):
-            return self.times(t, 1 / divisor)
-        return t / divisor
+        """t/divisor, as a product: what a loop divides by is often the same all along."""
+        if isinstance(divisor, Const) and divisor.value and math.isfinite(1 / divisor.value):
+            return t * const(1 / divisor.value, divisor.type)
+        return self.times(t, 1 / divisor)
 
     def by(self, factor: Expr) -> Map:
         return lambda t: self.times(t, factor)

@@ -10,13 +10,17 @@ from tapeless.backends.native.nest import (
     Alloc,
     Array,
     Assign,
+    Const,
     Dim,
     Expr,
     For,
     Grow,
+    Ref,
     Scalar,
     Stmt,
     Store,
+    Swap,
+    leaves,
     walk,
 )
 from tapeless.backends.native.saving import Layout, Site, Sites, Steady
@@ -33,10 +37,14 @@ class Plan:
         needed: Needed,
         params: Container[object],
         several: Mapping[Array, tuple[Expr, ...]],
+        lengths: Mapping[Array, tuple[Expr, ...]],
     ) -> None:
         self.scopes, self.needed, self.params, self.several = scopes, needed, params, several
+        self.lengths = lengths
         self.body = scopes.top.body
         self.grown = {s.array for s in walk(self.body) if isinstance(s, Grow)}
+        swapped = {x for s in walk(self.body) if isinstance(s, Swap) for x in (s.a, s.b)}
+        self.moved = self.grown | swapped | set(scopes.allocs)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -75,12 +83,23 @@ class Plan:
                 sites.end[id(block.body)] = [*arrays, *scalars]
         return sites
 
+    def _fixed(self, e: Expr) -> bool:
+        """Whether an expression has the same value from beginning to end."""
+        return all(
+            isinstance(x, Const)
+            or (isinstance(x, Dim) and x.array in self.params and x.array not in self.moved)
+            or (isinstance(x, Ref) and x.var in self.params and x.var not in self.scopes.definitions)
+            for x in leaves(e)
+        )
+
     def shape(self, a: Array) -> tuple[Expr, ...]:
         """The lengths of an array, as expressions that hold as long as it lives."""
         made: Sequence[Alloc | Alias] = self.scopes.allocs.get(a) or self.scopes.aliases.get(a) or ()
         grows = a in self.grown
         if a in self.several:
             return self.several[a]
+        if a in self.lengths and not grows and all(map(self._fixed, self.lengths[a])):
+            return self.lengths[a]
         if made and not grows and a not in self.params and all(s.shape == made[0].shape for s in made):
             return made[0].shape
         if len(made) > 1 or (grows and self.scopes.home[a.root].loops):

@@ -13,6 +13,7 @@ provably to another element.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tapeless.backends.native.affine import Ranges
 from tapeless.backends.native.nest import (
@@ -48,9 +49,7 @@ Index = tuple[Expr, ...]
 
 def promote(fn: Function) -> Function:
     """`fn` with elements that loops accumulate into kept in scalars."""
-    return Function(
-        fn.name, fn.params, _Promoter(fn).body(fn.body), fn.results, fn.failures, fn.filename, fn.parallel
-    )
+    return replace(fn, body=_Promoter(fn).body(fn.body))
 
 
 def stable_definitions(fn: Function) -> dict[Scalar, Expr]:
@@ -114,8 +113,13 @@ class _Promoter:
         """The loop, with as many elements as possible in scalars."""
         before: list[Stmt] = []
         after: list[Stmt] = []
-        for array, index in _candidates(loop):
-            if not self.alone(loop, array, index):
+        candidates = _candidates(loop)
+        whole = _whole(loop.body) if candidates else set()
+        seen = bool(candidates) and any(isinstance(s, (Check, Raise)) for s in walk(loop.body))
+        for array, index in candidates:
+            if seen and array.root in self.theirs:
+                continue  # the caller could see that the element was not written yet
+            if array.root in whole or not self.alone(loop, array, index):
                 continue
             held = Scalar(f"{array.name}_held", array.element)
             before.append(Assign(held, Load(array, index), line=loop.line))
@@ -130,15 +134,6 @@ class _Promoter:
     def alone(self, loop: For, array: Array, index: Index) -> bool:
         """Whether the loop touches the element only by this array and index."""
         with self.ranges.loop(loop.var, loop.start, loop.stop, loop.step):
-            for s in walk(loop.body):
-                if isinstance(s, (Check, Raise)) and array.root in self.theirs:
-                    return False  # the caller could see that the element was not written yet
-                if isinstance(s, (Alloc, Alias, Grow, Swap)) and array.root in {a.root for a in _named(s)}:
-                    return False
-                if isinstance(s, Intrinsic) and any(
-                    isinstance(x, Array) and x.root is array.root for x in (*s.ins, *s.outs)
-                ):
-                    return False
             return all(
                 other is array and (at == index or self.distinct(at, index))
                 for other, at in self.accesses(loop.body)
@@ -186,17 +181,26 @@ def _candidates(loop: For) -> list[tuple[Array, Index]]:
             for p in leaves(i)
         ):
             found[s.array, s.index] = None
+    if not found:
+        return []
     # an element that is only stored needs no scalar: the last store wins
-    return [key for key in found if _is_read(loop.body, *key)]
+    read: set[tuple[Array, Index]] = set()
+    for s in walk(loop.body):
+        if isinstance(s, Store) and s.add:
+            read.add((s.array, s.index))
+        read.update((p.array, p.index) for e in expressions(s) for p in leaves(e) if isinstance(p, Load))
+    return [key for key in found if key in read]
 
 
-def _is_read(body: list[Stmt], array: Array, index: Index) -> bool:
-    element = Load(array, index)
-    return any(
-        (isinstance(s, Store) and s.add and (s.array, s.index) == (array, index))
-        or any(part == element for e in expressions(s) for part in leaves(e))
-        for s in walk(body)
-    )
+def _whole(body: list[Stmt]) -> set[Array]:
+    """The arrays that a body uses otherwise than by their elements."""
+    found: set[Array] = set()
+    for s in walk(body):
+        if isinstance(s, (Alloc, Alias, Grow, Swap)):
+            found.update(a.root for a in _named(s))
+        elif isinstance(s, Intrinsic):
+            found.update(x.root for x in (*s.ins, *s.outs) if isinstance(x, Array))
+    return found
 
 
 def _hold(loop: For, array: Array, index: Index, held: Scalar) -> For:

@@ -85,9 +85,7 @@ class Halves:
     gradients: list[Name]
 
 
-def halves(
-    fn: Function, wrt: Sequence[int], seeds: Sequence[int], *, strong_zeros: bool = False
-) -> Halves:
+def halves(fn: Function, wrt: Sequence[int], seeds: Sequence[int], *, strong_zeros: bool = False) -> Halves:
     """`reverse` of `fn` with cotangents for the results `seeds`, as two bodies: the second may come later."""
     return _Reverse(fn, wrt, seeds, True, Arithmetic(strong_zeros)).halves()
 
@@ -119,7 +117,7 @@ class _Reverse:
             self.scopes, self.adjoints, self.trips, fn.params, self.activity.names, self.several
         )
         self.given = {x for x in (*fn.params, *map(root, fn.results))}
-        plan = Plan(self.scopes, self.needed, fn.params, self.several)
+        plan = Plan(self.scopes, self.needed, fn.params, self.several, fn.lengths)
         self.sites, self.layout, self.shape = plan.sites, plan.layout, plan.shape
         self.tape = Tape()
         self.restored = self.find_restored()

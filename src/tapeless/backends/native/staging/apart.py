@@ -384,6 +384,7 @@ def stage_apart(
     function = Function(name_of(fun), list(parameters.names), body, [], stager.failures)
     count = len(parameters.names)
     apart = Apart(stager, function, parameters.leaves, shapes, value, parameters.arrays, count)
+    function.lengths = {g.name: storage.state(stager).shapes[g.name] for g in parameters.arrays}
     apart.returns = returns
     return apart, changed
 

@@ -1,0 +1,148 @@
+"""Loops over the same range become one, where nobody can tell."""
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+from tapeless.backends.native import show
+from tapeless.backends.native.build import staged_function
+from tapeless.backends.native.fuse import fuse
+from tapeless.backends.native.lengths import known_lengths
+from tapeless.backends.native.nest import Dim, For, Function, expressions, leaves, walk
+from tapeless.backends.native.verify import verify
+
+
+def loops(fn: Function) -> int:
+    return sum(isinstance(s, For) for s in walk(fn.body))
+
+
+def fused(fn: Function) -> Function:
+    return verify(fuse(verify(known_lengths(fn))))
+
+
+def chain(x, y):
+    """Three loops over one range; the sum between them is needed by the last."""
+    a = np.exp(x) + y
+    b = a * x
+    c = b + a * y
+    return np.sum(c * b)
+
+
+def shifted(x, y):
+    """The second loop reads what other iterations of the first have made."""
+    a = np.empty(x.shape)
+    a[:] = np.sin(x) + y
+    b = np.empty(x.shape)
+    b[0] = 0.0
+    b[1:] = a[:-1] * a[1:]
+    return np.sum(b)
+
+
+def in_turn(x, y):
+    """What stands between two loops is needed by the second, or changed by it."""
+    total = 0.0
+    a = x * y
+    for i in range(x.shape[0]):
+        total += a[i]
+    y[0] = total
+    for i in range(x.shape[0]):
+        a[i] *= y[0]
+    y[1] = a[0]
+    for i in range(x.shape[0]):
+        a[i] += y[1]
+    return np.sum(a * a)
+
+
+def rows(x, y):
+    """The product with a matrix, and with its transpose."""
+    m = np.outer(x, y) + 1.0
+    return np.sum((m @ y) * x) + np.sum(x @ m)
+
+
+def checked(x, y):
+    """The second loop may only run if the first has found nothing."""
+    for i in range(x.shape[0]):
+        y[i] = x[i] + 1.0
+    if y[0] > 1e6:
+        raise ValueError("too large")
+    for i in range(x.shape[0]):
+        y[i] *= 2.0
+    return np.sum(y)
+
+
+def make():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=7), rng.normal(size=7)
+
+
+PROGRAMS = [chain, shifted, in_turn, rows, checked]
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_values(f):
+    fn = staged_function(f, make(), {}).function
+    mine, plain = make(), make()
+    assert np.isclose(show.python(fused(fn))(*mine)[0], f(*plain), rtol=1e-13)
+    for a, b in zip(mine, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_gradients(f):
+    both = tl.value_and_grad(f, argnums=(0, 1))
+    mine, plain, third = make(), make(), make()
+    fn = staged_function(both, make(), {}).function
+    value, slopes = both(*plain)
+    got = tl.jit(both, cache=False)(*mine)
+    again = show.python(fused(fn))(*third)
+    assert np.isclose(got[0], value, rtol=1e-12) and np.isclose(again[0], value, rtol=1e-12)
+    for a, b in zip((*got[1], *mine), (*slopes, *plain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+    for a, b in zip(again[1:], slopes, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_second_order():
+    x, y = make()
+    hessian = tl.hessian(chain)
+    np.testing.assert_allclose(tl.jit(hessian, cache=False)(x, y), hessian(x, y), rtol=1e-11, atol=1e-12)
+
+
+def test_a_gradient_is_looked_at_where_it_is_made():
+    """The zeros, the sums and the search for NaN of a large gradient are one nest."""
+
+    def product(m, x):
+        return np.sum((m @ x) ** 2)
+
+    args = np.ones((5, 6)), np.ones(6)
+    fn = staged_function(tl.grad(product), args, {}).function
+    made = fused(fn)
+    nests = [s for s in made.body if isinstance(s, For) and any(isinstance(x, For) for x in walk(s.body))]
+    assert loops(made) < loops(fn)
+    assert len(nests) == 2, show.source(made)
+
+
+def test_nothing_moves_across_an_exception():
+    fn = staged_function(checked, make(), {}).function
+    assert loops(fused(fn)) == loops(fn)
+    x, y = make()
+    x[0] = 1e7
+    with pytest.raises(ValueError, match="too large"):
+        tl.jit(checked, cache=False)(x, y)
+    np.testing.assert_array_equal(y, x + 1.0)
+
+
+def test_lengths_are_those_an_array_was_made_with():
+    def many(x, y):
+        a = x + y
+        return np.sum(a) + np.sum(a[::-1] * x)
+
+    fn = known_lengths(staged_function(tl.grad(many), make(), {}).function)
+    found = {
+        leaf.array
+        for s in walk(fn.body)
+        for e in expressions(s)
+        for leaf in leaves(e)
+        if isinstance(leaf, Dim)
+    }
+    assert found <= set(fn.params)
