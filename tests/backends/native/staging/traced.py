@@ -207,6 +207,8 @@ def named(value, uses=2):
 def stage(program, *arguments):
     """The nest of a program, and what puts its results together."""
     stager = Base({})
+    # what is known of a call: nothing
+    stager.actual, stager.strides, stager.holders = {}, {}, lambda *_: 0
     params, values = [], []
     for k, a in enumerate(arguments):
         name = "xyzuvw"[k]

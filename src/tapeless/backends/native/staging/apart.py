@@ -157,6 +157,8 @@ class _Parameters:
             self.names.append(name)
             s.lent.add(name)
             self.arrays.append(Given(name, view, storage.is_whole(s, view)))
+            if not self.arrays[-1].whole:
+                storage.state(s).copied[name] = view
             self.found[key] = arrays.argument(s, name, view.dtype, view.shape)
             self.leaves.append(self.found[key])
         return self.found[key]
@@ -384,7 +386,6 @@ def stage_apart(
     function = Function(name_of(fun), list(parameters.names), body, [], stager.failures)
     count = len(parameters.names)
     apart = Apart(stager, function, parameters.leaves, shapes, value, parameters.arrays, count)
-    function.lengths = {g.name: storage.state(stager).shapes[g.name] for g in parameters.arrays}
     apart.returns = returns
     return apart, changed
 

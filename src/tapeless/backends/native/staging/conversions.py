@@ -134,9 +134,9 @@ def attribute(stager: Stager, value: ArrayValue, name: str) -> Value:
     if name == "imag":
         return imag(stager, value)
     if name == "flat":
-        from tapeless.backends.native.staging.reshaping import ravel
+        from tapeless.backends.native.staging.reshaping import reshaped
 
-        row = ravel(stager, value)
+        row = reshaped(stager, value, (const(-1),), always_view=True)
         return Flat(row.array, row.axes, row.shape, row.dtype) if isinstance(row, View) else row
     stager.refuse(f"the attribute {name} of an array", "use its shape, dtype, T, real or imag")
 

@@ -359,7 +359,7 @@ def _as_array(stager: Stager, value: Value, dtype: Value | None) -> ArrayValue:
     return from_sequence(stager, Sequence(items_of(stager, value), list), kind_given)
 
 
-@lowers(np.asarray, np.asanyarray, np.ascontiguousarray)
+@lowers(np.asarray, np.asanyarray)
 def asarray(
     stager: Stager, a: Value, dtype: Value | None = None, order: Value | None = None,
     *, device: Value | None = None, copy: Value | None = None, like: Value | None = None,
@@ -367,6 +367,22 @@ def asarray(
     if copy is not None and option(stager, copy):
         return array_(stager, a, dtype)
     return _as_array(stager, a, dtype)
+
+
+@lowers(np.ascontiguousarray)
+def ascontiguousarray(
+    stager: Stager, a: Value, dtype: Value | None = None, *, like: Value | None = None
+) -> Value:
+    from tapeless.backends.native.staging import strides
+
+    view = storage.make(stager, _as_array(stager, a, dtype))
+    side_by_side = strides.row_major(stager, view)
+    if side_by_side:
+        return view
+    copy = storage.store_copy(stager, view)
+    if side_by_side is None:
+        strides.doubtful(stager, view, copy)
+    return copy
 
 
 @lowers(np.copy, method="copy")

@@ -24,7 +24,7 @@ from tapeless.backends.native.staging.elements import (
 )
 from tapeless.backends.native.staging.storage import fail
 from tapeless.backends.native.staging.ufuncs import REAL, REPEATS, SIMPLE
-from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Value, View
+from tapeless.backends.native.staging.values import ArrayValue, Axis, Element, Index, Value, View
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -185,12 +185,19 @@ def inplace(stager: Stager, target: ArrayValue, op: str, value: Value) -> ArrayV
 def writable(stager: Stager, value: ArrayValue) -> View:
     """The storage of a value that is about to be written; a lazy's readers are made first."""
     if isinstance(value, View):
-        named = {of for a in value.axes for of in ((a.of,) if a.of is not None else ())}
+        named = {of for a in value.axes for of in _written_axes(a)}
         if any(n != ONE and k not in named for k, n in enumerate(value.shape)):
             fail(stager, ValueError, "assignment destination is read-only")
         return value
     view = storage.make(stager, value)
     return view
+
+
+def _written_axes(a: Axis) -> list[int]:
+    """The axes of a view along which its elements are distinct, by one axis of storage."""
+    terms = [*(() if a.of is None else ((a.step, a.of),)), *a.more]
+    windows = len({step for step, _ in terms}) < len(terms)
+    return [of for _, of in terms[: 1 if windows else None]]
 
 
 def ufunc_into(

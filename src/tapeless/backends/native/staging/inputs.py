@@ -83,6 +83,8 @@ class Inputs(Operations):
         self.identities: dict[int, tuple[Any, Value, Path]] = {}
         self.mutable: list[tuple[Value, Path, Any]] = []
         self.cells: dict[int, tuple[Any, Cell]] = {}
+        self.strides: dict[Array, tuple[int, ...]] = {}
+        """In the call that is staged."""
         self.lengths: dict[int, Expr] = {}
         """Length of an axis in the call that is staged -> its expression."""
         self.small_ones: set[Scalar] = set()
@@ -240,6 +242,7 @@ class Inputs(Operations):
         self.params.append(array)
         self.paths.append(path)
         self.array_sources[array] = path
+        self.strides[array] = obj.strides
         shape = tuple(self.length(array, Length(path, k), k, n) for k, n in enumerate(obj.shape))
         return self.argument(array, name, shape)
 

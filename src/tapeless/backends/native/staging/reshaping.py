@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import ONE, ZERO, Apply, Const, Expr, apply, const
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import storage, strides
 from tapeless.backends.native.staging.indexing import (
     axis_of,
 )
@@ -25,7 +25,6 @@ from tapeless.backends.native.staging.values import (
     ArrayValue,
     Lazy,
     Sequence,
-    Static,
     Value,
     View,
 )
@@ -42,9 +41,18 @@ def reshape(
     stager: Stager, a: Value, shape: Value, order: Value | None = None, *, copy: Value | None = None
 ) -> ArrayValue:
     unsupported(stager, "reshape", copy=copy)
-    if option(stager, order, "C") not in ("C", "A"):
+    value = array(stager, a)
+    _in_rows(stager, value, order)
+    return reshaped(stager, value, shape_of(stager, shape))
+
+
+def _in_rows(stager: Stager, value: ArrayValue, order: Value | None) -> None:
+    """Refuses an order that is not that of rows."""
+    wanted = option(stager, order, "C")
+    if wanted == "A" and strides.row_major(stager, storage.make(stager, value)):
+        return
+    if wanted != "C":
         stager.refuse("numpy.reshape in the order of Fortran", "reshape the transpose")
-    return reshaped(stager, array(stager, a), shape_of(stager, shape))
 
 
 @lowers(method="reshape")
@@ -56,27 +64,62 @@ def reshape_method(stager: Stager, a: ArrayValue, *shape: Value, order: Value | 
 
 @lowers(np.ravel, method="ravel")
 def ravel(stager: Stager, a: Value, order: Value | None = None) -> ArrayValue:
-    return reshape(stager, a, Static((-1,)), order)
+    value = array(stager, a)
+    _in_rows(stager, value, order)
+    if isinstance(value, Lazy) and value.ndim == 1:
+        return value
+    view = storage.make(stager, value)
+    side_by_side = strides.row_major(stager, view)
+    if side_by_side is False:
+        return storage.alias(stager, storage.store_copy(stager, view), (storage.size_of(view.shape),))
+    made = reshaped(stager, view, (const(-1),))
+    if side_by_side is None and isinstance(made, View):
+        strides.doubtful(stager, view, made)
+    return made
 
 
 @lowers(method="flatten")
 def flatten(stager: Stager, a: ArrayValue, order: Value | None = None) -> Value:
-    made = ravel(stager, a, order)
-    return storage.store_copy(stager, made)
+    _in_rows(stager, a, order)
+    return storage.alias(stager, storage.store_copy(stager, a), (storage.size_of(a.shape),))
 
 
-def reshaped(stager: Stager, value: ArrayValue, shape: storage.Shape) -> ArrayValue:
-    """A view of the elements in another shape where memory allows, else a copy."""
+def reshaped(
+    stager: Stager, value: ArrayValue, shape: storage.Shape, *, always_view: bool = False
+) -> ArrayValue:
+    """A view of the elements in another shape where NumPy gives one, else a copy."""
     shape = _resolved(stager, value.shape, shape)
     if len(shape) == value.ndim and storage.same_shape(shape, value.shape):
         return value if isinstance(value, Lazy) else sliced(stager, value, full_spans(value))
     view = storage.make(stager, value)
-    if storage.is_whole(stager, view):
+    whole = storage.is_whole(stager, view)
+    if whole and strides.is_natural(stager, view):
         return storage.alias(stager, view, shape)
-    made = _split_and_merged(stager, view, shape)
-    if made is not None:
-        return made
-    return storage.alias(stager, storage.store_copy(stager, view), shape)
+    is_view = _is_view(stager, view, shape)
+    if is_view is not False:
+        made = storage.alias(stager, view, shape) if whole else _split_and_merged(stager, view, shape)
+        if made is not None:
+            if is_view is None and not always_view:
+                strides.doubtful(stager, view, made)
+            return made
+    copy = storage.alias(stager, storage.store_copy(stager, view), shape)
+    if is_view is not False or always_view:
+        strides.doubtful(stager, view, copy)
+    return copy
+
+
+def _is_view(stager: Stager, view: View, shape: storage.Shape) -> bool | None:
+    """Whether NumPy gives a view in this shape: axes that are merged are far enough apart."""
+    groups, settled = _groups(view.shape, shape)
+    found: list[bool | None] = []
+    for olds, _ in groups:
+        long = [k for k in olds if view.shape[k] != ONE]
+        if len(long) > 1:
+            far = strides.steps(stager, view)
+            found.append(None if far is None else strides.merge(stager, view, far, long))
+    if False in found:  # other lengths may make other groups
+        return False if settled else None
+    return None if None in found else True
 
 
 Factors = tuple[int, dict[Expr, int]]
@@ -153,9 +196,9 @@ def _resolved(stager: Stager, old: storage.Shape, new: storage.Shape) -> storage
     return new
 
 
-def _groups(old: storage.Shape, new: storage.Shape) -> list[tuple[list[int], list[int]]] | None:
-    """Runs of old and of new axes with the same product; None if that is not known."""
-    groups = []
+def _groups(old: storage.Shape, new: storage.Shape) -> tuple[list[tuple[list[int], list[int]]], bool]:
+    """Runs of old and of new axes with the same product, and whether none of them may be two."""
+    groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
         olds, news = ([i] if i < len(old) else []), ([j] if j < len(new) else [])
@@ -170,17 +213,16 @@ def _groups(old: storage.Shape, new: storage.Shape) -> list[tuple[list[int], lis
             elif _quotient(a, b) is not None and j < len(new):
                 news.append(j)
                 j += 1
-            else:
-                return None
+            else:  # what is left has the same product, too, since all has
+                rest = [*olds, *range(i, len(old))], [*news, *range(j, len(new))]
+                return [*groups, rest], len(rest[0]) < 2 or len(rest[1]) < 2
         groups.append((olds, news))
-    return groups
+    return groups, True
 
 
 def _split_and_merged(stager: Stager, view: View, shape: storage.Shape) -> View | None:
     """The reshape of a part of storage without a copy, if its axes split and merge."""
-    groups = _groups(view.shape, shape)
-    if groups is None:
-        return None
+    groups, _ = _groups(view.shape, shape)
     if any(sum(view.shape[k] != ONE for k in olds) > 1 for olds, _ in groups):
         flat = _flattened(stager, view)
         if flat is None:
@@ -189,32 +231,30 @@ def _split_and_merged(stager: Stager, view: View, shape: storage.Shape) -> View 
     terms: dict[int, list[tuple[Expr, int]]] = {}  # old axis -> (stride in units of the old one, new axis)
     for olds, news in groups:
         long = [k for k in olds if view.shape[k] != ONE]
-        strides = _strides(shape, news)
+        far = _far_apart(shape, news)
         if not long:
             continue
         if len(long) > 1:  # the outer axes must be as far apart as the inner ones are long
             steps = {k: _step_of(view, k) for k in long}
             for outer, inner in zip(long[:-1], long[1:], strict=True):
-                far = simplify(apply("mul", steps[inner] or ZERO, view.shape[inner]))
-                if (
-                    steps[outer] is None
-                    or steps[inner] is None
-                    or not storage.same_length(simplify(steps[outer] or ZERO), far)
-                ):
+                there, here = steps[outer], steps[inner]
+                if there is None or here is None:
+                    return None
+                if not strides.equal(stager, there, apply("mul", view.shape[inner], here)):
                     return None
         for k in long[:-1]:
             terms[k] = []
-        terms[long[-1]] = [(strides[j], j) for j in news if shape[j] != ONE]
+        terms[long[-1]] = [(far[j], j) for j in news if shape[j] != ONE]
     axes = []
     for a in view.axes:
         made: list[tuple[Expr, int]] = []
         for step, of in (*(() if a.of is None else ((a.step, a.of),)), *a.more):
-            made += [(simplify(apply("mul", step, far)), j) for far, j in terms.get(of, [])]
+            made += [(simplify(apply("mul", step, n)), j) for n, j in terms.get(of, [])]
         axes.append(axis_of(a.start, made))
     return View(view.array, tuple(axes), shape, view.dtype)
 
 
-def _strides(shape: storage.Shape, axes: list[int]) -> dict[int, Expr]:
+def _far_apart(shape: storage.Shape, axes: list[int]) -> dict[int, Expr]:
     made: dict[int, Expr] = {}
     far: Expr = ONE
     for k in reversed(axes):

@@ -58,6 +58,10 @@ class State:
         """Elements computed in the nests that are open, innermost last."""
         self.shapes: dict[Array, Shape] = {}
         """The shapes given to storage."""
+        self.disordered: set[Array] = set()
+        """Storage whose elements NumPy may have in another order (see `strides`)."""
+        self.copied: dict[Array, View] = {}
+        """Storage that stands for a view that is not whole, while a derivative is taken by it."""
         self.serial = 0
         self.operation = 0
         """How many operations of the program have been staged."""
@@ -231,6 +235,8 @@ def lazy(
     cost: int = 1,
 ) -> Lazy:
     """An array by its elements, which are computed from `sources`."""
+    from tapeless.backends.native.staging import strides
+
     counted = state(stager)
     reads: set[Array] = set()
     for source in dict.fromkeys(sources):
@@ -241,6 +247,8 @@ def lazy(
     counted.serial += 1
     made = Lazy(tuple(shape), dtype, compute, frozenset(reads), cost, serial=counted.serial)
     made.home = stager.array(stored(dtype), len(made.shape) + is_complex(dtype), "t")
+    if len(made.shape) > 1 and any(strides.disorders(stager, source) for source in sources):
+        counted.disordered.add(made.home)
     stager.live_lazies.add(made)
     return made
 

@@ -1,0 +1,248 @@
+"""A reshape is a view in compiled code where it is one in NumPy; where it cannot be, writes are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+from tapeless.errors import NotCompilable
+
+ROWS = np.arange(24.0).reshape(4, 6)
+ARRAYS = {
+    "rows": lambda: ROWS.copy(),
+    "columns": lambda: ROWS.T.copy().T,
+    "transposed": lambda: ROWS.reshape(6, 4).copy().T,
+    "every second": lambda: np.arange(48.0).reshape(4, 12)[:, ::2],
+    "a part": lambda: np.arange(60.0).reshape(4, 15)[:, 1:7],
+    "backwards": lambda: ROWS.copy()[::-1],
+    "unit axes": lambda: ROWS.copy()[None, :, None][0, :, 0],
+}
+
+
+def raveled(a):
+    b = a.ravel()
+    b[0], b[-1] = 100.0, 200.0
+    return b
+
+
+def in_a_row(a):
+    b = a.reshape(-1)
+    b[1] = 100.0
+    return b
+
+
+def halves(a):
+    b = a.reshape(2, -1)
+    b[1] = 7.0
+    return b
+
+
+def axis_split(a):
+    b = a.reshape(4, 2, 3)
+    b[:, 1] *= 9.0
+    return b
+
+
+def axes_merged(a):
+    a.reshape(12, 2)[5] = 9.0
+
+
+def of_a_row(a):
+    a[1].reshape(2, 3)[0] = 1.0
+
+
+def of_a_column(a):
+    a[:, 1].reshape(2, 2)[0] = 1.0
+
+
+def of_rows(a):
+    a[1:3].reshape(-1)[3] = 5.0
+
+
+def of_columns(a):
+    b = a[:, 1:3].reshape(-1)
+    b[3] = 5.0
+    return b
+
+
+def of_the_transpose(a):
+    b = a.T.reshape(-1)
+    b[3] = 5.0
+    return b
+
+
+def twice_transposed(a):
+    a.T.T.reshape(-1)[3] = 5.0
+
+
+def the_array_is_written(a):
+    b = a.reshape(-1)
+    a[0, 0] = 50.0
+    return b
+
+
+def the_transpose_is_written(a):
+    b = a.T.reshape(-1)
+    a[0, 0] = 50.0
+    return b
+
+
+def by_flat(a):
+    for k in range(3):
+        a.flat[k + 2] = k
+
+
+def squeezed(a):
+    np.squeeze(a[:, :1]).reshape(2, 2)[0] = 3.0
+
+
+def each_row(a):
+    for row in a:
+        row.reshape(2, 3)[0] = row[3:]
+
+
+def side_by_side(a):
+    b = np.ascontiguousarray(a)
+    b *= 2.0
+    return b
+
+
+def moved(a):
+    b = np.moveaxis(a, 0, 1).reshape(3, 2, 4)
+    b += 1.0
+    return b
+
+
+def new_axis(a):
+    b = a[:, None, ::2].reshape(12)
+    b += 1.0
+    return b
+
+
+def computed_from(a):
+    b = a.T * 2.0
+    c = b.reshape(-1)
+    c[1] = 50.0
+    return b
+
+
+def of_a_function(a):
+    b = np.zeros((4, 6))
+    b[::-1, ::-1].reshape(-1)[:3] = a[0, :3]
+    b[:, ::2].reshape(2, 2, 3)[1] = 4.0
+    b[::2].reshape(2, 3, 2)[:, 1] = 5.0
+    return b
+
+
+def of_complex_numbers(a):
+    b = np.zeros((4, 6), complex)
+    b[:, ::2].reshape(2, 2, 3)[:] = 1j
+    return b.imag + a
+
+
+def in_a_loop(a):
+    for _ in range(3):
+        a[0, 0] += 1.0
+        b = a.reshape(-1)
+        b[1] += a[0, 0]
+
+
+def carried(a):
+    b = np.zeros(24)
+    for _ in range(3):
+        a[0, 0] += 1.0
+        b = a.T.reshape(-1)
+    a[0, 0] = 9.0
+    return b
+
+
+def by_the_letter(a):
+    return a.reshape(-1, order="A")
+
+
+PROGRAMS = [
+    raveled, in_a_row, halves, axis_split, axes_merged, of_a_row, of_a_column, of_rows, of_columns,
+    of_the_transpose, twice_transposed, the_array_is_written, the_transpose_is_written, by_flat, squeezed,
+    each_row, side_by_side, moved, new_axis, computed_from, of_a_function, of_complex_numbers, in_a_loop,
+    carried, by_the_letter,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_writes_through_reshapes(name, f):
+    plain, native = ARRAYS[name](), ARRAYS[name]()
+    assert plain.strides == native.strides
+    want = f(plain)
+    try:
+        got = tl.jit(f)(native)
+    except NotCompilable as error:
+        assert name not in ("rows", "unit axes") or f in (computed_from, moved)
+        assert "in place" in str(error) or "order of Fortran" in str(error)
+        return
+    np.testing.assert_array_equal(native, plain)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_other_strides_are_another_version():
+    def f(a):
+        b = a.ravel()
+        b[0] = 100.0
+        return b.sum()
+
+    jitted = tl.jit(f)
+    for make in (*ARRAYS.values(), *ARRAYS.values()):
+        plain, native = make(), make()
+        assert jitted(native) == f(plain)
+        np.testing.assert_array_equal(native, plain)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (6, 1), (1, 6), (2, 3), (6,)])
+def test_lengths_that_only_the_call_knows(shape):
+    def f(a, n, m):
+        b = a.reshape(n, m)
+        b[0] = 5.0
+        return b.sum()
+
+    jitted = tl.jit(f)
+    for n, m in ((3, 2), (2, 3), (1, 6), (6, 1)):
+        plain, native = np.arange(6.0).reshape(shape), np.arange(6.0).reshape(shape)
+        assert jitted(native, n, m) == f(plain, n, m)
+        np.testing.assert_array_equal(native, plain)
+
+
+def test_gradients_of_programs_that_write_through_reshapes():
+    def f(a):
+        b = a.T.reshape(-1)  # a copy in NumPy
+        b[0] = 0.0
+        c = a[:, ::2].reshape(2, 2, 3)  # a view
+        c[1] *= 3.0
+        return np.sum(a * a) + np.sum(b * b)
+
+    plain, native = ROWS.copy(), ROWS.copy()
+    want, got = tl.grad(f)(plain), tl.jit(tl.grad(f))(native)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+    np.testing.assert_array_equal(native, plain)
+
+
+def test_the_derivative_by_a_strided_argument_copies_where_numpy_does():
+    def f(a):
+        b = a.ravel()
+        b[0] = 10.0
+        return np.sum(a * a) + np.sum(b)
+
+    for make in ARRAYS.values():
+        plain, native = make(), make()
+        want, got = tl.grad(f)(plain), tl.jit(tl.grad(f))(native)
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+        np.testing.assert_array_equal(native, plain)
+
+
+def test_windows_are_read_only():
+    def f(a):
+        windows = np.lib.stride_tricks.sliding_window_view(a, 2, axis=1)
+        windows[0] = 1.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        tl.jit(f)(ROWS.copy())
