@@ -384,6 +384,7 @@ def stage_apart(
     stager.heap.close(level)
     parameters.put_back()
     function = Function(name_of(fun), list(parameters.names), body, [], stager.failures)
+    function.lengths = {g.name: storage.state(stager).shapes[g.name] for g in parameters.arrays}
     count = len(parameters.names)
     apart = Apart(stager, function, parameters.leaves, shapes, value, parameters.arrays, count)
     apart.returns = returns
