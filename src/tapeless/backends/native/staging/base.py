@@ -38,6 +38,7 @@ from tapeless.backends.native.nest import (
     Stmt,
     apply,
     cast,
+    children,
     const,
     leaves,
 )
@@ -334,13 +335,18 @@ class Base:
     def home(self, lazy: Lazy) -> Iterator[None]:
         """Statements go where a lazy value was made, before the branches and loops entered since.
 
-        Loops entered since are staged again: they may have computed what is now in storage.
+        Those branches may be left already, with the value in use: if control goes on in one of them only, it is
+        still before that.  Loops entered since are staged again: they may have computed what is now in storage.
         """
         block, depth = self.live_lazies.homes.get(lazy, (self.block, len(self.open_loops)))
         for loop in self.open_loops[depth:]:
             loop.again = True
-        with self.at(self.tip(block)):
+        with self.collect() as made:
             yield
+        inner = self.tips[id(block)][1] if id(block) in self.tips else None
+        before = [k for k, s in enumerate(block) if inner is not None and holds(s, inner)]
+        at = before[-1] if before else len(block)
+        block[at:at] = made
 
     # ---- what goes wrong
 
@@ -571,6 +577,11 @@ class Base:
                         continue
                 if not isinstance(leaf, Const):
                     yield leaf
+
+
+def holds(stmt: Stmt, body: list[Stmt]) -> bool:
+    """Whether a list is one of the bodies inside a statement."""
+    return any(inner is body or any(holds(s, body) for s in inner) for inner in children(stmt))
 
 
 def describe(value: Value | None) -> str:
