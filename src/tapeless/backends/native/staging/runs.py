@@ -6,7 +6,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapeless.backends.native.nest import Alloc, Array, Assign, Const, Expr, Ref, Stmt, walk
+from tapeless.backends.native.nest import Alloc, Assign, Const, Expr, Ref, Stmt, walk
 from tapeless.backends.native.staging import frames, storage
 from tapeless.backends.native.staging.attempts import parts_of, rebuilt
 from tapeless.backends.native.staging.base import Frame, OpenLoop, Replay
@@ -47,6 +47,10 @@ from tapeless.backends.native.staging.values import (
 from tapeless.program.ir import Op
 
 
+#: Why an array must not be written.
+OTHER = "on another path of the program it is another array"
+
+
 class Deeper(Exception):
     """The body of a recursive function is to be staged again."""
 
@@ -85,6 +89,8 @@ class Run:
         self.code, self.name = function.__code__, frame.program.name
         self.base, self.born, self.line = s.block, s.heap.clock, s.line
         self.marks = s.marks()
+        self.only_read = False
+        """Whether arrays that are copied must not be written."""
         self.around = (s.closed, s.differentiated, len(s.handlers), len(s.finals))
 
     # ---- the body
@@ -106,15 +112,13 @@ class Run:
                 names, parts = parts_of(content(obj))
                 specs = dict(zip(spec.names, spec.parts, strict=True))
                 held = dict(zip(names, parts, strict=True))
-                self.held[key] = (
-                    obj,
-                    {
-                        n: Carried(
-                            s, specs.get(n, KEPT), held.get(n), str(n) if isinstance(n, str) else "item"
-                        )
-                        for n in dict.fromkeys([*names, *spec.names])
-                    },
-                )
+                places: dict[Any, Carried] = {}
+                for n in dict.fromkeys([*names, *spec.names]):
+                    hint = str(n) if isinstance(n, str) else "item"
+                    c = places[n] = Carried(s, specs.get(n, KEPT), held.get(n), hint)
+                    if c.spec.how == "array" and held.get(n) is not None:
+                        s.share(c.view, [held[n]])
+                self.held[key] = (obj, places)
             self.result = None if plan.result is None else Carried(s, plan.result, None, "value")
             if plan.result == KEPT:
                 assert self.result is not None
@@ -182,7 +186,9 @@ class Run:
         """Objects that some run changes hold what the runs have in common."""
         s = self.s
         for obj, parts in self.held.values():
+            self.only_read = True
             s.heap.write(obj, rebuilt(obj, {n: self.copied(c.head, n) for n, c in parts.items()}))
+            self.only_read = False
 
     # ---- its end
 
@@ -221,14 +227,23 @@ class Run:
         assert self.result is not None
         moves = Moves()
         self.result.move(value, moves)
-        for view, made in moves.arrays:
-            s.share(view, [made], ended=self.frame)
-            if {view.array, s.made(made).array.root} & s.frozen.keys() and not self.plan.frozen:
-                self.plan.frozen = True
-                raise Deeper(self)
+        self.share(moves, ended=self.frame)
+        if not self.plan.frozen and any(view.array in s.frozen for view, _ in moves.arrays):
+            self.plan.frozen = True
+            raise Deeper(self)
         self.flush_objects(moves)
+        self.share(moves)
         for stmt in self.carry(moves):
             s.block.append(stmt)
+
+    def share(self, moves: Moves, ended: Frame | None = None) -> None:
+        """Arrays that are copied must not be written if the program knows the original by another name."""
+        s = self.s
+        for view, value in moves.arrays:
+            s.share(view, [value], ended=ended)
+            root = s.made(value).array.root
+            if root in s.frozen:
+                s.frozen[view.array] = s.frozen[root]
 
     def flush_objects(self, moves: Moves) -> None:
         """Objects that were there before hand over what they hold."""
@@ -293,11 +308,8 @@ class Run:
         moves = Moves()
         for name, c in self.carried.items():
             c.move(shell(bound[name]) if c.spec.kind is Window else bound[name], moves)
-        for view, value in moves.arrays:
-            s.share(view, [value])
-            if s.made(value).array.root in s.frozen:
-                s.frozen[view.array] = s.frozen[s.made(value).array.root]
         self.flush_objects(moves)
+        self.share(moves)
         given = {v.array for c in self.carried.values() for v in views(c)}
         s.emit(Again(self.carry(moves), given - {view.array for view, _ in moves.arrays}))
         if self.result is None:
@@ -377,8 +389,8 @@ class Run:
             shape = tuple(self.own(n, "n") for n in value.shape)
             made = storage.fresh(s, shape, value.dtype, hint)
             storage.fill(s, made, value)
-            if self.plan.frozen:
-                s.frozen[made.array] = "on another path of the program it is another array"
+            if self.plan.frozen or self.only_read:
+                s.frozen[made.array] = OTHER
             return made
         if isinstance(value, Sequence) and not is_object(value):
             return Sequence([self.part(v, hint) for v in value.items], value.kind)
