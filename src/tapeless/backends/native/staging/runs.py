@@ -46,7 +46,6 @@ from tapeless.backends.native.staging.values import (
 )
 from tapeless.program.ir import Op
 
-
 #: Why an array must not be written.
 OTHER = "on another path of the program it is another array"
 
