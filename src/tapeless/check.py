@@ -203,7 +203,7 @@ class _Check:
         )  # fmt: skip
         tangents = unpack(args, direction, tangent=True)
         cotangent = self.random.standard_normal(pack(outputs).size)
-        seed = unpack(result, cotangent, tangent=True)
+        seed = unpack(result, cotangent, tangent=True, once=True)
         forward: Vector | None = None
 
         if "fwd" in self.modes:

@@ -106,15 +106,18 @@ def pack_like(value: Any, template: list[Leaf]) -> Vector:
     return pack(leaves)
 
 
-def unpack(value: Any, vector: Vector, tangent: bool = False) -> Any:
+def unpack(value: Any, vector: Vector, tangent: bool = False, once: bool = False) -> Any:
     """`value` with its leaves taken from `vector`; as a tangent, other leaves are None and objects are dicts.
+
+    With `once`, an array that `value` holds twice has zeros at its second place, as in a cotangent, whose
+    parts are added up.
 
     >>> unpack((1.0, [2, 3.0]), np.array([5.0, 6.0]))
     (5.0, [2, 6.0])
     >>> unpack((1.0, [2, 3.0]), np.array([5.0, 6.0]), tangent=True)
     (5.0, [None, 6.0])
     """
-    return _Rebuild(tangent, _Reals(vector)).of(value)
+    return _Rebuild(tangent, _Reals(vector), once).of(value)
 
 
 class _Reals:
@@ -138,14 +141,15 @@ class _Reals:
 class _Rebuild:
     """Copies a value with other leaves, keeping what is shared inside it shared."""
 
-    def __init__(self, tangent: bool, leaves: _Reals | None) -> None:
-        self.tangent, self.leaves, self.made = tangent, leaves, dict[int, Any]()
+    def __init__(self, tangent: bool, leaves: _Reals | None, once: bool = False) -> None:
+        self.tangent, self.leaves, self.once, self.made = tangent, leaves, once, dict[int, Any]()
 
     def of(self, value: Any) -> Any:
         if _is_number(value):
             return value if self.leaves is None else self.leaves.like(value)
         if id(value) in self.made:
-            return self.made[id(value)]
+            made = self.made[id(value)]
+            return np.zeros_like(made) if self.once and isinstance(made, np.ndarray) else made
         if isinstance(value, np.ndarray):
             if value.dtype.kind in "fc" and self.leaves is not None:
                 made = self.leaves.like(value)

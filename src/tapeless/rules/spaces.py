@@ -78,7 +78,7 @@ def space_of(x: Any) -> Space | None:
     if kind is complex:
         return COMPLEX
     if isinstance(x, np.generic):
-        return _SCALARS.get(kind)
+        return _SCALARS.get(kind) or next((_SCALARS[base] for base in kind.__mro__ if base in _SCALARS), None)
     if isinstance(x, Symbolic):
         return x.space
     if isinstance(x, Space):

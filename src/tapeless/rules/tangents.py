@@ -19,6 +19,16 @@ _LIST = (list, tuple)
 _REAL = (float, int)
 
 
+_USUAL = frozenset({float, int, bool, complex, np.ndarray, np.float64, np.complex128})
+
+
+def _plain(x: Any) -> Any:
+    """A number of a subclass of `float` or `complex` as that; anything else as it is."""
+    if isinstance(x, np.generic):
+        return x
+    return float.__pos__(x) if isinstance(x, float) else complex.__pos__(x) if isinstance(x, complex) else x
+
+
 def tangent(
     rule: Rule,
     y: Any,
@@ -29,6 +39,10 @@ def tangent(
 ) -> Any:
     """The tangent of `y = primitive(*args, **kwargs)`, given the tangents of the arguments; None if it is
     zero."""
+    for a in args:
+        if type(a) not in _USUAL and isinstance(a, (float, complex)):
+            args = tuple([_plain(a) for a in args])  # a subclass may have operators of its own
+            break
     if type(rule) is Elementwise:
         if len(args) > rule.limit:
             args, targs = args[: rule.limit], targs[: rule.limit]

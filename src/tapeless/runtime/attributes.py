@@ -12,8 +12,9 @@ from types import (
     GetSetDescriptorType,
     MappingProxyType,
     MemberDescriptorType,
-    MethodType,
+    MethodDescriptorType,
     ModuleType,
+    WrapperDescriptorType,
 )
 from typing import Any
 
@@ -31,6 +32,7 @@ _CONSTANTS = frozenset({type(None), int, float, bool, str, tuple, np.ndarray})
 #: attributes of an array that carry no derivative, or are the same memory
 _LAYOUT = frozenset({"T", "shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags"})
 _ABSENT = object()
+_METHODS = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
 _WINDOWS = ("flat", "base", "data", "ctypes", "__array_interface__")
 _SETATTR: Any = object.__setattr__
 _GETATTRIBUTE: Any = object.__getattribute__
@@ -69,26 +71,28 @@ class Attributes(Operators):
         if kind is super:
             return self.super_attribute(x, name)
         if isinstance(x, tuple):
-            return self.tuple_attribute(x, dx, name)
+            item = self.tuple_attribute(x, dx, name)
+            if item is not None:
+                return item
         hook = kind.__getattribute__
         if type(hook) is FunctionType:
             try:
-                return self.call(hook, (x, name), (None, None))
+                return self.call(hook, (x, name), (dx, None))
             except AttributeError:
                 if is_python(getattr(kind, "__getattr__", None)):
-                    return self.call(kind.__getattr__, (x, name), (None, None))
+                    return self.call(kind.__getattr__, (x, name), (dx, None))
                 raise
         found = on_class(kind, name)
         how = type(found)
         if how is property and found.fget is not None:
             try:
-                return self.call(found.fget, (x,), (None,))
+                return self.call(found.fget, (x,), (dx,))
             except AttributeError:
                 if is_python(getattr(kind, "__getattr__", None)):
-                    return self.call(kind.__getattr__, (x, name), (None, None))
+                    return self.call(kind.__getattr__, (x, name), (dx, None))
                 raise
         if how is functools.cached_property and name not in x.__dict__:
-            value, t = self.call(found.func, (x,), (None,))
+            value, t = self.call(found.func, (x,), (dx,))
             x.__dict__[name] = value
             self.put_attribute(x, name, t)
             return value, t
@@ -96,12 +100,12 @@ class Attributes(Operators):
         if type(get) is FunctionType and not (
             name in getattr(x, "__dict__", ()) and not hasattr(how, "__set__")
         ):
-            return self.call(get, (found, x, kind), (None, None, None))
+            return self.call(get, (found, x, kind), (None, dx, None))
         if hasattr(kind, "__getattr__"):
             try:
                 value = object.__getattribute__(x, name)
             except AttributeError:
-                return self.call(kind.__getattr__, (x, name), (None, None))
+                return self.call(kind.__getattr__, (x, name), (dx, None))
         else:
             value = getattr(x, name)
         if name == "__dict__":
@@ -163,33 +167,36 @@ class Attributes(Operators):
 
     def super_attribute(self, x: Any, name: str) -> tuple[Any, Any]:
         obj, start, owner = x.__self__, x.__thisclass__, x.__self_class__
+        dx = self.look(x, "__self__")
+        if name == "__self__":
+            return obj, dx
         mro = owner.__mro__
         for cls in mro[mro.index(start) + 1 :]:
             if name in cls.__dict__:
                 found = cls.__dict__[name]
                 if type(found) is property:
-                    return self.call(found.fget, (obj,), (None,))
+                    return self.call(found.fget, (obj,), (dx,))
+                if name in getattr(cls, "_fields", ()) and dx is not None:
+                    return getattr(x, name), dx[cls._fields.index(name)]
                 break
-        return getattr(x, name), None
+        value = getattr(x, name)
+        if dx is not None and getattr(value, "__self__", None) is obj:
+            self.put(value, "__self__", dx)
+        return value, None
 
-    def tuple_attribute(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
-        """A field of a named tuple, a property of a tuple's subclass, or an attribute of an instance."""
+    def tuple_attribute(self, x: Any, dx: Any, name: str) -> tuple[Any, Any] | None:
+        """A field or a method of a tuple; None for what is found as in any other object."""
         kind = type(x)
         fields = getattr(kind, "_fields", None)
         if fields is not None and name in fields and not isinstance(kind.__dict__.get(name), property):
             value = getattr(x, name)
             return value, None if dx is None else dx[fields.index(name)]
-        found = on_class(kind, name)
-        if type(found) is property and type(found.fget) is FunctionType:
-            return self.call(found.fget, (x,), (dx,))
-        value = getattr(x, name)
-        if dx is not None and callable(value) and getattr(value, "__self__", None) is x:
-            if type(value) is MethodType:
-                self.put(value, "__self__", dx)
-            else:
+        if type(on_class(kind, name)) in _METHODS and name not in getattr(x, "__dict__", ()):
+            value = getattr(x, name)
+            if dx is not None:
                 self.put(value, "__self__", dx)
             return value, None
-        return value, self.look_attribute(x, name)
+        return None
 
     # ---- stores
 

@@ -248,11 +248,15 @@ def _object_getattribute(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pai
     x, name = args
     found = next((c.__dict__[name] for c in type(x).__mro__ if name in c.__dict__), None)
     if type(found) is property:
-        return run.call(found.fget, (x,), (None,))  # type: ignore[no-any-return]
+        return run.call(found.fget, (x,), (ts[0],))  # type: ignore[no-any-return]
     value = object.__getattribute__(x, name)
     if name == "__dict__":
         run.share_dict(x, value)
-    return value, run.look(x, name)
+    if isinstance(x, tuple):
+        item = run.tuple_attribute(x, ts[0], name)
+        if item is not None:
+            return item  # type: ignore[no-any-return]
+    return value, run.look_attribute(x, name)
 
 
 @handle(object.__init__, object.__init_subclass__, type.__init__)
@@ -315,7 +319,10 @@ def _process_class(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(super)
 def _super(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return super(*args), None
+    made = super(*args)
+    if len(args) == 2:
+        run.put(made, "__self__", ts[1])
+    return made, None
 
 
 for _kind in (

@@ -14,6 +14,7 @@ import numpy as np
 from tapeless.autodiff.dual import dual_of
 from tapeless.errors import SourceUnavailableError
 from tapeless.rules import lookup
+from tapeless.rules.registry import Elementwise
 from tapeless.runtime.construct import Construct
 from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.known import (
@@ -63,10 +64,10 @@ class Calls(Construct):
         if kind is FunctionType:
             known = self.opened.get(f)
             if known is not None:
-                if kw or known.binds or len(args) != known.count:
+                if kw or len(args) != known.count:
                     missing = known.count - len(args)
                     defaults = f.__defaults__
-                    if not kw and not known.binds and missing > 0 and defaults and missing <= len(defaults):
+                    if not kw and missing > 0 and defaults and missing <= len(defaults):
                         more = self.look(f, "__defaults__")
                         args = (*args, *defaults[-missing:])
                         ts = (*ts, *(nones(missing) if more is None else more[-missing:]))
@@ -83,6 +84,8 @@ class Calls(Construct):
         if kind in _C_FUNCTIONS:
             rule = self.routes.get(f)
             if rule is not None:
+                if len(args) == 1 and type(args[0]) is float and type(rule) is Elementwise and not kw:
+                    return self.scalar(rule, f, args, ts)
                 return self.primitive(rule, f, args, ts, kw, kts)
         elif kind is MethodType:
             me = f.__self__
@@ -266,6 +269,11 @@ class Calls(Construct):
             if text or not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
                 self.snapshots.clear()
                 return f(*args, **kw), None
+        if str(f.__globals__.get("__name__")).startswith("namedtuple_"):
+            if f.__name__ == "__new__":
+                return self.tuple_made(f, args, ts, kw, kts)
+            if f.__name__ == "__init__":
+                return self.tuple_filled(f, args, kw, kts)
         if f.__name__ == "__init__" and args and dataclasses.is_dataclass(type(args[0])):
             for cls in type(args[0]).__mro__:
                 if cls.__dict__.get("__init__") is f:

@@ -46,8 +46,10 @@ class Construct(Primitives):
             self.snapshots.clear()
             return cls(*args, **kw), None
         if new is object.__new__:
-            if not python_init:
+            if init is object.__init__:
                 return cls(*args, **kw), None
+            if not python_init:
+                return self.foreign(cls, args, ts, kw, kts)
             if inspect.isabstract(cls):
                 cls()
             obj = object.__new__(cls)
@@ -114,8 +116,8 @@ class Construct(Primitives):
     def construct_builtin(
         self, cls: Any, base: Any, handler: Any, args: Any, ts: Any, kw: Any, kts: Any
     ) -> tuple[Any, Any]:
-        """An instance of a subclass of a builtin container."""
-        if issubclass(base, (tuple, frozenset)):
+        """An instance of a subclass of a builtin container or number."""
+        if issubclass(base, (tuple, frozenset, float, complex, int, str, bytes)):
             made, t = handler(self, args, ts, kw, kts)
             obj = base.__new__(cls, made)
             if isinstance(obj, cls) and type(cls.__init__) is FunctionType:
@@ -131,13 +133,31 @@ class Construct(Primitives):
     def named_tuple(
         self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
     ) -> tuple[Any, Any]:
-        value = cls(*args, **kw)
-        defaults = self.look(cls.__new__, "__defaults__") or ()
-        found = [*[None] * (len(cls._fields) - len(defaults)), *defaults]
+        value, t = self.tuple_made(cls.__new__, (cls, *args), (None, *ts), kw, kts)
+        if type(cls.__init__) is FunctionType:
+            self.call(cls.__init__, (value, *args), (t, *ts), kw, kts)
+        return value, t
+
+    def tuple_made(
+        self, new: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """What the `__new__` that `namedtuple` has written does."""
+        value = new(*args, **kw)
+        names = new.__code__.co_varnames[: new.__code__.co_argcount]
+        defaults = self.look(new, "__defaults__") or ()
+        found = [*[None] * (len(names) - len(defaults)), *defaults]
         found[: len(ts)] = ts
         for name, t in kts.items():
-            found[cls._fields.index(name)] = t
-        return value, tuple_tangent(found)
+            if name in names:  # others are for __init__
+                found[names.index(name)] = t
+        return value, tuple_tangent(found[1:])
+
+    def tuple_filled(self, init: Any, args: Any, kw: dict[str, Any], kts: dict[str, Any]) -> tuple[Any, Any]:
+        """What the `__init__` of SciPy's named tuples does, which have attributes besides their items."""
+        init(*args, **kw)
+        for name in kw:
+            self.put_attribute(args[0], name, kts.get(name))
+        return None, None
 
     def dataclass_init(
         self, cls: Any, init: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]

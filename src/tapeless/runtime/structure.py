@@ -221,7 +221,7 @@ def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
     """The derivative in the shape of the value: `cts` maps a record index to its cotangent."""
     kind = plan.kind
     if kind == "none":
-        return empty_like(plan.value)
+        return None  # an array of integers has no derivative; neither has anything else that is no number
     if kind == "leaf":
         ct = cts.get(plan.lin.index)
         if ct is None:
@@ -272,11 +272,6 @@ def build(plan: Plan, memo: dict[int, Any], make: Any) -> Any:
     for k, c in plan.children.items():
         found._fields[k] = make(c)
     return found
-
-
-def empty_like(x: Any) -> Any:
-    """An array of integers has no derivative; neither has anything else that is no number."""
-    return None
 
 
 # ---- results
@@ -383,8 +378,11 @@ def outputs_of(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
     return found_dict
 
 
-def pair_up(out: Any, ct: Any, pairs: list[tuple[Any, Any]], path: str, seen: set[int]) -> None:
-    """Pair every output with the user's cotangent, which must have the same structure."""
+def pair_up(out: Any, ct: Any, pairs: list[tuple[Any, Any]], path: str, seen: set[tuple[int, int]]) -> None:
+    """Pair every output with the user's cotangent, which must have the same structure.
+
+    What the result holds twice has a cotangent at each place; one that is shared there, too, counts once.
+    """
     if out is None or ct is None:
         return
     if isinstance(out, Output):
@@ -393,9 +391,9 @@ def pair_up(out: Any, ct: Any, pairs: list[tuple[Any, Any]], path: str, seen: se
             pairs.append((out.lin, ct))
         return
     kind, cls, children = out
-    if id(children) in seen:
+    if (id(children), id(ct)) in seen:
         return
-    seen.add(id(children))
+    seen.add((id(children), id(ct)))
     if kind in ("tuple", "list"):
         if not isinstance(ct, (tuple, list)) or len(ct) != len(children):
             raise StructureError(
