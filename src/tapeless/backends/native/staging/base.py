@@ -335,8 +335,8 @@ class Base:
     def home(self, lazy: Lazy) -> Iterator[None]:
         """Statements go where a lazy value was made, before the branches and loops entered since.
 
-        Control may have left by one of those branches, with the value in use: where it goes on in one only, it
-        is still before that.  Loops entered since are staged again: they may have computed what is now stored.
+        Control may have left by one of those branches, with the value in use: where it goes on in one only,
+        it is still before that.  Loops entered since are staged again: they may have computed what is stored.
         """
         block, depth = self.live_lazies.homes.get(lazy, (self.block, len(self.open_loops)))
         for loop in self.open_loops[depth:]:
