@@ -12,7 +12,7 @@ from tapeless.colouring import Integers, count_of
 from tapeless.errors import NotDifferentiableError, StructureError
 from tapeless.native import Jitted
 from tapeless.sparsity import Pattern, Words, find
-from tapeless.transformed import Argnums, Transformed, positions
+from tapeless.transformed import Argnums, Transformed, positions, shared
 
 #: A given pattern is checked against a product with a random vector, to this relative difference.
 TOLERANCES = {"float64": 1e-8, "float32": 1e-3}
@@ -31,9 +31,7 @@ class SparseJacobian(Transformed):
         super().__init__(fun, argnums, False)
         self.sparse, self.mode = sparse, mode
         self.given = None if sparse is True else _given(sparse)
-        self.known: list[_Known] = []
-        """What compiled code has found for calls, the latest first."""
-        self.last: Pattern | None = None
+        self.memory = shared(fun, "patterns", _Memory)
 
     def __reduce__(self) -> Any:
         return SparseJacobian, (self.fun, self.argnums, self.sparse, self.mode)
@@ -83,6 +81,16 @@ def _linearized(fun: Any, where: list[Any], args: Any, kwargs: Any) -> tuple[Any
         got = f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise StructureError(f"{NEEDED}, not a {got}")
     return lin, outputs_of(lin.run, value, lin.tangent, {})
+
+
+class _Memory:
+    """The patterns that were found for a function."""
+
+    def __init__(self) -> None:
+        self.known: list[_Known] = []
+        """By compiled code, the latest first."""
+        self.last: Pattern | None = None
+        """In the last run in CPython."""
 
 
 class _Block:
@@ -152,10 +160,11 @@ class _InPython(_Block):
         def words(given: Words) -> Words:
             return propagate(self.lin, self.k, self.outputs, given)
 
+        memory = self.owner.memory
         made = find(words, self.x.size, self.lin.value.size)
-        if self.owner.last is not None and made.same(self.owner.last):
-            made = self.owner.last  # whose colours are known
-        self.owner.last = made
+        if memory.last is not None and made.same(memory.last):
+            made = memory.last  # whose colours are known
+        memory.last = made
         return made
 
     def sums(self, colours: Integers, weights: Any, count: int, forward: bool) -> Any:
@@ -187,7 +196,8 @@ class _Native(_Block):
 
     def pattern(self) -> Pattern:
         """What was found for a call like this one, or found now."""
-        for known in self.owner.known:
+        memory = self.owner.memory
+        for known in memory.known:
             if known.at == self.at and known.fits(self.args, self.kwargs):
                 return known.pattern
         at = self.at
@@ -202,12 +212,12 @@ class _Native(_Block):
         seed = np.zeros(self.x.shape, np.int64)
         plan, (value, read) = _served(run, (seed, *self.args), self.kwargs)
         made = find(words, self.x.size, value.size)
-        for known in self.owner.known:
+        for known in memory.known:
             if made.same(known.pattern):
                 made = known.pattern
         if plan is not None:
             latest = _Known(self.at, made, plan, read, self.args, self.kwargs)
-            self.owner.known = [latest, *self.owner.known[:3]]
+            memory.known = [latest, *memory.known[:7]]
         return made
 
     def sums(self, colours: Integers, weights: Any, count: int, forward: bool) -> Any:

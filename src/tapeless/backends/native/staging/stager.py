@@ -42,7 +42,7 @@ from tapeless.backends.native.staging.base import (
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
-from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Path
+from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
@@ -441,6 +441,15 @@ def parameter_names(function: Any) -> list[str]:
     return list(code.co_varnames[: code.co_argcount])
 
 
+def _with_siblings(path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Path, Any]:
+    """What is at a path; if that is a number among integers, all of them, since the next is asked for next."""
+    if isinstance(path, Item):
+        whole = path.of.read(args, kwargs)
+        if type(whole) in (list, tuple) and len(whole) > 2 and all(type(v) is int for v in whole):
+            return {Item(path.of, k): v for k, v in enumerate(whole)}
+    return {path: path.read(args, kwargs)}
+
+
 def stage(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -472,7 +481,7 @@ def stage(
         except NeedsKnown as need:
             if need.path in fixed:
                 raise
-            fixed[need.path] = need.path.read(args, dict(kwargs or {}))
+            fixed |= _with_siblings(need.path, args, dict(kwargs or {}))
             continue
         except NeedsUnrolling as need:
             unrolled.add(need.key)
