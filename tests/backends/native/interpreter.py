@@ -128,9 +128,8 @@ class Interpreter:
             v[s.array][index] = self.expr(s.value) + (v[s.array][index] if s.add else 0)
         elif isinstance(s, Alloc):
             shape = self.shape(s.shape)
-            if s.array not in v or v[s.array].shape != shape:
-                kind = complex if s.array.element in FLOATS else np.dtype(s.array.dtype)
-                v[s.array] = np.full(shape, 99, kind)
+            kind = complex if s.array.element in FLOATS else np.dtype(s.array.dtype)
+            v[s.array] = np.full(shape, 99, kind)
         elif isinstance(s, Alias):
             v[s.array] = v[s.array.alias].reshape(self.shape(s.shape))
         elif isinstance(s, Grow):

@@ -321,8 +321,8 @@ class Store(Stmt):
 class Alloc(Stmt):
     """The array gets storage of this shape; its content is unspecified.
 
-    A second execution with the same shape keeps the storage *and its content*; with another shape the content
-    is lost.  Storage is freed when the function is left.
+    So it is after a second execution, whether or not the memory is the same: a program reads what it has
+    stored since, and a cotangent that comes here is dropped.  Storage is freed when the function is left.
     """
 
     array: Array
