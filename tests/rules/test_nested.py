@@ -14,6 +14,7 @@ import pytest
 
 import tapeless as tl
 import tapeless.rules.scipy
+import tapeless.rules.scipy_fft
 import tapeless.rules.scipy_linalg  # noqa: F401
 from tapeless.rules import Nondifferentiable, all_rules
 

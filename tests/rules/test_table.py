@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tapeless.rules.scipy
+import tapeless.rules.scipy_fft
 import tapeless.rules.scipy_linalg  # noqa: F401
 from tapeless.rules import Elementwise, Nondifferentiable, all_rules, elementwise, lookup, tangent, unregister
 from tapeless.rules.spaces import space_of

@@ -309,7 +309,11 @@ def unknown(function: str, argument: str) -> Any:
 
 # the rules of these are read when one of their functions is first asked for: importing tapeless imports no
 # SciPy
-_LAZY = {"scipy.special": "tapeless.rules.scipy", "scipy.linalg": "tapeless.rules.scipy_linalg"}
+_LAZY = {
+    "scipy.special": "tapeless.rules.scipy",
+    "scipy.linalg": "tapeless.rules.scipy_linalg",
+    "scipy.fft": "tapeless.rules.scipy_fft",
+}
 
 
 def _load_scipy(function: Any) -> bool:
