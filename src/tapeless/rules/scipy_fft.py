@@ -5,6 +5,7 @@ Read only when a function of `scipy.fft` is first looked up.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ from tapeless.rules.signal import (
 
 _U = np.array([0.3, -0.7, 1.1, 0.2, -0.4])
 _A = np.sin(np.arange(12.0)).reshape(3, 4)
-_HARMLESS = {"workers"}
+_HARMLESS = {"workers", "overwrite_x"}
 
 
 def _refuse(name: str, options: dict[str, Any]) -> None:
@@ -40,10 +41,22 @@ def _refuse(name: str, options: dict[str, Any]) -> None:
         raise NotImplementedError(f"scipy.fft.{name} has no derivative rule with {', '.join(strange)}=")
 
 
+def _keeping(function: Any) -> Callable[..., Any]:
+    """The transform of a tangent, which may be somebody else's, too: it is not to be overwritten."""
+    place = list(inspect.signature(function).parameters).index("overwrite_x")
+
+    def apply(x: Any, *args: Any, overwrite_x: bool = False, **options: Any) -> Any:
+        return function(x, *args[: place - 1], **options)
+
+    return apply
+
+
 def _along_one(name: str, adjoint: Callable[..., Any], rows: list[Any]) -> None:
     """The rule of a transform along one axis: `adjoint(ct, x, n, axis, norm)`."""
 
-    @transpose_rule(getattr(sf, name), rows=rows)
+    function = getattr(sf, name)
+
+    @transpose_rule(function, rows=rows, apply=_keeping(function))
     def _(ct: Any, x: Any, n: Any = None, axis: int = -1, norm: Any = None, **options: Any) -> Any:
         _refuse(name, options)
         return adjoint(ct, x, n, axis, norm)
@@ -67,13 +80,14 @@ _along_one(
 
 def _along_many(name: str, adjoint: Callable[..., Any], rows: list[Any]) -> None:
     """The rules of a transform along several axes (`fft2`, `fftn`): `adjoint(ct, x, s, axes, norm)`."""
+    every, two = getattr(sf, name + "n"), getattr(sf, name + "2")
 
-    @transpose_rule(getattr(sf, name + "n"), rows=rows)
+    @transpose_rule(every, rows=rows, apply=_keeping(every))
     def _(ct: Any, x: Any, s: Any = None, axes: Any = None, norm: Any = None, **options: Any) -> Any:
         _refuse(name + "n", options)
         return adjoint(ct, x, s, _axes(x, s, axes), norm)
 
-    @transpose_rule(getattr(sf, name + "2"), rows=rows)
+    @transpose_rule(two, rows=rows, apply=_keeping(two))
     def _(ct: Any, x: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, **options: Any) -> Any:
         _refuse(name + "2", options)
         return adjoint(ct, x, s, axes, norm)
@@ -114,6 +128,7 @@ def _one_axis(name: str) -> None:
             row(_A, axis=0, norm="forward"),
             row(_U, norm="ortho", orthogonalize=False),
         ],
+        apply=_keeping(function),
     )
     def _(
         ct: Any,
@@ -126,17 +141,17 @@ def _one_axis(name: str) -> None:
         workers: Any = None,
         orthogonalize: Any = None,
     ) -> Any:
-        _refuse(name, {"overwrite_x": overwrite_x})
         options = {"type": type, "norm": norm, "orthogonalize": orthogonalize}
         return _trigonometric_adjoint(function, ct, x, axis, options)
 
 
 def _many_axes(name: str) -> None:
-    function = getattr(sf, name)
+    function, every = getattr(sf, name), getattr(sf, name + "n")
 
     @transpose_rule(
-        getattr(sf, name + "n"),
+        every,
         rows=[row(_A), row(_A, norm="ortho"), row(_A, axes=(0,)), row(_A, 2, (4, 3))],
+        apply=_keeping(every),
     )
     def _(
         ct: Any,
@@ -150,7 +165,6 @@ def _many_axes(name: str) -> None:
         *,
         orthogonalize: Any = None,
     ) -> Any:
-        _refuse(name + "n", {"overwrite_x": overwrite_x})
         options = {"type": type, "norm": norm, "orthogonalize": orthogonalize}
         for axis in _axes(x, s, axes):
             ct = _trigonometric_adjoint(function, ct, x, axis, options)
