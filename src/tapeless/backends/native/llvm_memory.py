@@ -77,7 +77,7 @@ class Memory(Expressions):
     def storage(self) -> None:
         """Make the slots of arrays; small ones of known size live on the stack."""
         moved = {a for s in walk(self.fn.body) if isinstance(s, Swap) for a in (s.a.root, s.b.root)}
-        moved |= {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
+        self.grown = {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
         moved |= {a.root for a in self.fn.results if isinstance(a, Array)}
         self.moved = moved
         shapes: dict[Array, set[tuple[Expr, ...]]] = {}
@@ -91,7 +91,7 @@ class Memory(Expressions):
             self.data[a] = self.slot("ptr", "null", "p")
             if a.alias is not None or a in self.fn.params:
                 continue
-            size = _size(a, shapes.get(a, set())) if a not in moved else None
+            size = _size(a, shapes.get(a, set())) if a not in moved | self.grown else None
             if size is not None and size <= min(STACK_EACH, room):
                 room -= size
                 self.stack.add(a)
@@ -154,7 +154,7 @@ class Memory(Expressions):
         self.label(done)
 
     def lasting(self, a: Array) -> bool:
-        """Whether an array's memory never leaves the function and is never made larger in place."""
+        """Whether an array's memory never leaves the function."""
         return a not in self.moved
 
     def free(self, a: Array) -> None:
@@ -177,17 +177,30 @@ class Memory(Expressions):
         twice = self.op(f"mul nuw nsw i64 {had}, 2")
         count = self.intrinsic("smax", "i64", self.intrinsic("smax", "i64", size, twice), "16")
         need = self.op(f"mul nuw nsw i64 {count}, {width}")
-        room = self.intrinsic("umax", "i64", need, self.load("i64", capacity))
-        made = self.call("realloc", "ptr", ("ptr", self.load("ptr", own)), ("i64", room))
+        more, roomy = self.fresh("more"), self.fresh("roomy")
+        self.branch(self.op(f"icmp ugt i64 {need}, {self.load('i64', capacity)}"), more, roomy)
+        self.label(more)
+        old = self.load("ptr", own)
+        if self.lasting(a):
+            made = llvm_math.helper(self, "tl_take", "ptr", ("i64", need))
+        else:
+            made = self.call("realloc", "ptr", ("ptr", old), ("i64", need))
         self.branch(self.op(f"icmp ne ptr {made}, null"), good, fail, likely=True)
         self.label(fail)
         self.exit(NO_MEMORY)
         self.label(good)
+        if self.lasting(a):
+            full = self.op(f"mul nuw nsw i64 {had}, {width}")
+            self.call("memcpy", "ptr", ("ptr", made), ("ptr", old), ("i64", full))
+            self.free(a)
         self.store("ptr", made, own)
         self.store("ptr", made, self.data[a])
-        self.store("i64", room, capacity)
+        self.store("i64", need, capacity)
+        self.jump(roomy)
+        self.label(roomy)
         self.store("i64", count, self.dims[a][0])
-        at = self.op(f"getelementptr inbounds {MEMORY[a.dtype][0]}, ptr {made}, i64 {had}")
+        start = self.load("ptr", self.data[a])
+        at = self.op(f"getelementptr inbounds {MEMORY[a.dtype][0]}, ptr {start}, i64 {had}")
         fresh = self.op(f"mul nuw nsw i64 {self.op(f'sub nsw i64 {count}, {had}')}, {width}")
         self.call("memset", "ptr", ("ptr", at), ("i32", "0"), ("i64", fresh))
         self.jump(done)
