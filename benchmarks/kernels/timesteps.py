@@ -71,6 +71,23 @@ def random_walk(steps, volatility, pull):
     return total / steps
 
 
+def powers(steps, x):
+    """Powers by halving the exponent: calls inside calls, as deep as the exponent asks for."""
+    total = 0.0
+    for i in range(steps // 16):
+        total += power(x, i % 1000)
+    return total
+
+
+def power(x, n):
+    if n == 0:
+        return 1.0
+    if n % 2 == 0:
+        half = power(x, n // 2)
+        return half * half
+    return x * power(x, n - 1)
+
+
 def make_leapfrog(steps):
     return steps, 1.2, 0.3, 10.0 / steps
 
@@ -92,6 +109,10 @@ def make_walk(steps):
     return steps, 3.0, 0.7
 
 
+def make_powers(steps):
+    return steps, 1.0001
+
+
 LENGTHS = (10_000, 100_000, 1_000_000, 10_000_000)
 SIZES_OF_ALL = ((20,), LENGTHS[:1], LENGTHS[2:3])
 KERNELS = [
@@ -100,4 +121,5 @@ KERNELS = [
     Kernel(monte_carlo, make_monte_carlo, SIZES_OF_ALL, (1, 2, 3, 4, 5), LOOP),
     Kernel(asian_option, make_asian, SIZES_OF_ALL, (1, 2, 3, 4, 5), LOOP),
     Kernel(random_walk, make_walk, SIZES_OF_ALL, (1, 2), LOOP),
+    Kernel(powers, make_powers, SIZES_OF_ALL, (1,), LOOP),
 ]

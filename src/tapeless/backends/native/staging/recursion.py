@@ -24,8 +24,8 @@ from tapeless.backends.native.staging.values import (
 from tapeless.errors import NotCompilable
 from tapeless.program.ir import Op, Program
 
-#: So many calls of a function inside itself, with other known numbers, are staged in place.
-INLINED = 40
+#: So many calls of a function with other known numbers are staged in place, and so many one inside the other.
+INLINED, NESTED = 200, 64
 
 
 class NeedsRecursion(Exception):
@@ -87,7 +87,8 @@ class Recursion(Inputs):
         for frame in self.frames:
             if frame.program is program and frame.given is not None:
                 found = max((unlike(v, bound[k]) for k, v in frame.given.items()), default=0)
-                if found == 0 or (found == 1 and self.inlined[code] > INLINED):
+                deep = sum(f.program is program for f in self.frames)
+                if found == 0 or (found == 1 and (self.inlined[code] > INLINED or deep > NESTED)):
                     raise NeedsRecursion(code)
         return None
 
