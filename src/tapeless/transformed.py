@@ -131,7 +131,7 @@ class Gradient(Transformed):
                     self.to_front(entry)
                 with user_frames_only():
                     return entry.call(*args, **kwargs)
-        entry = self.typed_entry(args, kwargs)
+        entry = None if key in self.specialised.refused else self.typed_entry(args, kwargs, key)
         if entry is None:
             return self.untyped(args, kwargs)
         with user_frames_only():
@@ -146,13 +146,13 @@ class Gradient(Transformed):
             return in_room(untyped_gradient, self, args, kwargs)
         return untyped_gradient(self, args, kwargs)
 
-    def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def typed_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
         """The entry for these arguments, specialised now if need be; None for the untyped road."""
         import tapeless.api  # noqa: F401  with which come all rules
         from tapeless.backends.python.entry import reverse_entry
         from tapeless.specialise.types import NotTyped
 
-        key = call_key(args, kwargs)
+        key = call_key(args, kwargs) if key is None else key
         for known in self.entries:
             if known.key == key:
                 return known
@@ -195,7 +195,7 @@ def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
 
 def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a specialisation depends on: the types of the arguments, in depth."""
-    together = tuple([type(a) in (tuple, list, dict) and parts_shared(a) for a in args])
+    together = tuple([type(a) in (tuple, list, dict) and not _flat(a) and parts_shared(a) for a in args])
     return together, tuple([_key(a) for a in args]), tuple((k, _key(v)) for k, v in kwargs.items())
 
 
@@ -206,8 +206,20 @@ def parts_shared(value: Any) -> bool:
     return shared(value)
 
 
+def _flat(x: Any) -> bool:
+    """Whether a container holds nothing but numbers, text and functions."""
+    return _SHALLOW.issuperset(map(type, x.values() if type(x) is dict else x))
+
+
+_SHALLOW = frozenset({
+    float, int, bool, complex, str, type(None), np.float64, types.FunctionType, types.BuiltinFunctionType,
+})  # fmt: skip
+
+
 def _key(x: Any, depth: int = 0) -> Any:
     kind = type(x)
+    if kind in _SHALLOW:
+        return kind
     if kind is np.ndarray:
         return kind, x.dtype, x.ndim
     if depth > 8:  # deeper than any program is specialised for, or a cycle
@@ -215,6 +227,8 @@ def _key(x: Any, depth: int = 0) -> Any:
     if isinstance(x, tuple):
         return kind, *[_key(e, depth + 1) for e in x]
     if kind is list:
+        if _flat(x):
+            return kind, *dict.fromkeys(map(type, x))
         return kind, *{_key(e, depth + 1): None for e in x}
     if kind is dict:
         return kind, *[(k, _key(v, depth + 1)) for k, v in x.items()]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import tapeless as tl
 from checking import check
 
 POINTS = [0.3, 0.8, 1.7]
@@ -231,3 +232,58 @@ def test_loops_over_arrays():
     check(over_rows, a)
     check(recurrence, a[0])
     check(until_small, a)
+
+
+def after_no_round(x, n):
+    for _ in range(n):
+        y = x * 2.0
+    return y * x
+
+
+def after_no_while(x, n):
+    while n > 0:
+        z = x * 2.0
+        n -= 1
+    return x * z
+
+
+def after_del(x, n):
+    y = x * 2.0
+    for k in range(2):
+        x = x + y * k
+        if k == n:
+            del y
+    return x
+
+
+def before_the_store(x, n):
+    try:
+        if n:
+            raise ValueError
+        w = x * 3.0
+    except ValueError:
+        pass
+    return w * x
+
+
+class Held:  # whoever stores a list is not specialised
+    pass
+
+
+@pytest.mark.parametrize(
+    "f, stops, runs",
+    [(after_no_round, 0, 2), (after_no_while, 0, 2), (after_del, 0, 5), (before_the_store, 1, 0)],
+)
+def test_an_unbound_name_is_called_by_its_own_name(f, stops, runs):
+    def held(x, n):
+        box = Held()
+        box.value = [x, f]
+        return box.value[1](box.value[0], n)
+
+    with pytest.raises(UnboundLocalError) as plain:
+        held(0.7, stops)
+    for g in (tl.grad(held), lambda x, n: tl.jvp(held, (x, n), (1.0, None))):
+        with pytest.raises(UnboundLocalError) as derived:
+            g(0.7, stops)
+        assert str(derived.value) == str(plain.value)
+    check(lambda x: held(x, runs), 0.7)

@@ -25,15 +25,16 @@ from tapeless.program.ir import Program
 class Dual:
     """A dual program, compiled: `run(_tl, args, tangents, function, constants[, slot])`."""
 
-    __slots__ = ("binds", "call", "constants", "count", "is_generator", "program", "text")
+    __slots__ = ("call", "constants", "count", "is_generator", "program", "text")
 
     def __init__(
         self, program: Program, text: str, call: Callable[..., Any], constants: tuple[Any, ...]
     ) -> None:
         self.program, self.text, self.call, self.constants = program, text, call, constants
         self.is_generator = program.is_generator
-        self.count = len(program.params)
-        self.binds = any(p.kind in ("vararg", "kwarg", "keyword") for p in program.params)
+        #: how many arguments are taken as they come; none where they must be bound to the parameters
+        binds = any(p.kind in ("vararg", "kwarg", "keyword") for p in program.params)
+        self.count = -1 if binds else len(program.params)
 
 
 _duals: dict[tuple[CodeType, int], Dual] = {}

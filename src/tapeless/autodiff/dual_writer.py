@@ -36,6 +36,9 @@ class Writer:
         self.globals: set[str] = set()
         self.name = program.name if program.name.isidentifier() else "lambda_"
         self.active = _maybe_active(program)
+        self.deleted = {op.args[0] for op in program.body.walk() if op.kind == "del"}
+        #: variables that have a value where the next operation is
+        self.bound = {p.var for p in program.params} - self.deleted
         names = {v.name for v in program.variables()} | set(program.code.co_names if program.code else ())
         self.d = "_d"
         while any(name.endswith(self.d) for name in names):
@@ -73,12 +76,15 @@ class Writer:
             self.put(last)
         for op in block.ops:
             self.op(op)
+            if not op.blocks:
+                self.bound.update(v for v in op.outs if v not in self.deleted)
 
-    def nested(self, block: Block, before: str | None = None) -> None:
+    def nested(self, block: Block, bound: tuple[Var, ...] = ()) -> None:
+        """A block that may not run: what it assigns has a value inside only."""
         self.depth += 1
-        if before is not None:
-            self.put(before)
+        outside, self.bound = self.bound, self.bound.union(bound) - self.deleted
         self.block(block)
+        self.bound = outside
         self.depth -= 1
 
     # ---- operands
@@ -146,11 +152,16 @@ class Writer:
         if symbol is None or not self.plain(op.args):
             self.give(op, call)
             return
-        tests = []  # a value is looked at before its companion: an unbound variable goes by its own name
-        for a in op.args:
-            tests += self.plain((a,))
-            if self.tangent(a) != "None":
-                tests.append(f"{self.tangent(a)} is None")
+        tests, quick = [], []
+        for a in op.args[:1] if op.args[0] is op.args[-1] else op.args:
+            # a value that may be unbound is looked at before its companion: it goes by its own name
+            test = [f"{self.tangent(a)} is None"] if self.tangent(a) != "None" else []
+            if isinstance(a, Var) and a in self.bound:
+                quick += test
+                tests += self.plain((a,))
+            else:
+                tests += self.plain((a,)) + test
+        tests = quick + tests
         plainly = f"({self.value(op.args[0])} {symbol} {self.value(op.args[1])}, None)"
         self.give(op, f"{plainly} if {' and '.join(tests)} else {call}")
 
@@ -387,15 +398,15 @@ class Writer:
             self.block(cond)
         self.put(f"if not {self.value(op.args[0])}:")
         self.put(f"    {f'{flag} = True; ' if orelse.ops else ''}break")
-        self.block(body)
         self.depth -= 1
+        self.nested(body)
         if orelse.ops:
             self.put(f"if {flag}:")
             self.nested(orelse)
 
     def op_for(self, op: Op) -> None:
         self.put(f"for {self.results(op)} in \x01tl.iterate({self.both(op.args[0])}):")
-        self.nested(op.blocks[0])
+        self.nested(op.blocks[0], op.outs)
         if op.blocks[1].ops:
             self.put("else:")
             self.nested(op.blocks[1])

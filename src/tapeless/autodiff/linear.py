@@ -106,6 +106,13 @@ class Record:
             if ct is None:
                 continue
             op, parents, _ = entries[index]
+            if type(op) is float:
+                term = op * ct
+                if careful and term != term and (op == 0.0 or ct == 0.0):
+                    term = 0.0
+                old = values[parents]
+                values[parents] = term if old is None else old + term
+                continue  # numbers need not be let go
             if type(op) is tuple:
                 if careful:
                     for p, parent in zip(op, parents):  # noqa: B905
@@ -127,7 +134,7 @@ class Record:
                         parent = parents[k]
                         old = values[parent]
                         values[parent] = op[k] * ct if old is None else old + op[k] * ct
-                continue  # numbers need not be let go
+                continue
             if type(op) is Scale and not careful:
                 for p, parent in zip(op.partials, parents):  # noqa: B905
                     if type(p) is int and p == 1:
@@ -172,6 +179,12 @@ class Record:
         for index in range(last + 1):
             op, parents, space = entries[index]
             if op is None or values[index] is not None:
+                continue
+            if type(op) is float:
+                t = values[parents]
+                if t is not None:
+                    term = op * t
+                    values[index] = 0.0 if careful and term != term and (op == 0.0 or t == 0.0) else term
                 continue
             if type(op) is tuple:
                 total = None

@@ -8,9 +8,9 @@ import numpy as np
 
 from tapeless.rules.spaces import FLOAT, Space, fold, zeros
 
-# an entry: the operation (a bare tuple of partials between Python floats, None for an input), its parents,
-# its space
-Entry = tuple[Any, tuple[Any, ...], Space]
+# an entry: the operation (between Python floats a bare tuple of partials, None for an input), its parents,
+# its space; with one parent only, a bare partial and the index of the parent
+Entry = tuple[Any, Any, Space]
 
 
 class Slots:

@@ -67,6 +67,8 @@ def _walk(entries: list[Any], seeds: dict[int, Any], stop: int) -> list[Any]:
         op, parents, space = entries[index]
         if op is None:
             values[index] = seeds.get(index)
+        elif type(op) is float:
+            values[index] = values[parents]
         elif type(op) is tuple:
             total = 0
             for parent in parents:

@@ -27,19 +27,21 @@ class Entries(ScalarRecording):
     """What a result depends on, as an entry; and the copies of values that entries keep."""
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
-        y = result = f(*args)
-        if type(y) is np.float64:  # Python's floats raise where NumPy's would warn
+        y = result = f(args[0]) if len(args) == 1 else f(*args)
+        if type(y) is float:
+            pass
+        elif type(y) is np.float64:  # Python's floats raise where NumPy's would warn
             y = y.item()
             args = [a.item() if type(a) is np.float64 else a for a in args]
-        elif type(y) is not float:
+        else:
             return self.give(y, self.derive(rule, y, args, {}, ts, {}), args)
         if len(ts) == 1:
             t = ts[0]
             if t is None:
                 return result, None
             try:
-                p = rule.partials[0](y, *args) if rule.separate else rule.partials(y, *args)
-                return result, self.record.append((float(p),), (t.index,), FLOAT)
+                p = rule.partials[0](y, args[0]) if rule.separate else rule.partials(y, args[0])
+                return result, self.times(p if type(p) is float else float(p), t)
             except (ArithmeticError, ValueError, TypeError, NotImplementedError):
                 with np.errstate(all="ignore"):
                     return result, self.derive(rule, result, args, {}, ts, {})

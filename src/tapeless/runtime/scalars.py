@@ -30,49 +30,55 @@ class ScalarRecording(Run):
 
     record: Any
 
-    def entry(self, p: float, dx: Any, q: float, dy: Any) -> Lin:
-        """The tangent `p * dx + q * dy` of a real number; one of the two may be missing."""
+    def times(self, p: float, t: Any) -> Lin:
+        """The tangent `p * t` of a real number."""
         lin = _new(Lin)
         lin.record = record = self.record
-        lin.space = FLOAT
         entries = record.entries
-        lin.index = len(entries)
-        if dy is None:
-            entries.append(((p,), (dx.index,), FLOAT))
-        elif dx is None:
-            entries.append(((q,), (dy.index,), FLOAT))
-        else:
-            entries.append(((p, q), (dx.index, dy.index), FLOAT))
+        lin.index, lin.space = len(entries), FLOAT
+        entries.append((p, t.index, FLOAT))
+        return lin
+
+    def plus(self, p: float, t: Any, q: float, u: Any) -> Lin:
+        """The tangent `p * t + q * u` of a real number."""
+        lin = _new(Lin)
+        lin.record = record = self.record
+        entries = record.entries
+        lin.index, lin.space = len(entries), FLOAT
+        entries.append(((p, q), (t.index, u.index), FLOAT))
         return lin
 
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if type(x) in _REAL and type(y) in _REAL:
-            if dx is None and dy is None:
-                return x + y, None
-            return x + y, self.entry(1.0, dx, 1.0, dy)
-        return self.combine("Add", x, dx, y, dy)
+        if type(x) not in _REAL or type(y) not in _REAL:
+            return self.combine("Add", x, dx, y, dy)
+        if dy is None:
+            return x + y, None if dx is None else self.times(1.0, dx)
+        if dx is dy:
+            return x + y, self.times(2.0, dx)
+        return x + y, self.times(1.0, dy) if dx is None else self.plus(1.0, dx, 1.0, dy)
 
     def Sub(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if type(x) in _REAL and type(y) in _REAL:
-            if dx is None and dy is None:
-                return x - y, None
-            return x - y, self.entry(1.0, dx, -1.0, dy)
-        return self.combine("Sub", x, dx, y, dy)
+        if type(x) not in _REAL or type(y) not in _REAL:
+            return self.combine("Sub", x, dx, y, dy)
+        if dy is None:
+            return x - y, None if dx is None else self.times(1.0, dx)
+        return x - y, self.times(-1.0, dy) if dx is None else self.plus(1.0, dx, -1.0, dy)
 
     def Mult(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
-        if type(x) in _REAL and type(y) in _REAL:
-            if dx is None and dy is None:
-                return x * y, None
-            return x * y, self.entry(float(y), dx, float(x), dy)
-        return self.combine("Mult", x, dx, y, dy)
+        if type(x) not in _REAL or type(y) not in _REAL:
+            return self.combine("Mult", x, dx, y, dy)
+        if dy is None:
+            return x * y, None if dx is None else self.times(float(y), dx)
+        return x * y, self.times(float(x), dy) if dx is None else self.plus(float(y), dx, float(x), dy)
 
     def Div(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
         if type(x) in _FLOAT and type(y) in _FLOAT and y:
-            z = x / y
-            if dx is None and dy is None:
-                return z, None
-            q = float(y)
-            return z, self.entry(1.0 / q, dx, -float(z) / q, dy)
+            z, q = x / y, float(y)
+            if dy is None:
+                return z, None if dx is None else self.times(1.0 / q, dx)
+            if dx is None:
+                return z, self.times(-float(z) / q, dy)
+            return z, self.plus(1.0 / q, dx, -float(z) / q, dy)
         return self.combine("Div", x, dx, y, dy)
 
     def combine(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
