@@ -207,16 +207,19 @@ def method(
     stager: Stager, value: ArrayValue, name: str, args: list[Value], kwargs: dict[str, Value]
 ) -> Value:
     """`value.name(*args, **kwargs)`."""
+    number = not isinstance(value, ArrayValue)
     if name not in ("sum", "mean", "prod"):
         value = to_array(stager, value)
-    if name in METHODS:
-        made: Value = _applied(stager, METHODS[name], [value, *args], kwargs, name)
-        return made
     function = getattr(np, {"conj": "conjugate"}.get(name, name), None)
-    if function is not None and hasattr(np.ndarray, name) and handles(function):
-        result = call(stager, function, [value, *args], kwargs)
-        assert result is not None
-        return result
+    made: Any = None
+    if name in METHODS:
+        made = _applied(stager, METHODS[name], [value, *args], kwargs, name)
+    elif function is not None and hasattr(np.ndarray, name) and handles(function):
+        made = call(stager, function, [value, *args], kwargs)
+    if made is not None:
+        if number and isinstance(made, ArrayValue) and not made.ndim:  # of a NumPy number, again a number
+            made = getitem(stager, made, Static(()))
+        return made  # type: ignore[no-any-return]
     if not hasattr(np.ndarray, name):
         message = f"'numpy.ndarray' object has no attribute '{name}'"
         storage.fail(stager, AttributeError, message)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Expr, apply, cast, const
 from tapeless.backends.native.staging import elements, storage
-from tapeless.backends.native.staging.broadcasting import operand
+from tapeless.backends.native.staging.broadcasting import operand, to_array
 from tapeless.backends.native.staging.complexes import truth as complex_truth
 from tapeless.backends.native.staging.elements import convert, nonzero, python_value, value_of
 from tapeless.backends.native.staging.lowerings import array, lowers
@@ -109,7 +109,11 @@ def tolist(stager: Stager, a: ArrayValue) -> Value:
     return Sequence(rows, list)
 
 
-def attribute(stager: Stager, value: ArrayValue, name: str) -> Value:
+def attribute(stager: Stager, value: Value, name: str) -> Value:
+    if not isinstance(value, ArrayValue) and name not in ("real", "imag"):
+        if name in ("T", "mT"):
+            return value  # a NumPy number
+        value = to_array(stager, value)
     if name == "shape":
         return Sequence([_length(n) for n in value.shape], tuple)
     if name == "ndim":

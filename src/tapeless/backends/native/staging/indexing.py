@@ -84,12 +84,20 @@ def getitem(stager: Stager, value: Value, index: Value) -> Value:
     """`value[index]` of an array, or of a NumPy scalar (`x[..., None]`)."""
     value = to_array(stager, value)
     items = parse(stager, value, index)
+    if not value.ndim and _is_empty_tuple(index):  # not a view, as a[...] is
+        return value_of(stager, storage.at(stager, value, ()), value.dtype)
     if any(isinstance(i, (Pick, Mask)) for i in items):
         from tapeless.backends.native.staging import fancy
 
         return fancy.read(stager, value, items)
     made = basic(stager, value, items)
     return storage.store_copy(stager, made) if isinstance(value, Flat) and isinstance(made, View) else made
+
+
+def _is_empty_tuple(index: Value) -> bool:
+    if isinstance(index, Sequence):
+        return index.kind is tuple and not index.items
+    return isinstance(index, Static) and type(index.obj) is tuple and not index.obj
 
 
 def setitem(stager: Stager, value: ArrayValue, index: Value, new: Value) -> None:

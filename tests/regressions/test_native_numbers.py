@@ -1,0 +1,44 @@
+"""NumPy's numbers in compiled programs: what an array without axes and a number differ in."""
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+
+pytest.importorskip("llvmlite")
+
+X = np.array([0.5, 1.5, 2.0])
+PROGRAMS = {
+    "squeeze": lambda x: np.sum(x).squeeze(),
+    "copy": lambda x: np.sum(x).copy(),
+    "T": lambda x: np.sum(x).T,
+    "reshape": lambda x: np.sum(x).reshape(()),
+    "astype": lambda x: x[0].astype(np.float32),
+    "ravel": lambda x: x[0].ravel(),
+    "shape": lambda x: np.sum(x).shape,
+    "ndim": lambda x: x[0].ndim,
+    "dtype": lambda x: 2.0 if x[0].dtype == np.float64 else 1.0,
+    "size": lambda x: np.sum(x).size,
+    "[()]": lambda x: np.asarray(np.sum(x))[()],
+    "[...]": lambda x: np.asarray(np.sum(x))[...],
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_types_are_those_of_the_plain_call(name):
+    plain, compiled = PROGRAMS[name](X), tl.jit(PROGRAMS[name])(X)
+    assert type(compiled) is type(plain)
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def number_of_an_array(a):
+    y = a[()]
+    y += 1.0
+    return a * y
+
+
+def test_the_element_of_an_array_without_axes_is_no_view():
+    a = np.array(2.0)
+    assert tl.jit(number_of_an_array)(a) == 6.0
+    assert a == 2.0
+    assert tl.jit(tl.jacobian(number_of_an_array))(a) == 5.0
