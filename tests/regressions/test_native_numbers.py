@@ -1,5 +1,7 @@
 """NumPy's numbers in compiled programs: what an array without axes and a number differ in."""
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,31 @@ def test_the_element_of_an_array_without_axes_is_no_view():
     assert tl.jit(number_of_an_array)(a) == 6.0
     assert a == 2.0
     assert tl.jit(tl.jacobian(number_of_an_array))(a) == 5.0
+
+
+class Chosen:
+    def __new__(cls, *args):
+        return object.__new__(Other if cls is Chosen else cls)
+
+    def __init__(self):
+        self.z = 1.0
+
+
+class Other(Chosen):
+    def __init__(self, z):
+        self.z = 2.0 * z
+
+
+def test_an_object_that_new_chooses_is_filled_by_its_own_class():
+    assert tl.jit(lambda x: Chosen(x).z)(1.5) == 3.0
+    assert tl.jit(tl.grad(lambda x: Chosen(x).z))(1.5) == 2.0
+
+
+class Labelled(collections.namedtuple("Labelled", "x")):
+    def __init__(self, x):
+        self.twice = 2.0 * x
+
+
+def test_what_a_tuple_cannot_hold_is_refused():
+    with pytest.raises(tl.TapelessError, match="a tuple of class Labelled has attributes"):
+        tl.jit(lambda x: Labelled(x).twice)(1.0)

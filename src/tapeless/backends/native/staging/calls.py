@@ -386,6 +386,7 @@ class Calls(Recursion):
             made = self.call_object(new, [Static(cls), *args], kwargs, op)
             if not isinstance(made, Instance) or not issubclass(made.cls, cls):
                 return made
+            init = made.cls.__init__  # type: ignore[misc]
         else:
             made = self.heap.born(Instance(cls, {}))
         if isinstance(init, types.FunctionType):
@@ -393,6 +394,10 @@ class Calls(Recursion):
                 self.dataclass_init(cls, made, args, kwargs, op)
             else:
                 self.call_object(init, [made, *args], kwargs, op)
+        elif init is not object.__init__:
+            self.refuse(
+                f"an object of class {cls.__qualname__} is made", "make it outside the compiled function"
+            )
         elif (args or kwargs) and new is object.__new__:
             self.throw(TypeError, f"{cls.__name__}() takes no arguments")
         return made
@@ -455,7 +460,7 @@ class Calls(Recursion):
         from tapeless.backends.native.staging.values import ComplexNumber
 
         if isinstance(value, Number):
-            return Number(self.bind(value.expr), value.kind)
+            return dataclasses.replace(value, expr=self.bind(value.expr))
         if isinstance(value, ComplexNumber):
             return ComplexNumber(self.bind(value.real), self.bind(value.imag), value.kind)
         if isinstance(value, ArrayValue):
@@ -473,6 +478,10 @@ class Calls(Recursion):
         return value
 
     def construct_tuple(self, cls: type, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value:
+        if isinstance(cls.__init__, types.FunctionType):  # type: ignore[misc]
+            self.refuse(
+                f"a tuple of class {cls.__qualname__} has attributes", "make it outside the compiled function"
+            )
         names = getattr(cls, "_fields", None)
         new = cls.__new__
         generated = (
