@@ -57,3 +57,15 @@ def random_walk(steps, volatility, pull):
 
     _, _, total = lax.fori_loop(0, steps, step, (jnp.int64(12345), 0.5, 0.0))
     return total / steps
+
+
+def powers(steps, x):
+    def step(i, total):
+        def bit(k, state):
+            value, square = state
+            return jnp.where((i % 1000) >> k & 1, value * square, value), square * square
+
+        value, _ = lax.fori_loop(0, 10, bit, (1.0, x))
+        return total + value
+
+    return lax.fori_loop(0, steps // 16, step, 0.0)
