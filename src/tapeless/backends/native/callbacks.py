@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import io
+import math
 import pickle
 import sys
 import threading
@@ -29,11 +30,19 @@ def _fft(outs: list[Any], ins: list[Any], flags: dict[str, int]) -> None:
     outs[0].view(np.complex128)[..., 0] = transform(ins[0].view(np.complex128)[..., 0])
 
 
+#: The generator behind `np.random`.
+GLOBAL = np.random.mtrand._rand
+
+
 class _Held(threading.local):
     """What this thread has to show when the nest has ended: texts, and whether they are errors."""
 
     def __init__(self) -> None:
         self.texts: list[tuple[bool, str]] = []
+        self.generators: dict[str, Any] = {}
+        """Random generators that nests have made, by the place that made them."""
+        self.states: dict[int, tuple[Any, Any]] = {}
+        """Generators from outside, and what state they were in."""
 
 
 held = _Held()
@@ -43,7 +52,7 @@ def _print(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
     from tapeless.backends.native.staging.templates import Call
 
     templates, options, error = flags["payload"]
-    call = Call(tuple(x.item() if x.ndim == 0 else x for x in ins), (), {})
+    call = Call(tuple(ins), (), {})
     text = io.StringIO()
     print(*[t.build(call) for t in templates], sep=options["sep"], end=options["end"], file=text)
     held.texts.append((error, text.getvalue()))
@@ -51,16 +60,63 @@ def _print(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
         settle(options["flush"])
 
 
+def _objects(templates: list[Any], values: list[Any]) -> list[Any]:
+    if not templates:
+        return []
+    from tapeless.backends.native.staging.templates import Call
+
+    call = Call(tuple(values), (), {})
+    return [t.build(call) for t in templates]
+
+
+def _random(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
+    what, *rest = flags["payload"]
+    if what == "make":
+        site, name, templates = rest
+        made = held.generators[site] = getattr(np.random, name)(*_objects(templates, ins))
+        outs[0][...] = id(made)
+        return
+    owner = ins[0]
+    if flags.get("held") and not any(owner is x for x in held.generators.values()):
+        held.states.setdefault(id(owner), (owner, state_of(owner)))
+    if what == "seed":
+        owner.seed(*_objects(rest[0], ins[1:]))
+    elif what == "shuffle":
+        outs[0][...] = np.arange(len(outs[0]))
+        owner.shuffle(outs[0])
+    else:
+        name, names, templates, options, sized = rest
+        params = dict(zip(names, _objects(templates, ins[1:]), strict=True))
+        size = {"size": outs[0].shape} if sized else {}
+        outs[0][...] = getattr(owner, name)(**params, **size, **options)
+
+
+def generator(address: int) -> Any:
+    """The random generator at an address; 0 is that of `np.random`."""
+    return ctypes.cast(address, ctypes.py_object).value if address else GLOBAL
+
+
+def state_of(owner: Any) -> Any:
+    return owner.get_state() if isinstance(owner, np.random.RandomState) else owner.bit_generator.state
+
+
 def settle(flush: bool = False) -> None:
     """Show what was held back."""
+    held.states.clear()
     texts, held.texts = held.texts, []
     for error, text in texts:
         print(text, end="", file=sys.stderr if error else None, flush=flush)
 
 
 def take_back() -> None:
-    """The plain program makes the call again: it prints by itself."""
+    """The plain program makes the call again: it prints and draws by itself."""
     held.texts.clear()
+    for owner, state in held.states.values():
+        if isinstance(owner, np.random.RandomState):
+            owner.set_state(state)
+        else:
+            owner.bit_generator.state = state
+    held.states.clear()
 
 
 def _settle(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
@@ -84,40 +140,76 @@ OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = 
     "svd": _several(functools.partial(np.linalg.svd, full_matrices=False)),
     "print": _print,
     "settle": _settle,
+    "random": _random,
 }
 
 
+#: Names of numbers in the nest -> their types in C.
+NUMBERS: dict[str, Any] = {
+    "f64": ctypes.c_double, "f32": ctypes.c_float, "i64": ctypes.c_int64, "bool": ctypes.c_bool,
+}  # fmt: skip
+
+
+class _Place:
+    """A number that an operation gives: assigned as an array without axes is."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.number.value = value
+
+
 @functools.cache
-def _plan(text: bytes) -> tuple[Any, list[tuple[np.dtype[Any], int]], int, dict[str, Any]]:
-    """The operation, its operands (type and axes), how many of them are written, and its flags."""
+def _plan(text: bytes) -> tuple[Any, list[tuple[Any, np.dtype[Any] | None, int]], Any, int, dict[str, Any]]:
+    """The operation, its operands (type in C or dtype, and axes), words, outputs, and what it is told."""
     name, outs, ins, flags, payload = text.decode().split("|")
 
-    def operand(words: str) -> tuple[np.dtype[Any], int]:
+    def operand(words: str) -> tuple[Any, np.dtype[Any] | None, int]:
         kind, _, ndim = words.partition(":")
-        return np.dtype({"f64": "float64", "f32": "float32", "i64": "int64"}.get(kind, kind)), int(ndim or 0)
+        return (None, np.dtype(kind), int(ndim)) if ndim else (NUMBERS[kind], None, 0)
 
     written, read = ([operand(w) for w in group.split(",") if w] for group in (outs, ins))
     given: dict[str, Any] = {k: int(v) for k, _, v in (f.partition("=") for f in flags.split(",") if f)}
     if payload:
         given["payload"] = pickle.loads(bytes.fromhex(payload))
-    return OPERATIONS[name], written + read, len(written), given
+    if name == "random" and given["payload"][0] != "make":
+        read[0] = (ctypes.py_object, None, 0)
+    kinds = written + read
+    total = ctypes.c_int64 * sum(1 + ndim for _, _, ndim in kinds)
+    return OPERATIONS[name], kinds, total, len(written), given
 
 
 def _run(text: bytes, words: int) -> int:
     """`words` is the address of each operand's address and lengths, one after the other."""
     try:
-        operation, kinds, count, flags = _plan(text)
-        arrays, at = [], words
-        for dtype, ndim in kinds:
-            place, *shape = (ctypes.c_int64 * (1 + ndim)).from_address(at)
-            at += 8 * (1 + ndim)
-            size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        operation, kinds, total, count, given = _plan(text)
+        table = total.from_address(words)[:]
+        operands: list[Any] = []
+        at = 0
+        for number, dtype, ndim in kinds:
+            if number is not None:
+                place = number.from_address(table[at])
+                if len(operands) < count:
+                    operands.append(_Place(place))
+                elif number is ctypes.py_object:
+                    operands.append(place.value if place else GLOBAL)
+                else:
+                    operands.append(place.value)
+                at += 1
+                continue
+            assert dtype is not None
+            shape = table[at + 1 : at + 1 + ndim]
+            size = dtype.itemsize * math.prod(shape)
             if size:
-                bytes_at: Any = (ctypes.c_char * size).from_address(place)
-                arrays.append(np.frombuffer(bytes_at, dtype).reshape(shape))
+                bytes_at: Any = (ctypes.c_char * size).from_address(table[at])
+                operands.append(np.frombuffer(bytes_at, dtype).reshape(shape))
             else:
-                arrays.append(np.empty(shape, dtype))
-        operation(arrays[:count], arrays[count:], flags)
+                operands.append(np.empty(shape, dtype))
+            at += 1 + ndim
+        operation(operands[:count], operands[count:], given)
     except np.linalg.LinAlgError:
         return FAILED
     except BaseException as error:

@@ -92,6 +92,8 @@ def module(fun: Callable[..., Any], args: tuple[Any, ...], *, numba: bool = Fals
             "@numba.njit(error_model='numpy')\n" + p if p.startswith("def ") else p
             for p in _definitions(text)
         )
+    if "_rng(" in text:
+        parts.append("\n\n" + show.RNG.rstrip() + "\n")
     if "sys.stderr" in text:
         parts.append("import sys\n")
     parts.append("\n\n" + text)

@@ -53,6 +53,10 @@ def adjoint(s: Intrinsic, active: Activity, arithmetic: Arithmetic, bars: Compan
     return Pullback(s, active, arithmetic, bars).run()
 
 
+def _random(p: Pullback) -> None:
+    raise MissingRuleError("native code has no derivative by the parameters of a distribution")
+
+
 def _gemm(p: Pullback) -> None:
     (a, b), (abar, bbar), (g,) = p.ins, p.d_in, p.d_out
     ta, tb = p.flag("ta"), p.flag("tb")
@@ -245,4 +249,5 @@ def _fft(p: Pullback) -> None:
 ADJOINTS: dict[str, Callable[[Pullback], None]] = {
     "gemm": _gemm, "gemv": _gemv, "solve": _solve, "inv": _inv, "det": _det, "slogdet": _slogdet,
     "cholesky": _cholesky, "qr": _qr, "eigh": _eigh, "svd": _svd, "sort": _sort, "copy": _copy, "fft": _fft,
+    "random": _random,
 }  # fmt: skip

@@ -53,6 +53,10 @@ def tangent(s: Intrinsic, active: Activity, arithmetic: Arithmetic, tangents: Co
     return [*clone([s]), *Pushforward(s, active, arithmetic, tangents).run()]
 
 
+def _t_random(p: Pushforward) -> None:
+    raise MissingRuleError("native code has no derivative by the parameters of a distribution")
+
+
 def _t_gemm(p: Pushforward) -> None:
     (a, b), (at, bt), (made,) = p.ins, p.d_in, p.d_out
     assert made is not None
@@ -218,5 +222,5 @@ def _t_fft(p: Pushforward) -> None:
 TANGENTS: dict[str, Callable[[Pushforward], None]] = {
     "gemm": _t_gemm, "gemv": _t_gemv, "solve": _t_solve, "inv": _t_inv, "det": _t_det,
     "slogdet": _t_slogdet, "cholesky": _t_cholesky, "qr": _t_qr, "eigh": _t_eigh, "svd": _t_svd,
-    "sort": _t_sort, "copy": _t_copy, "fft": _t_fft,
+    "sort": _t_sort, "copy": _t_copy, "fft": _t_fft, "random": _t_random,
 }  # fmt: skip

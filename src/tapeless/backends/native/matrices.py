@@ -30,6 +30,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.renaming import Companions
+from tapeless.errors import MissingRuleError
 
 #: Gives the element at an index.
 Element = Callable[..., Expr]
@@ -275,6 +276,8 @@ class Operation(Matrices):
         self.s = s
         self.ins = [x for x in s.ins if isinstance(x, Array)]
         self.arrays = [x for x in s.outs if isinstance(x, Array)]
+        if any(active.of(x) for x in s.ins if isinstance(x, Expr)):
+            raise MissingRuleError(f"native code has no derivative of {s.name} by the numbers it is given")
         self.d_in = [beside.array(x) if x in active else None for x in self.ins]
         self.d_out = [beside.array(x) if x in active else None for x in self.arrays]
         self.d_scalar = [beside.scalar(x) if x in active else None for x in s.outs if isinstance(x, Scalar)]

@@ -95,6 +95,7 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
     ],
     "print": lambda o, i, k: [_printed(i, k["payload"])],
     "settle": lambda o, i, k: [],
+    "random": lambda o, i, k: _drawn(o, i, k["payload"]),
 }
 
 
@@ -108,6 +109,33 @@ def _printed(names: list[str], payload: str) -> str:
         return f"_shown({payload!r}, {', '.join(names)})"
     texts += [f"{k}={v!r}" for k, v in options.items() if v]
     return f"print({', '.join(str(t) for t in [*texts, *(['file=sys.stderr'] if error else [])])})"
+
+
+def _drawn(outs: list[str], ins: list[str], payload: str) -> list[str]:
+    """Random numbers; `_rng` finds a generator that was given by its address."""
+    from tapeless.backends.native.staging.templates import spelled
+
+    what, *rest = pickle.loads(bytes.fromhex(payload))
+    if what == "make":
+        _, name, templates = rest
+        return [f"{outs[0]} = np.random.{name}({', '.join(str(spelled(t, ins)) for t in templates)})"]
+    owner = f"_rng({ins[0]})"
+    if what == "shuffle":
+        return [f"{outs[0]}[...] = np.arange({outs[0]}.size)", f"{owner}.shuffle({outs[0]})"]
+    if what == "seed":
+        return [f"{owner}.seed({', '.join(str(spelled(t, ins[1:])) for t in rest[0])})"]
+    name, names, templates, options, sized = rest
+    args = [f"{n}={spelled(t, ins[1:])}" for n, t in zip(names, templates, strict=True)]
+    args += [f"size={outs[0]}.shape"] * sized + [f"{n}={v!r}" for n, v in options.items()]
+    return [f"{outs[0]}{'[...]' if sized else ''} = {owner}.{name}({', '.join(args)})"]
+
+
+RNG = """\
+def _rng(rng):
+    return rng if isinstance(rng, (np.random.Generator, np.random.RandomState)) else np.random.mtrand._rand
+
+
+"""
 
 
 def _t(name: str, transposed: Any) -> str:
@@ -141,9 +169,15 @@ def python(fn: Function) -> Callable[..., tuple[Any, ...]]:
         from tapeless.backends.native import callbacks
 
         flags = {"payload": pickle.loads(bytes.fromhex(payload))}
-        callbacks.OPERATIONS["print"]([], [np.asarray(v) for v in values], flags)
+        callbacks.OPERATIONS["print"]([], list(values), flags)
+
+    def generator(found: Any) -> Any:
+        from tapeless.backends.native import callbacks
+
+        return callbacks.generator(int(found)) if isinstance(found, (int, np.integer)) else found
 
     scope: dict[str, Any] = {
+        "_rng": generator,
         "np": np, "math": math, "sys": sys, "digamma": digamma, "_failures": fn.failures, "_shown": shown,
     }  # fmt: skip
     exec(compile(source(fn, running=True), f"<nest {fn.name}>", "exec"), scope)

@@ -11,7 +11,6 @@ import pytest
 import tapeless as tl
 from checking import check
 
-
 PERCENT, BRACES, SHORT = "%d and %.3e", "{} {:.2f}", "%s"
 
 

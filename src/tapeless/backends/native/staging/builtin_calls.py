@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from tapeless.backends.native.nest import ZERO, apply, const
-from tapeless.backends.native.staging import builtin_iterables, builtin_numbers, builtin_objects, printing
+from tapeless.backends.native.staging import (
+    builtin_iterables,
+    builtin_numbers,
+    builtin_objects,
+    printing,
+    random_numbers,
+)
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
 from tapeless.backends.native.staging.complex_functions import CMATH
 from tapeless.backends.native.staging.control import Iteration
@@ -32,7 +38,7 @@ from tapeless.backends.native.staging.values import (
 from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
-TABLES = (builtin_iterables, builtin_numbers, builtin_objects, printing)
+TABLES = (builtin_iterables, builtin_numbers, builtin_objects, printing, random_numbers)
 
 
 class Builtins(Structures):

@@ -23,6 +23,7 @@ from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.operations import Operations
 from tapeless.backends.native.staging.paths import (
+    Address,
     Argument,
     Content,
     Field,
@@ -42,6 +43,7 @@ from tapeless.backends.native.staging.values import (
     Instance,
     Mapping,
     Number,
+    RandomNumbers,
     Sequence,
     Static,
     Value,
@@ -192,6 +194,9 @@ class Inputs(Operations):
             self.guard(path, "type", kind)
             owner = self.lift(obj.__self__, Field(path, "__self__"), hint)
             return Bound(self.lift(obj.__func__, Field(path, "__func__"), hint), owner)
+        if kind in (np.random.Generator, np.random.RandomState):
+            self.guard(path, "type", kind)
+            return RandomNumbers(Ref(self.parameter("i64", Address(path), hint)), kind)
         if self.plain_object(obj):
             return self.lift_instance(obj, path, hint)
         self.guard(path, "is", obj)

@@ -15,6 +15,7 @@ from tapeless.backends.native.staging.values import (
     Growing,
     Mapping,
     Number,
+    RandomNumbers,
     Sequence,
     Static,
     Value,
@@ -38,6 +39,8 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
             table = TUPLE
     elif isinstance(owner, Growing):
         table = GROWING
+    elif isinstance(owner, RandomNumbers):
+        return Bound(Static(Method(name, partial(draw, name))), owner)
     elif isinstance(owner, Mapping):
         table = DICT
     elif isinstance(owner, Number) and owner.kind in (int, float, bool):
@@ -62,6 +65,12 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
     if run is None:
         return None
     return Bound(Static(Method(name, lambda s, v, a, k: run(s, v, *a, **k))), owner)
+
+
+def draw(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    from tapeless.backends.native.staging.random_numbers import method
+
+    return method(s, owner, name, args, kwargs)
 
 
 def join(s: Any, owner: Any, items: Value) -> Value:

@@ -136,6 +136,19 @@ class Length(Path):
 
 
 @dataclass(frozen=True, slots=True)
+class Address(Path):
+    """Where the object at another path is in memory."""
+
+    of: Path
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return id(self.of.read(args, kwargs))
+
+    def __str__(self) -> str:
+        return str(self.of)
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """What a staged function assumes of a call.
 

@@ -31,12 +31,16 @@ def print_(
 
 def call_back(s: Stager, name: str, operands: list[Scalar | Array], payload: Any) -> None:
     """Emit a call of Python that gives nothing back."""
-    try:
-        text = pickle.dumps(payload).hex()
-    except Exception:
-        s.refuse(f"{name} of an object that cannot be pickled", f"{name} what it is made of")
+    text = pickled(s, payload)
     ins: list[Array | Expr] = [Ref(x) if isinstance(x, Scalar) else x for x in operands]
     s.emit(Intrinsic(name, (), tuple(ins), {"payload": text}))
+
+
+def pickled(s: Stager, payload: Any) -> str:
+    try:
+        return pickle.dumps(payload).hex()
+    except Exception:
+        s.refuse("an object that cannot be pickled is given to Python", "give it what the object is made of")
 
 
 def shown(s: Stager, values: tuple[Value, ...]) -> tuple[list[Template], list[Scalar | Array]]:

@@ -72,6 +72,7 @@ from tapeless.backends.native.staging.values import (
     Mapping,
     Number,
     Range,
+    RandomNumbers,
     Sequence,
     Static,
     Value,
@@ -327,6 +328,10 @@ class Outputs:
             return made
         if isinstance(value, Growing):
             return self.rows(value)
+        if isinstance(value, RandomNumbers):
+            for path, lifted in s.lifted.items():
+                if lifted is value:
+                    return Same(path)
         if isinstance(value, Text):
             return Written(value.how, [self.template(v) for v in value.args])
         if isinstance(value, Mapping):

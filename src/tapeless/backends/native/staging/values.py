@@ -230,6 +230,14 @@ class Range(Value):
 
 
 @dataclass(eq=False, slots=True)
+class RandomNumbers(Value):
+    """A random generator of NumPy: the address of a Python object (0 is the one behind `np.random`)."""
+
+    handle: Expr
+    cls: type
+
+
+@dataclass(eq=False, slots=True)
 class Slice(Value):
     start: Value
     stop: Value
