@@ -150,7 +150,7 @@ def _choose(fn: Function, found: _Accesses, root: Array) -> _Turn | None:
     straight = tuple(range(name.ndim))
     order, most = max(orders.items(), key=lambda item: item[1])
     gain = most - orders[straight]
-    if order == straight or 2 * gain < most:
+    if order == straight or 4 * gain < most:
         return None
     given = [s for s in walk(fn.body) if isinstance(s, (Alloc, Alias)) and s.array is name]
     lengths = given[0].shape if given else tuple(Dim(name, k) for k in range(name.ndim))

@@ -1,0 +1,220 @@
+"""Iterations of an outer loop done four at a time inside the inner loop, which then touches memory less.
+
+    for i in range(n):                  for i in range(0, n // 4 * 4, 4):
+        for j in range(m):                  for j in range(m):
+            t[j] += a[i] * b[i, j]              t[j] += a[i] * b[i, j]
+                                                t[j] += a[i + 1] * b[i + 1, j]
+                                                ...
+
+It is done where the inner loop stores into elements that are the same ones for every `i`, and each keeps the
+order of what is added to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.nest import (
+    I64,
+    Alloc,
+    Apply,
+    Array,
+    Assign,
+    Comment,
+    Const,
+    Expr,
+    For,
+    Function,
+    If,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    While,
+    apply,
+    children,
+    const,
+    expressions,
+    leaves,
+    walk,
+)
+from tapeless.backends.native.promote import stable_definitions
+from tapeless.backends.native.renaming import Renaming, map_leaves
+from tapeless.backends.native.scopes import exposed, names, written
+from tapeless.backends.native.sweeps import Accesses, Loop
+
+#: So many iterations at once; inner bodies of more statements are left alone.
+TIMES, LONG = 4, 12
+
+
+def jam(fn: Function) -> Function:
+    """`fn` with iterations of outer loops done together; no two array parameters may share memory."""
+    return replace(fn, body=_Jam(fn).body(fn.body)[0])
+
+
+class _Jam:
+    def __init__(self, fn: Function) -> None:
+        self.definitions = stable_definitions(fn)
+
+    def body(self, body: list[Stmt], nested: bool = False) -> tuple[list[Stmt], bool]:
+        """A body with what can be done together in it, and whether anything was found: inner loops first."""
+        out: list[Stmt] = []
+        found = False
+        for s in body:
+            inner = [self.body(b, nested or isinstance(s, (For, While))) for b in children(s)]
+            made = None
+            if any(changed for _, changed in inner):
+                found = True
+            elif isinstance(s, For):
+                made = self.loop(s, nested)
+                found = found or made is not None
+            out += [with_bodies(s, [b for b, _ in inner])] if made is None else made
+        return out, found
+
+    def loop(self, outer: For, nested: bool) -> list[Stmt] | None:
+        """The loop done `TIMES` iterations at once, and its rest; None if that cannot be, or does not pay."""
+        inside = list(walk(outer.body))
+        if outer.step != 1 or not any(isinstance(s, For) for s in inside):
+            return None
+        if not all(isinstance(s, (Assign, Store, If, For, Alloc, Comment)) for s in inside):
+            return None
+        trips = apply("sub", outer.stop, outer.start)
+        if isinstance(trips, Const) and trips.value < 2 * TIMES:
+            return None
+        outer = replace(outer, body=self.bounds(outer.body))
+        whole = Loop(outer)
+        loops = [s for s in walk(outer.body) if isinstance(s, For)]
+        if not all(s.step == 1 and whole.steady(s.start) and whole.steady(s.stop) for s in loops):
+            return None
+        own = _own(outer)
+        if not _pays(whole, loops, nested) or own is None or not _legal(outer, whole):
+            return None
+        copies = [_copy(outer, own, k) for k in range(TIMES)]
+        main = apply("mul", apply("floordiv", trips, const(TIMES)), const(TIMES))
+        stop = apply("add", outer.start, apply("maximum", main, const(0)))
+        counted = Scalar("jam_to", I64)
+        jammed = replace(outer, stop=Ref(counted), step=TIMES, body=_together(copies))
+        return [Assign(counted, stop, line=outer.line), jammed, replace(_fresh(outer), start=Ref(counted))]
+
+    def bounds(self, body: list[Stmt]) -> list[Stmt]:
+        """A body with the bounds of its loops spelled out."""
+        out: list[Stmt] = []
+        for s in body:
+            made = with_bodies(s, [self.bounds(b) for b in children(s)])
+            if isinstance(made, For):
+                made = replace(made, start=self.spelled(made.start), stop=self.spelled(made.stop))
+            out.append(made)
+        return out
+
+    def spelled(self, e: Expr) -> Expr:
+        def change(x: Expr) -> Expr:
+            known = isinstance(x, Ref) and x.var in self.definitions
+            return self.spelled(self.definitions[x.var]) if known else x  # type: ignore[attr-defined]
+
+        return map_leaves(e, change)
+
+
+def _together(copies: list[list[Stmt]]) -> list[Stmt]:
+    """Statement by statement, loops done together."""
+    out: list[Stmt] = []
+    for same in zip(*copies, strict=True):
+        first = same[0]
+        if isinstance(first, For):
+            bodies = [Renaming({s.var: first.var}).body(s.body) for s in same if isinstance(s, For)]
+            out.append(replace(first, body=_together(bodies)))
+        else:
+            out += same
+    return out
+
+
+def _fresh(loop: For) -> For:
+    made = Renaming({loop.var: Scalar(loop.var.name, I64)}).stmt(loop)
+    assert isinstance(made, For)
+    return made
+
+
+def _legal(outer: For, whole: Loop) -> bool:
+    """Whether iterations touch elements of their own, only add, or meet in one inner loop alone."""
+    loops = [s for s in outer.body if isinstance(s, For)]
+    inner = Loop(loops[0]) if len(loops) == 1 and not any(map(children, loops[0].body)) else None
+    fresh = exposed(outer.body)
+    for a, x in whole.arrays.items():
+        if not (x.puts or x.adds) or whole.slope(x) is not None or (x.adds and not x.puts and not x.loads):
+            continue
+        if a in whole.made and a not in fresh and not any(b.alias is not None for b, _ in x.indices()):
+            continue
+        slope = inner.slope(inner.arrays[a]) if inner is not None and a in inner.arrays else None
+        if inner is None or slope is None or _count(inner.arrays[a]) != _count(x):
+            return False
+        if not all(whole.steady(k) for k, _ in slope[2] if k is not None):
+            return False
+    return True
+
+
+def _count(x: Accesses) -> int:
+    return len(x.loads) + len(x.adds) + len(x.puts)
+
+
+def _pays(whole: Loop, loops: list[For], nested: bool) -> bool:
+    """Whether an innermost loop adds to elements that all iterations of the outer one add to.
+
+    Other elements that it writes come in more streams then, which is no good unless they are in the cache.
+    """
+    mine = {s.var for s in loops}
+    innermost = [s for s in loops if not any(map(children, s.body))]
+    common = streams = 0
+    for loop in innermost:
+        for s in loop.body:
+            if isinstance(s, Store):
+                used = {x for i in s.index for x in names(i)}
+                if used & (whole.changed - mine):
+                    streams += 1
+                elif s.add and loop.var in used:
+                    common += 1
+    return common > 0 and (nested or not streams) and all(len(s.body) <= LONG for s in innermost)
+
+
+def _own(outer: For) -> set[Scalar] | None:
+    """Scalars that every iteration sets for itself; None if others hinder."""
+    seen = exposed(outer.body)
+    own: set[Scalar] = set()
+    for x in written(outer.body):
+        if isinstance(x, Scalar) and x not in seen:
+            own.add(x)
+    for s in walk(outer.body):
+        if isinstance(s, Assign) and s.var not in own and not _accumulates(s):
+            return None
+    sums = {s.var for s in walk(outer.body) if isinstance(s, Assign)} - own
+    read = [x.var for s in walk(outer.body) for e in expressions(s) for x in leaves(e) if isinstance(x, Ref)]
+    counts = {v: sum(isinstance(s, Assign) and s.var is v for s in walk(outer.body)) for v in sums}
+    return own if all(read.count(v) == n for v, n in counts.items()) else None
+
+
+def _accumulates(s: Assign) -> bool:
+    e = s.value
+    return isinstance(e, Apply) and e.op in ("add", "sub", "any") and e.args[0] == Ref(s.var)
+
+
+def _copy(outer: For, own: set[Scalar], k: int) -> list[Stmt]:
+    """The body of an iteration, `k` after the first of those done together."""
+    table: dict[Scalar | Array, Scalar | Array] = {x: Scalar(x.name, x.type) for x in own} if k else {}
+    for s in walk(outer.body):
+        if isinstance(s, For):
+            table[s.var] = Scalar(s.var.name, I64)
+        elif isinstance(s, Alloc) and k:
+            table[s.array] = Array(s.array.name, s.array.dtype, s.array.ndim)
+    return _Iteration(table, outer.var, k).body(outer.body)
+
+
+class _Iteration(Renaming):
+    """Renames, and puts a later number in the place of the loop's."""
+
+    def __init__(self, table: dict[Scalar | Array, Scalar | Array], var: Scalar, k: int) -> None:
+        super().__init__(table)
+        self.var, self.k = var, k
+
+    def leaf(self, e: Expr) -> Expr:
+        if e == Ref(self.var):
+            return apply("add", e, const(self.k))
+        return super().leaf(e)
