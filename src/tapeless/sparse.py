@@ -83,6 +83,10 @@ def _linearized(fun: Any, where: list[Any], args: Any, kwargs: Any) -> tuple[Any
     return lin, outputs_of(lin.run, value, lin.tangent, {})
 
 
+#: What a given pattern may have wrong.
+ROWS = "the pattern has another number of rows than the result has elements"
+
+
 class _Memory:
     """The patterns that were found for a function."""
 
@@ -103,10 +107,17 @@ class _Block:
         """The pattern for this call."""
         raise NotImplementedError
 
-    def sums(self, colours: Integers, weights: Any, count: int, forward: bool) -> Any:
+    def sums(self, colours: Integers, weights: Any, count: int, shape: tuple[int, int], forward: bool) -> Any:
         """The sums of the columns of each colour, times their weights: [row, colour]; or those of the rows:
         [colour, column]."""
         raise NotImplementedError
+
+    def entries(self, pattern: Pattern, colours: Integers, count: int, forward: bool) -> Any:
+        """The entries of the matrix in the order of the pattern."""
+        sums = self.sums(colours, np.ones(len(colours), self.x.dtype), count, pattern.shape, forward)
+        if sums.shape != ((pattern.shape[0], count) if forward else (count, pattern.shape[1])):
+            raise StructureError(ROWS)
+        return np.take(sums.reshape(-1), pattern.by_columns if forward else pattern.by_rows)
 
     def matrix(self) -> Any:
         from scipy.sparse import csr_array  # type: ignore[import-untyped]
@@ -120,12 +131,7 @@ class _Block:
         forward = pattern.forward(self.owner.mode)
         colours = pattern.column_colours if forward else pattern.row_colours
         count = count_of(colours)
-        ones = np.ones(len(colours), self.x.dtype)
-        sums = self.sums(colours, ones, count, forward)
-        if sums.shape != ((height, count) if forward else (count, width)):
-            found = sums.shape[0] if forward else height
-            raise StructureError(f"the pattern has {height} rows, but the result has {found} elements")
-        entries = np.take(sums.reshape(-1), pattern.by_columns if forward else pattern.by_rows)
+        entries = self.entries(pattern, colours, count, forward)
         indices, starts = pattern.indices
         made = csr_array((entries, indices.copy(), starts.copy()), shape=pattern.shape)
         if self.owner.given is not None:
@@ -136,7 +142,7 @@ class _Block:
         """Compare the product with a random vector with the derivative in that direction."""
         size = made.shape[1] if forward else made.shape[0]
         v = np.random.default_rng(0).uniform(0.5, 1.5, size).astype(self.x.dtype)
-        expected = self.sums(np.zeros(size, np.int64), v, 1, forward).reshape(-1)
+        expected = self.sums(np.zeros(size, np.int64), v, 1, made.shape, forward).reshape(-1)
         turned = made if forward else made.T
         found, scale = turned @ v, abs(turned) @ v
         with np.errstate(invalid="ignore"):
@@ -167,15 +173,13 @@ class _InPython(_Block):
         memory.last = made
         return made
 
-    def sums(self, colours: Integers, weights: Any, count: int, forward: bool) -> Any:
+    def sums(self, colours: Integers, weights: Any, count: int, shape: tuple[int, int], forward: bool) -> Any:
         from tapeless.api import Pullback
 
         lin, value = self.lin, self.lin.value
         like = self.x if forward else value
         if len(colours) != like.size:
-            raise StructureError(
-                f"the pattern has {len(colours)} rows, but the result has {value.size} elements"
-            )
+            raise StructureError(ROWS)
         dtype = np.result_type(self.x.dtype, value.dtype)
         made = np.zeros((value.size, count) if forward else (count, self.x.size), dtype)
         others = len(lin.plans) - self.k - 1
@@ -220,16 +224,28 @@ class _Native(_Block):
             memory.known = [latest, *memory.known[:7]]
         return made
 
-    def sums(self, colours: Integers, weights: Any, count: int, forward: bool) -> Any:
-        at, width = self.at, best_width(count)
-        run = self.fun.part(("colours", at, forward, width), lambda f: Compressed(f, at, forward, width))
-        made = run(colours, weights, count, *self.args, **self.kwargs)
+    def entries(self, pattern: Pattern, colours: Integers, count: int, forward: bool) -> Any:
+        """Of few colours, picked by the run itself."""
+        if not 0 < count <= WIDTHS[-1]:
+            return super().entries(pattern, colours, count, forward)
+        width = next(w for w in WIDTHS[1:] if w >= count)
+        ones = np.ones(len(colours), self.x.dtype)
+        places = pattern.places(forward, width)
+        return self.run(colours, ones, count, pattern.shape, forward, width, places)
+
+    def sums(self, colours: Integers, weights: Any, count: int, shape: tuple[int, int], forward: bool) -> Any:
+        width = min(WIDTHS, key=lambda w: -(-count // w) * (w + RUN))  # so that few lanes are empty
+        made = self.run(colours, weights, count, shape, forward, width, None)
         return made.reshape(-1, count) if forward else made.reshape(count, -1)
 
-
-def best_width(count: int) -> int:
-    """How many colours to take at once, so that few lanes are empty."""
-    return min(WIDTHS, key=lambda w: -(-count // w) * (w + RUN))
+    def run(
+        self, colours: Integers, weights: Any, count: int, shape: Any, forward: bool, width: int, places: Any
+    ) -> Any:
+        at, direct = self.at, places is not None
+        key = ("colours", at, forward, width, direct)
+        run = self.fun.part(key, lambda f: Compressed(f, at, forward, width, direct))
+        size = shape[0] if forward else shape[1]
+        return run(colours, weights, count, size, places, *self.args, **self.kwargs)
 
 
 def _served(run: Jitted, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -338,18 +354,32 @@ class Dependence(Transformed):
 
 
 class Compressed(Transformed):
-    """Sums of columns (of rows, unless `forward`) of the Jacobian by colours, compiled, `width` at once."""
+    """Sums of columns (of rows, unless `forward`) of the Jacobian by colours, compiled, `width` at once.
 
-    def __init__(self, fun: Callable[..., Any], at: int | str, forward: bool, width: int) -> None:
+    If `direct`, the result is elements of these sums, by their places in an array [..., colour] of `width`
+    colours.
+    """
+
+    def __init__(
+        self, fun: Callable[..., Any], at: int | str, forward: bool, width: int, direct: bool
+    ) -> None:
         super().__init__(fun, 0, False)
-        self.at, self.forward, self.width = at, forward, width
+        self.at, self.forward, self.width, self.direct = at, forward, width, direct
 
     def __reduce__(self) -> Any:
-        return Compressed, (self.fun, self.at, self.forward, self.width)
+        return Compressed, (self.fun, self.at, self.forward, self.width, self.direct)
 
-    def __call__(self, colours: Any, weights: Any, count: int, *args: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self, colours: Any, weights: Any, count: int, size: int, places: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """The same in CPython."""
         lin, outputs = _linearized(self.fun, [self.at], args, kwargs)
         x = args[self.at] if isinstance(self.at, int) else kwargs[self.at]
         block = _InPython(SparseJacobian(self.fun, self.at), lin, outputs, 0, x)
-        return block.sums(colours, weights, count, self.forward)
+        shape = (size, len(colours)) if self.forward else (len(colours), size)
+        made = block.sums(colours, weights, count, shape, self.forward)
+        if not self.direct:
+            return made
+        wide = np.zeros((size, self.width), made.dtype)
+        wide[:, :count] = made if self.forward else made.T
+        return np.take(wide.reshape(-1), places)

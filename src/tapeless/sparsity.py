@@ -8,7 +8,7 @@ share the 64 bits.  So a banded matrix of a million columns takes a dozen runs, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ class Pattern:
     shape: tuple[int, int]
     rows: Integers
     columns: Integers
+    found: dict[tuple[bool, int], Integers] = field(default_factory=dict, repr=False)
 
     @cached_property
     def starts(self) -> Integers:
@@ -60,6 +61,16 @@ class Pattern:
         """Where the entries are among the sums of rows, [colour, column]."""
         return self.row_colours[self.rows] * self.shape[1] + self.columns
 
+    def places(self, forward: bool, width: int) -> Integers:
+        """Where the entries are among sums with `width` colours in the last axis."""
+        if (forward, width) not in self.found:
+            self.found[forward, width] = (
+                self.rows * width + self.column_colours[self.columns]
+                if forward
+                else self.columns * width + self.row_colours[self.rows]
+            )
+        return self.found[forward, width]
+
     def same(self, other: Pattern) -> bool:
         return (
             self.shape == other.shape
@@ -69,8 +80,10 @@ class Pattern:
 
     def forward(self, mode: str) -> bool:
         """Whether to compute the matrix by columns: if those take no more colours than the rows."""
-        if mode != "auto":
-            return mode == "forward"
+        return self.fewer if mode == "auto" else mode == "forward"
+
+    @cached_property
+    def fewer(self) -> bool:
         widest = int(np.diff(self.starts).max()) if self.shape[0] else 0
         if count_of(self.column_colours) <= widest + 2:  # as good as it gets; rows are seldom much better
             tallest = int(np.bincount(self.columns).max()) if len(self.columns) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tapeless.backends.native.activity import Activity, Name
+from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import fill, zero
 from tapeless.backends.native.intrinsic_tangents import tangent
 from tapeless.backends.native.nest import (
@@ -37,6 +37,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.partials import USES_VALUE, Arithmetic, maps
 from tapeless.backends.native.renaming import Companions, clone
+from tapeless.backends.native.scopes import written
 from tapeless.errors import BackendError
 
 
@@ -70,6 +71,7 @@ class Forward:
     def function(self) -> Function:
         fn = self.fn
         head: list[Stmt] = []
+        self.changed = {*written(fn.body), *(root(r) for r in fn.results)}
         given = [self.parameter(x, head) for x in self.inputs]
         for p in fn.params:
             if p in self.activity and p not in self.inputs:
@@ -88,10 +90,13 @@ class Forward:
         )
 
     def parameter(self, x: Name, head: list[Stmt]) -> Name:
-        """The parameter for a tangent.  The program may overwrite the tangent, so it works on a copy."""
+        """The parameter for a tangent.  A program that may overwrite the tangent works on a copy."""
         if isinstance(x, Scalar):
             return self.tangents.scalar(x)
         given = Array(f"{x.name}_t", x.dtype, x.ndim, contiguous=x.contiguous)
+        if x.root not in self.changed and given.contiguous:
+            self.tangents.arrays[x] = given
+            return given
         made, shape = self.tangents.array(x), tuple(Dim(x, k) for k in range(x.ndim))
         head += [Alloc(made, shape), *fill(made, shape, lambda index: Load(given, index))]
         return given

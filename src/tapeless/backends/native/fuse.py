@@ -56,7 +56,7 @@ Name = Scalar | Array | tuple[str, Array]
 
 def fuse(fn: Function) -> Function:
     """`fn` with loops over the same range made one; no two array parameters may share memory."""
-    return replace(fn, body=_Fusion(fn).body(fn.body))
+    return replace(fn, body=Fusion(fn).body(fn.body))
 
 
 @dataclass(eq=False)
@@ -137,7 +137,7 @@ def _raised(s: Assign) -> Expr | None:
     return None
 
 
-class _Fusion:
+class Fusion:
     def __init__(self, fn: Function) -> None:
         self.definitions = stable_definitions(fn)
         self.theirs: set[Name] = {p for p in fn.params if isinstance(p, Array)}

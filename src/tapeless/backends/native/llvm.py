@@ -25,6 +25,7 @@ from tapeless.backends.native.nest import (
     Apply,
     Array,
     Assign,
+    Const,
     Check,
     Comment,
     Dim,
@@ -318,7 +319,10 @@ class Emitter(Calls):
             group = self.distinct(empty=True)
             self.groups.append(group)
             parallel = self.meta(f'!{{!"llvm.loop.parallel_accesses", !{group}}}')
-            loop_notes = f", !llvm.loop !{self.distinct(f'!{parallel}')}"
+            notes = [f"!{parallel}"]
+            if _lanes(s):  # as vectors, before it is written out
+                notes.append(f"!{self.meta(LEAVE)}")
+            loop_notes = f", !llvm.loop !{self.distinct(*notes)}"
         self.loose.update(loose(s))
         self.body(s.body)
         if s.independent:
@@ -332,6 +336,18 @@ class Emitter(Calls):
         more = self.op(f"icmp {'sgt' if s.step == -1 else 'slt'} i64 {nxt}, {last}")
         self.do(f"br i1 {more}, label %{inner}, label %{done}{loop_notes}")
         self.label(done)
+
+
+#: Of a loop: it is not to be written out.
+LEAVE = '!{!"llvm.loop.unroll.disable"}'
+
+
+def _lanes(s: For) -> bool:
+    """Whether a loop runs over the lanes of vectors: a few whole ones, and nothing else."""
+    if not (isinstance(s.start, Const) and isinstance(s.stop, Const)) or s.step != 1:
+        return False
+    length = s.stop.value - s.start.value
+    return length in (8, 16) and all(isinstance(x, (Assign, Store)) for x in s.body)
 
 
 def _owning(fn: Function) -> Function:

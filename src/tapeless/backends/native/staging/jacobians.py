@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.again import again
+from tapeless.backends.native.contract import contract
 from tapeless.backends.native.forward import forward
 from tapeless.backends.native.lanes import Lanes
 from tapeless.backends.native.nest import (
@@ -90,7 +91,7 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
             if few or isinstance(x, Number) or (None in sizes and not isinstance(y, Number))
             else "reverse"
         )
-    linear = columns(apart) if mode == "forward" else rows(apart)
+    linear = columns(apart, y) if mode == "forward" else rows(apart)
     seeded, found = (x, y) if mode == "forward" else (y, x)
     apart.connect()
     made = Assembly(stager, apart, linear, seeded, found, mode == "forward").build()
@@ -132,8 +133,10 @@ class Linear:
     slope: Name
 
 
-def columns(apart: Apart) -> Linear:
-    fn = apart.function
+def columns(apart: Apart, found: Value) -> Linear:
+    lengths = [x.array for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, (Load, Dim))]
+    scalars = [x.var for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, Ref)]
+    fn = contract(apart.function, [*lengths, *scalars])
     made = forward(fn, [0], strong_zeros=apart.stager.careful)
     return Linear([], made.body, made.params[len(fn.params)], made.results[len(fn.results)])
 

@@ -8,23 +8,30 @@ from tapeless.backends.native.lanes import Lanes
 from tapeless.backends.native.nest import (
     ONE,
     ZERO,
+    Alias,
     Alloc,
     Array,
     Dim,
     Expr,
+    Intrinsic,
     Load,
     Scalar,
+    Stmt,
     Store,
     apply,
     cast,
     const,
+    expressions,
+    leaves,
     walk,
 )
 from tapeless.backends.native.pattern import dependence
+from tapeless.backends.native.rewrite import change_body
+from tapeless.backends.native.scopes import writes
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.jacobians import LONG, Assembly, columns, rows
-from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value
+from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
 from tapeless.errors import StructureError
@@ -49,14 +56,25 @@ def _apart(
         or y.dtype not in ("float64", "float32")
     ):
         raise StructureError(f"{NEEDED}, not a {type_name(y)}")
-    y = apart.result(y)
+    y = _result(stager, apart, y)
     apart.close(changed)
-    assert isinstance(y, ArrayValue)
     return apart, x, y
 
 
 #: What a sparse Jacobian is taken of.
 NEEDED = "a sparse jacobian needs a function whose result is an array of floats"
+
+
+def _result(stager: Stager, apart: Apart, y: ArrayValue) -> ArrayValue:
+    """The result, as it is where the program has made storage for it."""
+    fn = apart.function
+    with stager.at(fn.body):
+        view = storage.make(stager, y)
+        own = {s.array for s in walk(fn.body) if isinstance(s, Alloc)}
+        if view.array not in own or not storage.is_whole(stager, view):
+            view = storage.store_copy(stager, y)
+    fn.results.append(view.array)
+    return view
 
 
 def words(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -88,20 +106,33 @@ def words(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]
 
 
 def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    """The sums of columns (rows) of each colour, each column times its weight: [..., colour]."""
-    colours, weights, count, *args = args
+    """The sums of columns (rows) of each colour, each column times its weight: [..., colour].
+
+    With `what.direct` come the entries of these sums that are asked for, by their places in an array of
+    `what.width` colours.
+    """
+    colours, weights, count, size, places, *args = args
     assert isinstance(colours, ArrayValue) and isinstance(weights, ArrayValue)
+    assert isinstance(count, Number) and isinstance(size, Number)
     staged = _apart(stager, what, args, kwargs)
     if staged is None:
         return Static(None)
     apart, x, y = staged
-    linear = columns(apart) if what.forward else rows(apart)
+    linear = columns(apart, y) if what.forward else rows(apart)
     seeded, found = (x, y) if what.forward else (y, x)
     apart.connect()
-    assert isinstance(count, Number)
     made = _Compressed(stager, apart, linear, seeded, found, what.forward)
-    made.width = 1 if sum(1 for _ in walk(linear.body)) > LONG else what.width
-    value = made.colours(colours, weights, count.expr)
+    made.last = what.forward or what.direct
+    made.given(colours, weights, size.expr)
+    long = sum(1 for _ in walk(linear.body)) > LONG
+    made.width = 1 if long else what.width
+    if not what.direct:
+        value = made.colours(count.expr, count.expr)
+    elif long:
+        whole = made.colours(count.expr, const(what.width))
+        value = made.entries(whole, places)
+    else:
+        value = made.entries(made.once(), places)
     apart.disconnect()
     return value
 
@@ -109,15 +140,66 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
 class _Compressed(Assembly):
     """Runs a linear map for every colour."""
 
-    def colours(self, colours: ArrayValue, weights: ArrayValue, total: Expr) -> Value:
+    last = True
+    """Whether the colours are the last axis of the result, or the first."""
+
+    def given(self, colours: ArrayValue, weights: ArrayValue, size: Expr) -> None:
+        s = self.stager
+        assert isinstance(self.seeded, ArrayValue) and isinstance(self.found, ArrayValue)
+        self.of, self.weights = colours, weights
+        seeds, results = storage.size_of(self.seeded.shape), storage.size_of(self.found.shape)
+        why = "the pattern has another number of rows than the result has elements"
+        for n, m in ((colours.shape[0], seeds), (weights.shape[0], seeds), (size, results)):
+            s.check(apply("eq", n, m), StructureError, why)
+
+    def once(self) -> Array:
+        """All colours in one run: [..., lane] or, of rows, an array of that order, too."""
+        s, linear = self.stager, self.linear
+        assert isinstance(linear.seed, Array)
+        s.block.extend(linear.once)
+        lanes = const(self.width)
+        made = Lanes(linear.body, [linear.seed], [linear.slope], lanes)
+        assert isinstance(self.seeded, ArrayValue)
+        seed = made.lanes(linear.seed)
+        body = made.body
+        if _only_loaded(body, seed):
+            body = change_body(body, lambda e: self.unit(e, seed))
+        else:
+            self.units(seed, self.seeded.shape, ZERO, lanes, lanes)
+        s.block.extend(body)
+        found = made.result(linear.slope)
+        if found is None:
+            assert isinstance(self.found, ArrayValue)
+            found = s.array(linear.seed.dtype, self.inner_rank + 1, "none")
+            s.emit(Alloc(found, (*self.found.shape, lanes)))
+            with s.loops((*self.found.shape, lanes)) as index:
+                s.emit(Store(found, index, const(0.0, found.element)))
+        return found
+
+    def entries(self, whole: Value | Array, places: Value) -> Value:
+        """Elements of an array by their numbers."""
+        s = self.stager
+        if isinstance(whole, View):
+            whole = whole.array
+        assert isinstance(whole, Array) and isinstance(places, ArrayValue)
+        flat = Array(f"{whole.name}_flat", whole.dtype, 1, alias=whole)
+        size: Expr = ONE
+        for k in range(whole.ndim):
+            size = apply("mul", size, Dim(whole, k))
+        s.emit(Alias(flat, (s.bind(size),)))
+        taken = s.array(whole.dtype, 1, "entries")
+        s.emit(Alloc(taken, places.shape))
+        with s.loops(places.shape) as index:
+            place = storage.at(s, places, index)
+            assert isinstance(place, Expr)
+            s.emit(Store(taken, index, Load(flat, (place,))))
+        s.block.extend(watch(s, [taken]))
+        return arrays.argument(s, taken, taken.dtype, None)
+
+    def colours(self, total: Expr, wide: Expr) -> Value:
+        """All colours, some in each run, in an array for `wide` of them."""
         s, linear = self.stager, self.linear
         assert isinstance(self.seeded, ArrayValue) and isinstance(linear.seed, Array)
-        self.of, self.weights = colours, weights
-        for given in (colours, weights):
-            fits = apply("eq", given.shape[0], storage.size_of(self.seeded.shape))
-            s.check(
-                fits, StructureError, "the pattern has another number of rows than the result has elements"
-            )
         s.block.extend(linear.once)
         shape = tuple(s.bind(n) for n in self.seeded.shape)
         whole = s.array(linear.seed.dtype, 1 + self.inner_rank, "compressed")
@@ -125,7 +207,7 @@ class _Compressed(Assembly):
         early = self.shape_before(())
         if early is None:
             early = self.first_run()
-        s.emit(Alloc(whole, (*early, total) if self.columns else (total, *early)))
+        s.emit(Alloc(whole, (*early, wide) if self.last else (wide, *early)))
         lanes = const(self.width)
         with self.chunks(total) as chunk:
             start = apply("mul", chunk, self.width)
@@ -140,6 +222,22 @@ class _Compressed(Assembly):
         s.block.extend(watch(s, [whole]))
         return arrays.argument(s, whole, whole.dtype, None)
 
+    def unit(self, e: Expr, seed: Array) -> Expr | None:
+        """What the seeds hold, where they are read, so that they need not be stored."""
+        if not isinstance(e, Load) or e.array is not seed:
+            return None
+        assert isinstance(self.seeded, ArrayValue)
+        return self.weight(e.index[:-1], self.seeded.shape, e.index[-1], seed.element)
+
+    def weight(self, at: tuple[Expr, ...], shape: tuple[Expr, ...], colour: Expr, type: str) -> Expr:
+        """The weight of an element of the seeds, if it has this colour."""
+        number: Expr = ZERO
+        for i, n in zip(at, shape, strict=True):
+            number = apply("add", apply("mul", number, n), i)
+        mine, weight = self.of.element((number,)), self.weights.element((number,))
+        assert isinstance(mine, Expr) and isinstance(weight, Expr)
+        return apply("select", apply("eq", mine, colour), cast(weight, type), 0.0)
+
     def units(self, seed: Array, shape: tuple[Expr, ...], start: Expr, count: Expr, lanes: Expr) -> None:
         """Lane k has the weights of the colour number start + k."""
         s = self.stager
@@ -147,13 +245,8 @@ class _Compressed(Assembly):
         s.emit(Alloc(seed, full))
         with s.loops(full) as index:
             at, k = (index[:-1], index[-1]) if self.width > 1 else (index, ZERO)
-            number: Expr = ZERO
-            for i, n in zip(at, shape, strict=True):
-                number = apply("add", apply("mul", number, n), i)
-            colour, weight = (storage.at(s, given, (number,)) for given in (self.of, self.weights))
-            assert isinstance(colour, Expr) and isinstance(weight, Expr)
-            mine = apply("eq", colour, apply("add", start, k))
-            s.emit(Store(seed, index, apply("select", mine, cast(weight, seed.element), 0.0)))
+            value = self.weight(at, shape, apply("add", start, k), seed.element)
+            s.emit(Store(seed, index, value))
 
     def store(
         self, whole: Array, slope: Name | None, shape: tuple[Expr, ...], start: Expr, count: Expr
@@ -165,7 +258,21 @@ class _Compressed(Assembly):
             *rest, k = index
             item = const(0.0, whole.element) if slope is None else Load(slope, self.lane(tuple(rest), k))
             colour = apply("add", start, k)
-            s.emit(Store(whole, (*rest, colour) if self.columns else (colour, *rest), item))
+            s.emit(Store(whole, (*rest, colour) if self.last else (colour, *rest), item))
 
     def lengths(self, whole: Array) -> tuple[Expr, ...]:
-        return tuple(Dim(whole, k + (not self.columns)) for k in range(self.inner_rank))
+        return tuple(Dim(whole, k + (not self.last)) for k in range(self.inner_rank))
+
+
+def _only_loaded(body: list[Stmt], a: Array) -> bool:
+    """Whether a body does nothing with an array but read its elements."""
+    for s in walk(body):
+        if (
+            a in set(writes(s))
+            or (isinstance(s, Intrinsic) and a in s.ins)
+            or (isinstance(s, Alias) and s.array.root is a)
+        ):
+            return False
+        if any(isinstance(x, Dim) and x.array is a for e in expressions(s) for x in leaves(e)):
+            return False
+    return True
