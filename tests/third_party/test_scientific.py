@@ -246,3 +246,11 @@ def test_uncertainty_propagates_through_a_loop():
     slope = tl.grad(power)(x, 4)
     assert slope.nominal_value == pytest.approx(4 * 1.2**3, rel=1e-12)
     assert slope.std_dev == pytest.approx(12 * 1.2**2 * 0.05, rel=1e-12)
+
+
+def test_numbers_that_mpmath_makes_of_integers_are_refused():
+    mpmath = pytest.importorskip("mpmath")
+    for program in (lambda x: float(mpmath.mpf(x) * x), lambda x: float(mpmath.sin(x))):
+        with pytest.raises(tl.TapelessError, match="use mpmath.fp"):
+            tl.grad(program)(1.3)
+    assert tl.grad(lambda x: mpmath.fp.sin(x))(1.3) == np.cos(1.3)

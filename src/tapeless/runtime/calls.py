@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.dual import dual_of
-from tapeless.errors import SourceUnavailableError
+from tapeless.errors import MissingRuleError, SourceUnavailableError
 from tapeless.rules import lookup
 from tapeless.rules.registry import Elementwise
 from tapeless.runtime.construct import Construct
@@ -238,6 +238,9 @@ class Calls(Construct):
 
             if formula_loaded("statistics") and f in HANDLERS:
                 return self.call(f, args, ts, kw, kts)
+        if f.__module__ == "mpmath.libmp.libmpf" and f.__name__ == "from_float":
+            HANDLERS[f] = _from_float
+            return self.call(f, args, ts, kw, kts)
         if code.co_filename.startswith("<") and f.__module__ != "__main__" or f.__module__ in INERT_MODULES:
             special = self.enter_special(f, args, ts, kw or {}, kts or {})
             if special is not None:
@@ -345,6 +348,19 @@ class Calls(Construct):
             f(*args, **kw)
             raise TypeError(f"{f.__qualname__}() got an unexpected keyword argument {next(iter(kw))!r}")
         return values, tangents
+
+
+def _from_float(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+    """A float as mpmath's number, which is made of integers: without this, derivatives would end there."""
+    if ts[0] is not None:
+        run.refuse(
+            MissingRuleError,
+            "mpmath's numbers are made of integers, through which no derivative passes: use mpmath.fp, whose "
+            "numbers are floats",
+        )
+    from mpmath.libmp import from_float  # type: ignore[import-untyped]
+
+    return from_float(*args, **kw), None
 
 
 def handler_of_unhashable(f: Any) -> bool:
