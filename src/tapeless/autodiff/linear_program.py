@@ -95,7 +95,8 @@ class LCall:
     """A call of another linear program."""
 
     target: Any
-    record: Version
+    record: Version | None
+    """What the callee has saved; None if that is nothing."""
     ins: list[Cell | None]
     outs: list[Cell]
     line: int
@@ -150,7 +151,8 @@ def refs_of(node: Any) -> Iterator[Version]:
         case LIf():
             yield from node.test.refs()
         case LCall():
-            yield node.record
+            if node.record is not None:
+                yield node.record
         case LSequence():
             for e in node.args:
                 yield from e.refs()

@@ -457,13 +457,18 @@ class Walk(Contents, Control):
                 self.move(self.tree(out), None, out)
             return
         target = self.linearize(unit, active)
-        record = Var(self.fresh("record"), RecordOf(target))
         if any(isinstance(a.type, List | Dict) for a, on in zip(args, active, strict=True) if on):  # type: ignore[union-attr]
             raise NotTyped("an active container passed to a function", self.line)
-        self.frame.ops.append(Op("call", op.args, (record,), {**op.attrs, "linearized": target}, (), op.line))
-        self.frame.ops.append(Op("getitem", (record, Lit(0)), (out,), {}, (), op.line))
-        version = self.define(record)
-        self.define(out)
+        version = None
+        if target.record is not None and not target.slots:  # it saves nothing: its value pass is the function
+            self.value(op)
+        else:
+            record = Var(self.fresh("record"), RecordOf(target))
+            linear = {**op.attrs, "linearized": target}
+            self.frame.ops.append(Op("call", op.args, (record,), linear, (), op.line))
+            self.frame.ops.append(Op("getitem", (record, Lit(0)), (out,), {}, (), op.line))
+            version = self.define(record)
+            self.define(out)
         ins: list[Any] = []
         for a, inner in zip(args, target.ins, strict=True):
             mine = leaves(self.tree(a)) if inner is not None else []  # type: ignore[arg-type]

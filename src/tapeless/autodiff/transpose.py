@@ -523,7 +523,7 @@ class Transpose(Stores):
         live = [c for c in node.outs if c in self.live]
         if not live:
             return
-        args: list[Operand] = [self.use(node.record)]
+        args: list[Operand] = [Lit(None) if node.record is None else self.use(node.record)]
         for c in node.outs:
             self.shaped(c)
             if c in self.live:

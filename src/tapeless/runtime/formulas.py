@@ -170,7 +170,9 @@ def _norm(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
             t = run.tangent_of(x, None)
             if t is None:
                 return length, None
-            return run.finished(_DOT, length, length, (x / length, x), {}, (None, t), {})
+            with np.errstate(all="ignore"):
+                direction = x / length
+            return run.finished(_DOT, length, length, (direction, x), {}, (None, t), {})
     return run.enter(_NORM, args, ts, kw, kts)
 
 

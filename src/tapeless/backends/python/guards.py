@@ -91,6 +91,14 @@ class Guards:
                 for n, e in zip(names, elems, strict=True):
                     out += self.of_value(f"{text}[{n!r}]" if cls is dict else f"{text}.{n}", e)
                 return out
+            case List(elem=Scalar(kinds=kinds)) if kinds == {"float"}:
+                e = self.emitter
+                types = f"{e.constant(list, 'list')}({e.constant(map, 'map')}({type_}, {text}))"
+                return [
+                    f"{type_}({text}) is {e.constant(list, 'list')}",
+                    text,
+                    f"{types}.count({self.type_name(float)}) == {e.constant(len, 'len')}({text})",
+                ]
             case List() | Dict():
                 return [f"{self.object(checker(kind), 'same')}({text})"]
         raise NotTyped(f"a guard for {kind!r}")

@@ -3,6 +3,7 @@ memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import CellType
 from typing import Any
@@ -71,11 +72,13 @@ def gradient_source(
                 arrays_found.append(text)
                 if many:
                     return text
+                if text.isidentifier():
+                    return f"{text} if {text}.base is None and {text}.flags.writeable else {text}.copy()"
                 own = guards.own("owned_one", CellType(owned_one))
                 return f"{own}({text})"
             case List() if isinstance(kind.elem, Scalar):
-                nan = guards.own("has_nan", CellType(has_nan))
-                checks.append(f"{nan}({text})")
+                isnan, total = guards.own("isnan", CellType(math.isnan)), guards.own("sum", CellType(sum))
+                checks.append(f"{isnan}({total}({text}))")  # infinities of two signs are one: see has_nan
                 return f"[float(t) for t in {text}]" if arrays and kind.elem.kinds == {"float"} else text
         raise NotTyped(f"a gradient of type {kind!r}")
 
