@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import (
+    BOOL,
     F32,
     F64,
     Alias,
@@ -40,6 +41,7 @@ from tapeless.backends.native.staging import arrays, growing, storage
 from tapeless.backends.native.staging.elements import is_complex, stored
 from tapeless.backends.native.staging.heap import content, fill, is_object
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.mixed import Mixed
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -240,6 +242,11 @@ class Apart:
                 fn.body.append(Assign(r, e))
                 fn.results.append(r)
                 made.append(Ref(r))
+            if isinstance(value, Mixed):
+                flag = s.scalar(BOOL, "odd")
+                fn.body.append(Assign(flag, value.odd))
+                fn.results.append(flag)
+                return Mixed(made[0], value.kind, Ref(flag), value.other)
             if len(made) == 1:
                 return Number(made[0], value.kind)
             return ComplexNumber(made[0], made[1], value.kind)

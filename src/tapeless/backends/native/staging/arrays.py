@@ -24,6 +24,7 @@ from tapeless.backends.native.staging import (
 )
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given
+from tapeless.backends.native.staging.mixed import called
 from tapeless.backends.native.staging.modules import MODULES
 from tapeless.backends.native.staging.storage import (
     Raised,
@@ -109,6 +110,10 @@ def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Val
     """A function of NumPy or SciPy, applied; None if it has no lowering."""
     if not handles(function):
         return None
+    return called(stager, function, _called(stager, function, args, kwargs), args, kwargs)
+
+
+def _called(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     kwargs = {k: v for k, v in kwargs.items() if not _left_out(v)}
     out = kwargs.get("out")
     if isinstance(out, Sequence) and len(out.items) == 1:

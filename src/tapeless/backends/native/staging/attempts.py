@@ -37,7 +37,7 @@ from tapeless.backends.native.staging.carrying import (
 )
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Maybe
-from tapeless.backends.native.staging.values import Value
+from tapeless.backends.native.staging.values import Number, Value
 from tapeless.program.ir import Block, Op, Var
 
 if TYPE_CHECKING:
@@ -386,8 +386,8 @@ class Attempt:
             head = c.head
             if c.spec.how == "maybe" and var in self.bound and isinstance(head, Maybe) and self.runs():
                 head = head.value
-            elif c.spec.how == "number" and widened(s, c.spec, self.entries[var]):
-                self.runs()  # else it would still be an integer
+            elif c.spec.how == "number" and c.spec.names and c.settles and self.runs():
+                head = Number(Ref(c.scalar), c.spec.kind)
             if head is None:
                 env.pop(var, None)
             else:
@@ -402,11 +402,6 @@ class Attempt:
             if not self.plan.general and not breaks and loop.test is not None:
                 s.assume(self.condition, False)
         return self.broken if breaks else None
-
-
-def widened(s: Loops, spec: Spec, entry: Value | None) -> bool:
-    """Whether a number becomes one of another class in the loop."""
-    return entry is not None and s.is_number(entry) and s.kind_of(entry) is not spec.kind
 
 
 def pure(e: Expr) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from tapeless.backends.native.nest import I64, Expr, apply
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NIL_FLOAT, NO, NONE, Run, lowers
 from tapeless.backends.native.staging.iterables import Entries, Generator
+from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -71,6 +72,11 @@ def to_complex(s: Builtins, real: Value = NIL_FLOAT, imag: Value | None = None) 
 
 @lowers(abs, operator.abs)
 def absolute(s: Builtins, x: Value) -> Value:
+    made = _absolute(s, x)
+    return result(s, abs, made, [x]) if isinstance(x, Mixed) else made
+
+
+def _absolute(s: Builtins, x: Value) -> Value:
     if isinstance(x, Static):
         return s.evaluate(abs, x)
     method = s.python_method(x, "__abs__")
@@ -155,7 +161,8 @@ def extreme(name: str, sign: str) -> Run:
             x, y = (s.call(key, [a], {}), s.call(key, [b], {})) if keyed else (a, b)
             condition = s.truth(s.compare(sign, y, x))
             # the first of equals stays; a comparison with NaN is false
-            if not keyed and s.is_plain(a) and s.is_plain(b) and not s.is_complex(a):
+            sure = not (isinstance(a, Mixed) or isinstance(b, Mixed))
+            if not keyed and sure and s.is_plain(a) and s.is_plain(b) and not s.is_complex(a):
                 kinds = {s.kind_of(a), s.kind_of(b)}
                 if kinds <= {float} or (len(kinds) == 1):
                     kind = s.kind_of(a)

@@ -16,6 +16,7 @@ from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE
 from tapeless.backends.native.staging.calls import Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator
+from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -39,7 +40,7 @@ from tapeless.backends.native.staging.builtin_iterables import list_
 def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
     if isinstance(x, (Iteration, Generator, Entries)):
         return Static(False)
-    cls = s.class_of(x)
+    cls = s.class_of(of_one_class(s, x))
     if cls is None:
         s.refuse(f"isinstance of {describe(x)}", "test it outside the compiled function")
     wanted = s.known(kinds)
@@ -55,7 +56,7 @@ def issubclass_(s: Builtins, cls: Value, kinds: Value) -> Value:
 
 @lowers(type)
 def type_(s: Builtins, *args: Value) -> Value:
-    cls = s.class_of(args[0])
+    cls = s.class_of(of_one_class(s, args[0]))
     if cls is None or len(args) > 1:
         s.refuse(f"type of {describe(args[0])}", "test it outside the compiled function")
     return Static(cls)

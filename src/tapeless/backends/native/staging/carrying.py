@@ -27,6 +27,7 @@ from tapeless.backends.native.staging.joins import (
     same_static,
     same_view,
 )
+from tapeless.backends.native.staging.mixed import classes, fits, mixed, odd
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -49,7 +50,8 @@ class Spec:
     """How a place is carried.
 
     `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound
-    only sometimes; `parts` has one), "conflict" (never read), "range", "slice".
+    only sometimes; `parts` has one), "conflict" (never read), "range", "slice".  `names` of a number are the
+    other classes that it may have.
     """
 
     how: str
@@ -65,13 +67,17 @@ def first_guess(s: Loops, value: Value | None, assigned: bool = True) -> Spec:
     """How a place is probably carried, from what it holds at first."""
     if s.is_number(value):
         assert value is not None
-        return Spec("number", s.kind_of(value))
+        return Spec("number", s.kind_of(value), names=in_order(classes(s, value) - {s.kind_of(value)}))
     if s.is_complex(value):
         assert value is not None
         return Spec("complex", s.kind_of(value))
     if isinstance(value, Sequence) and value.kind is not list:
         return Spec("sequence", value.kind, tuple(first_guess(s, v) for v in value.items))
     return KEPT
+
+
+def in_order(found: set[type | None]) -> tuple[type | None, ...]:
+    return tuple(sorted(found, key=lambda cls: "" if cls is None else cls.__name__))
 
 
 def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
@@ -170,8 +176,9 @@ def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
         if s.is_number(end) or s.is_complex(end):
             kinds = [spec.kind, s.kind_of(end)]
             if spec.how == "number" and s.is_number(end):
-                kind = join_kinds(kinds)
-                return CONFLICT if kind is None else Spec("number", kind)
+                found = {spec.kind, *spec.names} | classes(s, end)
+                kind = join_kinds([cls for cls in found if cls is not None])
+                return CONFLICT if kind is None else Spec("number", kind, names=in_order(found - {kind}))
             return Spec("complex", join_complex(kinds))
         return CONFLICT
     if spec.how == "array":
@@ -222,6 +229,8 @@ class Carried:
         self.s, self.spec, self.hint = s, spec, hint
         self.parts: list[Carried] = []
         self.copied, self.heads = False, list[Value]()
+        self.settles = True
+        """Whether a number is of its usual class after an iteration."""
         self.head: Value | None = entry
         if spec.how == "kept":
             return
@@ -240,10 +249,16 @@ class Carried:
                 else Maybe(part.head, Ref(self.flag), spec.kind)
             )
         elif spec.how == "number":
+            if entry is not None:
+                fits(s, entry, spec.kind)
             self.scalar = s.scalar(TYPES[spec.kind], hint)
             first = const(0, self.scalar.type) if entry is None else s.as_expr(entry, self.scalar.type)
             s.emit(Assign(self.scalar, first))
             self.head = Number(Ref(self.scalar), spec.kind)
+            if spec.names:
+                self.odd = s.scalar(BOOL, f"{hint}_odd")
+                s.emit(Assign(self.odd, const(False) if entry is None else odd(s, entry, spec.kind)))
+                self.head = mixed(Ref(self.scalar), spec.kind, Ref(self.odd), spec.names)
         elif spec.how == "complex":
             type = COMPLEX[spec.kind]
             self.real, self.imag = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
@@ -309,6 +324,7 @@ class Carried:
     def variables(self) -> list[Scalar]:
         how = self.spec.how
         own = [self.scalar] if how == "number" else [self.real, self.imag] if how == "complex" else []
+        own += [self.odd] if how == "number" and self.spec.names else []
         own += [self.flag] if how == "maybe" else []
         return own + [v for p in self.parts for v in p.variables()]
 
@@ -329,7 +345,12 @@ class Carried:
             return
         assert end is not None
         if how == "number":
+            fits(s, end, self.spec.kind)
             moves.scalars.append((self.scalar, s.as_expr(end, self.scalar.type)))
+            if self.spec.names:
+                still = odd(s, end, self.spec.kind)
+                self.settles = self.settles and still == const(False)
+                moves.scalars.append((self.odd, still))
         elif how == "complex":
             for var, e in zip((self.real, self.imag), s.complex_parts(end, self.real.type), strict=True):
                 moves.scalars.append((var, e))

@@ -17,6 +17,7 @@ from tapeless.backends.native.nest import (
     BOOL,
     F64,
     FLOATS,
+    TRUE,
     Array,
     Assign,
     Expr,
@@ -42,6 +43,7 @@ from tapeless.backends.native.staging.apart import (
 )
 from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.joins import Maybe
+from tapeless.backends.native.staging.mixed import Mixed
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -124,7 +126,7 @@ def real_number(stager: Stager, what: Any, apart: Apart, value: Value) -> Value:
         if value.expr.type in FLOATS:
             return value
         if value.expr.type != BOOL:  # an integer: the derivative is zero
-            return Number(cast(value.expr, F64), float)
+            return Mixed(cast(value.expr, F64), float, TRUE, value.kind)
     got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else f"a {type_name(value)}"
     raise NotScalarError(
         f"grad needs a function whose result is one real number; {name_of(what.fun)} returned {got}. "

@@ -35,6 +35,7 @@ from tapeless.backends.native.staging.base import TYPES, NeedsGrowing
 from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.joins import join_kinds
+from tapeless.backends.native.staging.mixed import Mixed
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Growing,
@@ -58,7 +59,7 @@ def spec_of(s: Any, value: Value | None) -> Spec | None:
     """How an item is stored; None if it cannot be."""
     if s.is_number(value):
         assert value is not None
-        return Spec("number", s.kind_of(value))
+        return Spec("number", s.kind_of(value), names=("mixed",) if isinstance(value, Mixed) else ())
     if isinstance(value, Sequence) and value.kind is not list and value.items:
         parts = [spec_of(s, v) for v in value.items]
         if all(p is not None for p in parts):

@@ -25,6 +25,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, NeedsGrowing, Target
 from tapeless.backends.native.staging.heap import Changes, is_object
+from tapeless.backends.native.staging.mixed import Mixed, classes, fits, mixed, odd
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,
@@ -327,6 +328,8 @@ class Merger:
             for v, e in zip(values, exits, strict=True):
                 if v is None:
                     e.block.append(Assign(merged.expr.var, const(0, merged.expr.type), line=self.s.line))
+                    if isinstance(merged, Mixed) and isinstance(merged.odd, Ref):
+                        e.block.append(Assign(merged.odd.var, const(False), line=self.s.line))
         flag = self.s.scalar(BOOL, f"{hint}_bound")
         for v, e in zip(values, exits, strict=True):
             bound = v.bound if isinstance(v, Maybe) else const(v is not None)
@@ -383,12 +386,21 @@ class Merger:
 
     def scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> Number:
         s = self.s
+        for v in values:
+            fits(s, v, kind)
         m = s.scalar(TYPES[kind], hint)
         s.merged[m] = [s.as_expr(v, m.type) for v in values]
         for e, value in zip(exits, s.merged[m], strict=True):
             with s.at(e.block):
                 s.emit(Assign(m, value))
-        return Number(Ref(m), kind)
+        others = {cls for v in values for cls in classes(s, v)} - {kind}
+        if not others:
+            return Number(Ref(m), kind)
+        flag = s.scalar(BOOL, f"{hint}_odd")
+        for e, v in zip(exits, values, strict=True):
+            with s.at(e.block):
+                s.emit(Assign(flag, odd(s, v, kind)))
+        return mixed(Ref(m), kind, Ref(flag), others)
 
     def complex_scalar(self, values: list[Value], exits: list[Exit], hint: str, kind: type) -> ComplexNumber:
         s, type = self.s, COMPLEX[kind]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, apply, const
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.scalars import Scalars
 from tapeless.backends.native.staging.templates import written
 from tapeless.backends.native.staging.values import (
@@ -91,7 +93,7 @@ class Operations(Scalars):
         if uses > 1:
             hint = var.name if named else "t"
             if isinstance(value, Number):
-                value = Number(self.bind(value.expr, hint), value.kind)
+                value = replace(value, expr=self.bind(value.expr, hint))
             elif isinstance(value, ComplexNumber):
                 re, im = self.bind(value.real, f"{hint}_re"), self.bind(value.imag, f"{hint}_im")
                 value = ComplexNumber(re, im, value.kind)
@@ -275,7 +277,7 @@ class Operations(Scalars):
     def op_store_cell(self, op: Op) -> None:
         cell, value = self.cell(op.args[0]), self.read(op.args[1])
         if isinstance(value, Number):
-            value = Number(self.bind(value.expr, "t"), value.kind)
+            value = replace(value, expr=self.bind(value.expr, "t"))
         elif isinstance(value, ComplexNumber):
             value = ComplexNumber(self.bind(value.real), self.bind(value.imag), value.kind)
         elif isinstance(value, ArrayValue):
@@ -322,6 +324,7 @@ class Operations(Scalars):
         from tapeless.backends.native.staging.builtin_objects import deepcopy
 
         # what is written is what an object holds now
+        values = [of_one_class(self, v) for v in values]
         return Text(how, tuple(v if isinstance(v, Text) else deepcopy(self, self.stored(v)) for v in values))
 
     def stored(self, value: Value) -> Value:

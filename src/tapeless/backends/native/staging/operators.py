@@ -21,6 +21,7 @@ from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.joins import Maybe
+from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -112,6 +113,12 @@ class Operators(Calls):
     # ---- operators
 
     def binary(self, op: str, a: Value, b: Value) -> Value:
+        made = self.operation(op, a, b)
+        if isinstance(a, Mixed) or isinstance(b, Mixed):
+            return result(self, BINARY[op], made, [a, b])
+        return made
+
+    def operation(self, op: str, a: Value, b: Value) -> Value:
         made = self.overloaded(op, a, b)
         if made is not None:
             return made
@@ -229,10 +236,11 @@ class Operators(Calls):
         if isinstance(a, Static):
             return self.evaluate(UNARY[op], a)
         if self.is_plain(a):
-            return self.number_unary(op, a)
+            made = self.number_unary(op, a)
+            return result(self, UNARY[op], made, [a]) if isinstance(a, Mixed) else made
         if self.is_numpy(a):
-            made: Value = self.arrays.unary(self, op, a)
-            return made
+            made = self.arrays.unary(self, op, a)
+            return result(self, UNARY[op], made, [a]) if isinstance(a, Mixed) else made
         self.refuse(f"{op} of {describe(a)}", "use numbers or arrays")
 
     # ---- comparisons and truth

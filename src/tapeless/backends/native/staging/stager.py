@@ -32,6 +32,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging import arrays, growing
 from tapeless.backends.native.staging.base import (
+    TYPES,
     NeedsGrowing,
     NeedsKnown,
     NeedsUnrolling,
@@ -42,6 +43,7 @@ from tapeless.backends.native.staging.base import (
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.mixed import Mixed, of_one_class
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
 from tapeless.backends.native.staging.templates import (
@@ -313,6 +315,14 @@ class Outputs:
             return Either(flag, made, self.template(value.otherwise))
         if isinstance(value, Static):
             return Kept(value.obj)
+        if isinstance(value, Mixed):
+            if value.other is None:
+                value = of_one_class(s, value)
+            else:
+                e = apply("select", value.odd, value.expr, const(0, value.expr.type))
+                other = Result(self.scalar(s.convert(e, TYPES[value.other])), value.other)
+                usual = Result(self.scalar(value.expr), value.kind)
+                return Either(self.scalar(value.odd), other, usual)
         if isinstance(value, Number):
             return Result(self.scalar(value.expr), value.kind)
         if isinstance(value, ComplexNumber):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import types
 from collections.abc import Callable
@@ -196,7 +197,7 @@ def _vmap(stager: Stager, fun: Value, in_axes: Value | None = None, out_axes: Va
 def stopped(stager: Stager, x: Value) -> Value:
     """A value as a constant for every derivative."""
     if isinstance(x, Number):
-        return Number(apply("stop", x.expr), x.kind) if is_leaf(x) else x
+        return dataclasses.replace(x, expr=apply("stop", x.expr)) if is_leaf(x) else x
     if isinstance(x, ComplexNumber):
         return ComplexNumber(apply("stop", x.real), apply("stop", x.imag), x.kind)
     if isinstance(x, ArrayValue):
