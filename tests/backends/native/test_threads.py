@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from tapeless.backends.native import threads
+from tapeless.backends.native import sharing, threads
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import (
     BOOL,
@@ -22,9 +22,7 @@ from tapeless.backends.native.nest import (
     Alloc,
     Array,
     Assign,
-    Check,
     Dim,
-    Failure,
     For,
     Function,
     Load,
@@ -41,7 +39,7 @@ def three():
     """Three threads, however many processors there are; loops of any length are shared."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "count", lambda: 3)
-        patch.setattr(threads, "WORTH", 0)
+        patch.setattr(sharing, "WORTH", 0)
         yield
 
 
@@ -94,22 +92,8 @@ def test_many_regions_one_after_the_other():
         assert kernel.call(a, True)[0][9, 0] == 3.5
 
 
-def test_a_loop_that_fails_makes_storage_or_leaves_a_value_is_not_shared():
-    a, s, i = Array("a", "float64", 1), Scalar("s", F64), Scalar("i", I64)
-    t = Array("t", "float64", 1)
-    failing = [Check(apply("gt", Load(a, (Ref(i),)), 0.0), 0)]
-    making = [Alloc(t, (const(3),)), Store(t, (ZERO,), const(1.0)), Store(a, (Ref(i),), Load(t, (ZERO,)))]
-    leaving = [Assign(s, Load(a, (Ref(i),)))]
-    for body in (failing, making, leaving):
-        loop = For(i, ZERO, Dim(a, 0), body, independent=True)
-        fn = Function("f", [a], [loop], [s], [Failure(ValueError, (), "file.py", 1)])
-        assert "tapeless.parallel" not in compile(fn, parallel=True).code.imports
-    loop = For(i, ZERO, Dim(a, 0), [Store(a, (Ref(i),), const(1.0))])
-    assert "tapeless.parallel" not in compile(Function("f", [a], [loop], []), parallel=True).code.imports
-
-
 def test_short_loops_stay_in_their_thread(monkeypatch):
-    monkeypatch.setattr(threads, "WORTH", 20_000)
+    monkeypatch.setattr(sharing, "WORTH", 20_000)
     kernel = compile(rows(), parallel=True)
     assert kernel.call(np.ones((4, 2)), True)[0].tolist() == [[2.5]] * 4
     assert kernel.call(np.ones((40, 2000)), True)[0].tolist() == [[2000.5]] * 40

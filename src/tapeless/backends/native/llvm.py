@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tapeless.backends.native import threads
 from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
@@ -25,10 +24,11 @@ from tapeless.backends.native.nest import (
     Apply,
     Array,
     Assign,
-    Const,
     Check,
     Comment,
+    Const,
     Dim,
+    Expr,
     For,
     Function,
     Grow,
@@ -42,9 +42,10 @@ from tapeless.backends.native.nest import (
     Store,
     Swap,
     While,
-    apply,
     walk,
 )
+from tapeless.backends.native.saving import trip_count
+from tapeless.backends.native.sharing import Regions, captured, share
 
 
 def slots(x: Scalar | Array, *, result: bool = False) -> int:
@@ -59,18 +60,19 @@ def body(fn: Function, *, may_overlap: bool = False, parallel: bool = False) -> 
 
     `may_overlap`: arguments may share memory; `parallel`: threads share the independent loops.
     """
-    return Emitter(expand(_owning(fn)), may_overlap, parallel).module()
+    fn, regions = _owning(fn), dict[Scalar, Expr]()
+    if parallel and not may_overlap:
+        fn, regions = share(fn)
+    return Emitter(expand(fn), may_overlap, regions).module()
 
 
 class Emitter(Calls):
     """Writes one function; those of the loops that threads share are written on the way, by others."""
 
-    def __init__(self, fn: Function, may_overlap: bool, parallel: bool) -> None:
+    def __init__(self, fn: Function, may_overlap: bool, regions: Regions) -> None:
         super().__init__(fn, may_overlap)
         self.functions: list[str] = []
-        self.uses = threads.uses(walk(fn.body)) if parallel else None
-        if self.uses is not None:
-            self.uses.update(fn.results)
+        self.regions = regions
 
     def module(self) -> str:
         text = self.text("tl_body(ptr noalias %frame)")
@@ -167,11 +169,10 @@ class Emitter(Calls):
                 self.store(kind, second, a)
                 self.store(kind, first, b)
         elif isinstance(s, For):
-            shared = None if self.uses is None else threads.captured(s, self.uses)
-            if shared is None:
-                self.loop(s)
+            if s.var in self.regions:
+                self.shared_loop(s, captured(s))
             else:
-                self.shared_loop(s, shared)
+                self.loop(s)
         elif isinstance(s, While):
             self.while_loop(s)
         elif isinstance(s, If):
@@ -238,17 +239,17 @@ class Emitter(Calls):
 
     def shared_loop(self, s: For, used: Sequence[Scalar | Array]) -> None:
         """A loop that threads may share: a function of a frame and a range, called by them or at once."""
-        low, high, first, k = (Scalar(n, I64) for n in ("low", "high", "first", "k"))
+        low, high, first = (Scalar(n, I64) for n in ("low", "high", "first"))
         self.store("i64", self.value(s.start), self.slot_of(first))
+        start: Expr
+        bounds: tuple[Expr, Expr]
         if s.step == 1:
-            stop = s.stop
-            part = For(s.var, Ref(low), Ref(high), s.body, independent=True)
+            start, stop, bounds = Ref(first), s.stop, (Ref(low), Ref(high))
         else:  # iterations are counted
-            rest = s.stop - Ref(first) + (s.step - (1 if s.step > 0 else -1))
-            stop = apply("maximum", rest // s.step, 0)
-            at = Assign(s.var, Ref(first) + Ref(k) * s.step)
-            part = For(k, Ref(low), Ref(high), [at, *s.body], independent=True)
-        inner = Emitter(Function("", [*used, first], [part], []), self.may_overlap, False)
+            start, stop = ZERO, trip_count(Ref(first), s.stop, s.step)
+            bounds = Ref(first) + Ref(low) * s.step, Ref(first) + Ref(high) * s.step
+        part = For(s.var, *bounds, s.body, s.step, s.independent)
+        inner = Emitter(Function("", [*used, first], [part], []), self.may_overlap, {})
         inner.metadata, inner.declarations = self.metadata, self.declarations
         for bound in (low, high):
             inner.store("i64", f"%{bound.name}", inner.slot_of(bound))
@@ -259,19 +260,23 @@ class Emitter(Calls):
         frame = f"%{self.fresh('frame')}"
         self.entry.append(f"  {frame} = alloca [{sum(map(slots, inner.fn.params))} x i64], align 16")
         self.fill(frame, inner.fn.params)
-        start = Ref(first) if s.step == 1 else ZERO
         begin, end = self.value(start), self.value(stop)
-        much = self.value(apply("gt", (stop - start) * threads.work(s.body), threads.WORTH))
         many, few, done = self.fresh("many"), self.fresh("few"), self.fresh("done")
-        self.branch(much, many, few)
+        failed, good = self.fresh("failed"), self.fresh("good")
+        self.branch(self.value(self.regions[s.var]), many, few)
         self.label(many)
         args = ("ptr", frame), ("i64", begin), ("i64", end)
-        self.call("tapeless.parallel", "void", ("ptr", f"@{name}"), *args)
+        shared = self.call("tapeless.parallel", "i64", ("ptr", f"@{name}"), *args)
         self.jump(done)
         self.label(few)
-        self.op(f"call i64 @{name}(ptr {frame}, i64 {begin}, i64 {end})")
+        alone = self.op(f"call i64 @{name}(ptr {frame}, i64 {begin}, i64 {end})")
         self.jump(done)
         self.label(done)
+        status = self.op(f"phi i64 [{shared}, %{many}], [{alone}, %{few}]")
+        self.branch(self.op(f"icmp eq i64 {status}, 0"), good, failed, likely=True)
+        self.label(failed)
+        self.exit(status)
+        self.label(good)
 
     def fill(self, frame: str, params: Sequence[Scalar | Array]) -> None:
         """Write variables and arrays into a frame, as `parameters` reads them."""

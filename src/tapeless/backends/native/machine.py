@@ -72,7 +72,7 @@ def compile(
             raise TypeError(f"{p.name} is {p.type}, which no {cls.__name__} is")
     output = plain(fn) if output is None else output
     with LOCK:
-        nest = fn if may_overlap or parallel else optimise(fn)
+        nest = fn if may_overlap else optimise(fn)
         module = optimised(body(nest, may_overlap=may_overlap, parallel=parallel))
         module.link_in(parse(entry(fn, classes, output, may_overlap=may_overlap)))
         made = target().emit_object(module)

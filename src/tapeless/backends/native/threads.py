@@ -11,16 +11,11 @@ import functools
 import os
 import re
 import threading
-from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tapeless.backends.native.nest import Array, Expr, For, Scalar, Stmt
+from typing import Any
 
 VARIABLE = "TAPELESS_NUM_THREADS"
-#: A loop of so many statements in all is worth the threads.
-WORTH = 20_000
+#: A loop is run in so many shares, however many threads there are: so that it always does the same.
+SHARES = 64
 
 
 def count() -> int:
@@ -31,69 +26,14 @@ def count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-# ---- which loops
-
-
-def captured(loop: For, everyones: Counter[Scalar | Array]) -> list[Scalar | Array] | None:
-    """The variables and arrays that a loop uses, if threads can share it; else None.
-
-    They can if it only computes: makes no storage, cannot fail, and leaves nothing in variables.  `everyones`
-    are the uses of the whole function.
-    """
-    from tapeless.backends.native.nest import Assign, Comment, For, If, Store, While, walk
-
-    if not loop.independent:
-        return None
-    inside = list(walk([loop]))
-    if not all(isinstance(s, (Assign, Comment, For, If, Store, While)) for s in inside):
-        return None
-    mine = uses(inside)
-    assigned = {s.var for s in inside if isinstance(s, Assign)}
-    if any(mine[v] != everyones[v] for v in assigned):
-        return None
-    counters = {s.var for s in inside if isinstance(s, For)}
-    used = [*mine, *assigned, *(s.array for s in inside if isinstance(s, Store))]
-    return [x for x in dict.fromkeys(used) if x not in counters]
-
-
-def uses(body: Iterable[Stmt]) -> Counter[Scalar | Array]:
-    """How often variables and arrays are read."""
-    from tapeless.backends.native.nest import Dim, Load, Ref, expressions, leaves
-
-    found: Counter[Scalar | Array] = Counter()
-    for s in body:
-        for e in expressions(s):
-            for leaf in leaves(e):
-                if isinstance(leaf, Ref):
-                    found[leaf.var] += 1
-                elif isinstance(leaf, (Dim, Load)):
-                    found[leaf.array] += 1
-    return found
-
-
-def work(body: list[Stmt]) -> Expr:
-    """About how many statements an iteration runs; loops of unknown length count as short ones."""
-    from tapeless.backends.native.nest import Const, Dim, For, apply, children, const, leaves
-
-    total: Expr = const(len(body))
-    for s in body:
-        for inner in children(s):
-            per = work(inner)
-            if isinstance(s, For):
-                known = all(isinstance(x, (Const, Dim)) for e in (s.start, s.stop) for x in leaves(e))
-                trips = (s.stop - s.start) // s.step if known else const(8)
-                per = apply("maximum", trips, 0) * per
-            total = total + per
-    return total
-
-
 # ---- the pool
 
 
-#: The pool: a mutex, two conditions (work, done), the generation, how many workers are still at it, the
-#: function, its frame, the range, the size of a share, the next share, whether it is taken, its workers.
+#: The pool: a mutex, two conditions (work, done), the generation, how many workers are at it (CLOSED is added
+#: when no more may come), the function, its frame, the range, the size of a share, the next share, the first
+#: share that has failed and its status, whether the pool is taken, its workers.
 TEXT = """
-%pool = type { [128 x i8], [128 x i8], [128 x i8], i64, i64, ptr, ptr, i64, i64, i64, i64, i64, i64 }
+%pool = type { [128 x i8], [128 x i8], [128 x i8], i64, i64, ptr, ptr, [8 x i64] }
 @pool = internal global %pool zeroinitializer, align 64
 declare i32 @pthread_mutex_init(ptr, ptr)
 declare i32 @pthread_cond_init(ptr, ptr)
@@ -102,7 +42,6 @@ declare i32 @pthread_mutex_unlock(ptr)
 declare i32 @pthread_cond_wait(ptr, ptr)
 declare i32 @pthread_cond_signal(ptr)
 declare i32 @pthread_cond_broadcast(ptr)
-declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.smin.i64(i64, i64)
 
 define void @tl_pool(i64 %workers) {
@@ -110,7 +49,13 @@ define void @tl_pool(i64 %workers) {
   %b = call i32 @pthread_cond_init(ptr @WORK, ptr null)
   %c = call i32 @pthread_cond_init(ptr @DONE, ptr null)
   store i64 0, ptr @GENERATION
+  store i64 CLOSED, ptr @ACTIVE
   store i64 0, ptr @TAKEN
+  store i64 %workers, ptr @WORKERS
+  ret void
+}
+
+define void @tl_limit(i64 %workers) {
   store i64 %workers, ptr @WORKERS
   ret void
 }
@@ -124,6 +69,9 @@ define internal void @share() {
   br label %take
 take:
   %k = atomicrmw add ptr @NEXT, i64 1 seq_cst
+  %left = icmp slt i64 %k, SHARES
+  br i1 %left, label %look, label %done
+look:
   %skip = mul i64 %k, %size
   %from = add i64 %low, %skip
   %some = icmp slt i64 %from, %high
@@ -132,7 +80,21 @@ run:
   %most = add i64 %from, %size
   %to = call i64 @llvm.smin.i64(i64 %most, i64 %high)
   %status = call i64 %f(ptr %frame, i64 %from, i64 %to)
-  br label %take
+  %good = icmp eq i64 %status, 0
+  br i1 %good, label %take, label %failed
+failed:
+  %a = call i32 @pthread_mutex_lock(ptr @MUTEX)
+  %best = load i64, ptr @FAILED
+  %sooner = icmp slt i64 %k, %best
+  br i1 %sooner, label %note, label %noted
+note:
+  store i64 %k, ptr @FAILED
+  store i64 %status, ptr @STATUS
+  br label %noted
+noted:
+  %b = call i32 @pthread_mutex_unlock(ptr @MUTEX)
+  store atomic i64 SHARES, ptr @NEXT seq_cst, align 8
+  br label %done
 done:
   ret void
 }
@@ -140,7 +102,7 @@ done:
 define void @tl_worker() {
   br label %rest
 rest:
-  %mine = phi i64 [0, %0], [%now, %told], [%now, %shared]
+  %mine = phi i64 [0, %0], [%now, %late], [%this, %told], [%this, %shared]
   br label %look
 look:
   %tries = phi i64 [0, %rest], [%more, %again]
@@ -166,9 +128,25 @@ wake:
   br label %go
 go:
   %now = load atomic i64, ptr @GENERATION acquire, align 8
+  br label %enter
+enter:
+  %busy = load atomic i64, ptr @ACTIVE acquire, align 8
+  %most = load i64, ptr @WORKERS
+  %closed = icmp sge i64 %busy, %most
+  br i1 %closed, label %late, label %join
+late:
+  br label %rest
+join:
+  %one = add i64 %busy, 1
+  %got = cmpxchg ptr @ACTIVE, i64 %busy, i64 %one seq_cst seq_cst
+  %in = extractvalue {i64, i1} %got, 1
+  br i1 %in, label %work, label %enter
+work:
+  %this = load atomic i64, ptr @GENERATION acquire, align 8
   call void @share()
-  %left = atomicrmw sub ptr @ACTIVE, i64 1 seq_cst
-  %last = icmp eq i64 %left, 1
+  %were = atomicrmw sub ptr @ACTIVE, i64 1 seq_cst
+  %only = add i64 CLOSED, 1
+  %last = icmp eq i64 %were, %only
   br i1 %last, label %told, label %shared
 told:
   %d = call i32 @pthread_mutex_lock(ptr @MUTEX)
@@ -179,7 +157,14 @@ shared:
   br label %rest
 }
 
-define void @tl_parallel(ptr %f, ptr %frame, i64 %low, i64 %high) {
+define i64 @tl_parallel(ptr %f, ptr %frame, i64 %low, i64 %high) {
+  %count = sub i64 %high, %low
+  %round = add i64 %count, 63
+  %part = sdiv i64 %round, SHARES
+  %large = icmp sge i64 %part, 64
+  %up = add i64 %part, 15
+  %lanes = and i64 %up, -16
+  %size = select i1 %large, i64 %lanes, i64 %part
   %workers = load i64, ptr @WORKERS
   %alone = icmp eq i64 %workers, 0
   br i1 %alone, label %serial, label %try
@@ -188,32 +173,41 @@ try:
   %free = extractvalue {i64, i1} %got, 1
   br i1 %free, label %start, label %serial
 serial:
-  %status = call i64 %f(ptr %frame, i64 %low, i64 %high)
-  ret void
+  %from = phi i64 [%low, %0], [%low, %try], [%to, %run]
+  %before = phi i64 [0, %0], [0, %try], [%status, %run]
+  %some = icmp slt i64 %from, %high
+  %good = icmp eq i64 %before, 0
+  %more.shares = and i1 %some, %good
+  br i1 %more.shares, label %run, label %ended
+run:
+  %most = add i64 %from, %size
+  %to = call i64 @llvm.smin.i64(i64 %most, i64 %high)
+  %status = call i64 %f(ptr %frame, i64 %from, i64 %to)
+  br label %serial
+ended:
+  ret i64 %before
 start:
   store ptr %f, ptr @FUNCTION
   store ptr %frame, ptr @FRAME
   store i64 %low, ptr @LOW
   store i64 %high, ptr @HIGH
-  %count = sub i64 %high, %low
-  %all = add i64 %workers, 1
-  %shares = mul i64 %all, 4
-  %part = sdiv i64 %count, %shares
-  %size = call i64 @llvm.smax.i64(i64 %part, i64 1)
   store i64 %size, ptr @SIZE
   store i64 0, ptr @NEXT
-  store atomic i64 %workers, ptr @ACTIVE seq_cst, align 8
+  store i64 SHARES, ptr @FAILED
+  store i64 0, ptr @STATUS
   %a = call i32 @pthread_mutex_lock(ptr @MUTEX)
+  store atomic i64 0, ptr @ACTIVE seq_cst, align 8
   %b = atomicrmw add ptr @GENERATION, i64 1 seq_cst
   %c = call i32 @pthread_cond_broadcast(ptr @WORK)
   %d = call i32 @pthread_mutex_unlock(ptr @MUTEX)
   call void @share()
+  %others = atomicrmw add ptr @ACTIVE, i64 CLOSED seq_cst
   br label %look
 look:
   %tries = phi i64 [0, %start], [%more, %again]
   %left = load atomic i64, ptr @ACTIVE acquire, align 8
-  %ended = icmp eq i64 %left, 0
-  br i1 %ended, label %done, label %again
+  %quiet = icmp eq i64 %left, CLOSED
+  br i1 %quiet, label %done, label %again
 again:
   %more = add i64 %tries, 1
   %patient = icmp ult i64 %more, 20000
@@ -223,7 +217,7 @@ sleep:
   br label %check
 check:
   %still = load atomic i64, ptr @ACTIVE acquire, align 8
-  %busy = icmp ne i64 %still, 0
+  %busy = icmp ne i64 %still, CLOSED
   br i1 %busy, label %wait, label %wake
 wait:
   %g = call i32 @pthread_cond_wait(ptr @DONE, ptr @MUTEX)
@@ -232,39 +226,48 @@ wake:
   %h = call i32 @pthread_mutex_unlock(ptr @MUTEX)
   br label %done
 done:
+  %result = load i64, ptr @STATUS
   store atomic i64 0, ptr @TAKEN seq_cst, align 8
-  ret void
+  ret i64 %result
 }
 """
-FIELDS = "MUTEX WORK DONE GENERATION ACTIVE FUNCTION FRAME LOW HIGH SIZE NEXT TAKEN WORKERS".split()
+FIELDS = (
+    "MUTEX WORK DONE GENERATION ACTIVE FUNCTION FRAME LOW HIGH SIZE NEXT FAILED STATUS TAKEN WORKERS"
+).split()
+CLOSED = 1 << 32
 
 
 def text() -> str:
-    made = TEXT
+    made = re.sub(r"(?<!@)\bCLOSED\b", str(CLOSED), re.sub(r"\bSHARES\b", str(SHARES), TEXT))
     for k, name in enumerate(FIELDS):
-        made = re.sub(rf"@{name}\b", f"getelementptr (%pool, ptr @pool, i64 0, i32 {k})", made)
+        at = f"i32 {k}" if k < 7 else f"i32 7, i64 {k - 7}"
+        made = re.sub(rf"@{name}\b", f"getelementptr (%pool, ptr @pool, i64 0, {at})", made)
     return made
 
 
 @functools.cache
-def pool() -> int:
-    """The address of the function that runs a loop; its workers are started once for a process."""
+def library() -> Any:
+    """The pool; its workers are started once for a process."""
     from tapeless.backends.native import kernel, symbols
 
-    library = kernel.link(symbols.compiled("threads", text), (), ("tl_pool", "tl_worker", "tl_parallel"))
+    names = ("tl_pool", "tl_worker", "tl_parallel", "tl_limit")
+    made = kernel.link(symbols.compiled("threads", text), (), names)
     workers = count() - 1
-    start = ctypes.CFUNCTYPE(None, ctypes.c_int64)(library["tl_pool"])
+    start = ctypes.CFUNCTYPE(None, ctypes.c_int64)(made["tl_pool"])
     start(workers)
-    worker = ctypes.CFUNCTYPE(None)(library["tl_worker"])
+    worker = ctypes.CFUNCTYPE(None)(made["tl_worker"])
     for _ in range(workers):
         threading.Thread(target=worker, daemon=True, name="tapeless").start()
-    _kept.append(library)
     if hasattr(os, "register_at_fork"):  # a child has no workers
-        os.register_at_fork(
-            after_in_child=lambda: ctypes.CFUNCTYPE(None, ctypes.c_int64)(library["tl_pool"])(0)
-        )
-    address: int = library["tl_parallel"]
-    return address
+        os.register_at_fork(after_in_child=lambda: start(0))
+    return made
 
 
-_kept: list[object] = []
+def pool() -> int:
+    """The address of the function that runs a loop."""
+    return int(library()["tl_parallel"])
+
+
+def limit(threads: int) -> None:
+    """From here on at most so many threads take part, of those that were started."""
+    ctypes.CFUNCTYPE(None, ctypes.c_int64)(library()["tl_limit"])(threads - 1)
