@@ -4,8 +4,9 @@ A camera is eleven numbers: a rotation vector, the centre, the focal length, the
 radial distortions. An observation sees one point by one camera and has one weight.
 """
 
+import functools
+
 import numpy as np
-from scipy.sparse import csr_array
 
 import tapeless as tl
 from benchmarks.gradbench.data import adbench
@@ -38,65 +39,27 @@ def errors(cameras, points, weights, observations, features):
     return weights[:, None] * (seen - features), 1.0 - weights**2
 
 
-def jacobian(cameras, points, weights, observations, features):
+def residuals(parameters, n_cameras, n_points, observations, features):
+    """All errors by all parameters: the cameras', the points', the weights."""
+    cameras, points, weights = np.split(
+        parameters, [CAMERA * n_cameras, CAMERA * n_cameras + POINT * n_points]
+    )
+    found = errors(
+        cameras.reshape(n_cameras, CAMERA), points.reshape(n_points, POINT), weights, observations, features
+    )
+    return np.concatenate([error.ravel() for error in found])
+
+
+def jacobian(cameras, points, weights, observations, features, by_parameters=None):
     """All errors by all parameters, sparse."""
-    parts = blocks(cameras, points, weights, observations, features)
-    return assemble(*parts, observations, len(cameras), len(points))
-
-
-def blocks(cameras, points, weights, observations, features):
-    """The derivatives of each observation's errors by the numbers that they depend on.
-
-    No error depends on two cameras, two points or two weights, so one tangent moves the same coordinate of
-    all of them: 15 directions give every entry.
-    """
-    _, push = tl.linearize(lambda c, x, w: errors(c, x, w, observations, features), cameras, points, weights)
-    found = np.empty((len(weights), 2, CAMERA + POINT + 1))
-    weight_error = np.zeros(len(weights))
-    for i in range(CAMERA + POINT + 1):
-        moved_cameras, moved_points = np.zeros_like(cameras), np.zeros_like(points)
-        moved_weights = np.zeros_like(weights)
-        if i < CAMERA:
-            moved_cameras[:, i] = 1.0
-        elif i < CAMERA + POINT:
-            moved_points[:, i - CAMERA] = 1.0
-        else:
-            moved_weights[:] = 1.0
-        found[:, :, i], weight_error = push(moved_cameras, moved_points, moved_weights)
-    return found, weight_error
+    by_parameters = tl.jacobian(residuals, sparse=True) if by_parameters is None else by_parameters
+    parameters = np.concatenate([cameras.ravel(), points.ravel(), weights])
+    return by_parameters(parameters, len(cameras), len(points), observations, features)
 
 
 def compiled_jacobian():
-    """`jacobian` with its numbers from compiled code; the sparse matrix is SciPy's."""
-    compiled = tl.jit(blocks)
-
-    def by_compiled(cameras, points, weights, observations, features):
-        parts = compiled(cameras, points, weights, observations, features)
-        return assemble(*parts, observations, len(cameras), len(points))
-
-    return by_compiled
-
-
-def assemble(blocks, weight_error, observations, n_cameras, n_points):
-    """The sparse matrix of the blocks [observation, error, parameter] and the weight errors' derivatives."""
-    p = len(blocks)
-    after = CAMERA * n_cameras + POINT * n_points + np.arange(p)
-    columns = np.concatenate(
-        [
-            CAMERA * observations[:, :1] + np.arange(CAMERA),
-            CAMERA * n_cameras + POINT * observations[:, 1:] + np.arange(POINT),
-            after[:, None],
-        ],
-        axis=1,
-    )
-    columns = np.repeat(columns[:, None, :], 2, axis=1)
-    width = CAMERA + POINT + 1
-    starts = np.concatenate([width * np.arange(2 * p), 2 * width * p + np.arange(p + 1)])
-    values = np.concatenate([blocks.ravel(), weight_error])
-    return csr_array(
-        (values, np.concatenate([columns.ravel(), after]), starts),
-        shape=(3 * p, CAMERA * n_cameras + POINT * n_points + p),
-    )
+    """`jacobian` by compiled code."""
+    return functools.partial(jacobian, by_parameters=tl.jacobian(tl.jit(residuals), sparse=True))
 
 
 def data(name="ba1_n49_m7776_p31843"):

@@ -4,6 +4,7 @@ The pose is 26 numbers: a rotation, a translation and 20 angles of fingers. In t
 point also has two coordinates `us` on its triangle, on which no other point depends.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,14 +107,22 @@ def jacobian(theta, hand, correspondences, points):
     return tl.jacfwd(errors)(theta, hand, correspondences, points).reshape(-1, len(theta))
 
 
-def jacobian_on_triangles(theta, us, hand, correspondences, points):
-    """Columns: the two coordinates of the row's own point, then the pose. 28 directions give all of it."""
-    _, push = tl.linearize(
-        lambda theta, us: errors_on_triangles(theta, us, hand, correspondences, points), theta, us
+def jacobian_on_triangles(theta, us, hand, correspondences, points, by_pose=None, by_points=None):
+    """Columns: the two coordinates of the row's own point, then the pose."""
+    by_pose = tl.jacfwd(errors_on_triangles) if by_pose is None else by_pose
+    by_points = tl.jacobian(errors_on_triangles, 1, sparse=True) if by_points is None else by_points
+    args = theta, us, hand, correspondences, points
+    own = by_points(*args)  # two entries a row
+    return np.concatenate([own.data.reshape(-1, 2), by_pose(*args).reshape(-1, len(theta))], axis=1)
+
+
+def compiled_on_triangles():
+    """`jacobian_on_triangles` by compiled code."""
+    return functools.partial(
+        jacobian_on_triangles,
+        by_pose=tl.jit(tl.jacfwd(errors_on_triangles)),
+        by_points=tl.jacobian(tl.jit(errors_on_triangles), 1, sparse=True),
     )
-    columns = [push(np.zeros_like(theta), np.tile(unit, (len(us), 1))) for unit in np.eye(2)]
-    columns += [push(unit, np.zeros_like(us)) for unit in np.eye(len(theta))]
-    return np.stack(columns, axis=-1).reshape(-1, len(columns))
 
 
 def data(complicated=True, points=100):

@@ -39,7 +39,8 @@ SUMS = frozenset(
         ],
     )
 )  # fmt: skip
-#: Words pass through functions of floats in pieces of so many bits, which even a float32 holds exactly.
+SUM = lookup(np.sum)
+#: Words pass through functions of shorter floats in pieces of so many bits, which a float32 holds exactly.
 PIECE = 16
 ZERO = np.uint64(0)
 
@@ -143,6 +144,10 @@ def _through(op: Any, moved: list[Any], spaces: list[Space | None], space: Space
 
 def _in_pieces(op: Any, moved: list[Any], dtype: Any) -> Any:
     """An operation that only moves elements, applied to floats; None if it gives other ones."""
+    if dtype == np.float64:  # as many bits, and moving a float does not look at them
+        given = [None if words is None else np.asarray(words, np.uint64).view(np.float64) for words in moved]
+        found = np.asarray(op.apply(*given))
+        return found.view(np.uint64) if found.dtype == np.float64 else None
     whole: Any = ZERO
     for shift in range(0, 64, PIECE):
         pieces = [None if words is None else _piece(words, shift, dtype) for words in moved]
@@ -161,6 +166,14 @@ def _piece(words: Any, shift: int, dtype: Any) -> Any:
 def _sums(op: Apply, moved: list[Any]) -> Any:
     """Bit by bit, with 1 in the place of constants that are not zero."""
     args = list(op.args)
+    if op.rule is SUM and len(args) == 1 and op.kwargs.keys() <= {"axis", "keepdims"}:
+        axis = op.kwargs.get("axis")
+        words = np.asarray(moved[0], np.uint64)
+        return np.bitwise_or.reduce(
+            words,
+            axis=tuple(range(words.ndim)) if axis is None else axis,
+            keepdims=bool(op.kwargs.get("keepdims", False)),
+        )
     if op.rule.form == "each":
         for k in op.rule.positions:
             if k < len(args) and not isinstance(args[k], str):
