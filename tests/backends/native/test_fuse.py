@@ -8,7 +8,7 @@ from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.fuse import fuse
 from tapeless.backends.native.lengths import known_lengths
-from tapeless.backends.native.nest import Dim, For, Function, expressions, leaves, walk
+from tapeless.backends.native.nest import Apply, Dim, For, Function, const, expressions, leaves, walk
 from tapeless.backends.native.verify import verify
 
 
@@ -146,3 +146,26 @@ def test_lengths_are_those_an_array_was_made_with():
         if isinstance(leaf, Dim)
     }
     assert found <= set(fn.params)
+
+
+def test_derivatives_multiply_by_what_the_program_divides_by():
+    """The reverse sweep divides by variables once, outside of its loops."""
+
+    def scaled(x, dx):
+        return np.sum(np.sin(x[1:] - x[:-1]) / dx * x[1:] / dx)
+
+    x = make()[0]
+    fn = staged_function(tl.grad(scaled), (x, 0.3), {}).function
+    last = [s for s in fn.body if isinstance(s, For)][1:]
+    divisions = [d for s in last for x in walk([s]) for e in expressions(x) for d in quotients(e)]
+    assert divisions and all(d.args[0] == const(1.0) for d in divisions)
+    slope = tl.grad(scaled)
+    np.testing.assert_allclose(tl.jit(slope, cache=False)(x, 0.3), slope(x, 0.3), rtol=1e-12)
+
+
+def quotients(e):
+    if isinstance(e, Apply):
+        for a in e.args:
+            yield from quotients(a)
+        if e.op == "div":
+            yield e

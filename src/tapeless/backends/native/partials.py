@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tapeless.backends.native.nest import Apply, Const, Expr, apply, const
+from tapeless.backends.native.nest import FLOATS, Apply, Const, Expr, Ref, apply, const
 from tapeless.errors import MissingRuleError
 
 #: None where the operand makes no difference.
@@ -24,6 +24,7 @@ class Arithmetic:
 
     def times(self, t: Expr, factor: Expr) -> Expr:
         """t·factor."""
+        factor = _multiplied(factor)
         if isinstance(factor, Const):
             if factor.value == -1:
                 return apply("neg", t)
@@ -46,6 +47,16 @@ class Arithmetic:
 
     def under(self, divisor: Expr) -> Map:
         return lambda t: self.over(t, divisor)
+
+
+def _multiplied(e: Expr) -> Expr:
+    """`e` with products in place of divisions by variables, which are often the same all along a loop."""
+    if not isinstance(e, Apply) or e.type not in FLOATS or e.op not in ("mul", "div", "add", "sub", "neg"):
+        return e
+    args = tuple(map(_multiplied, e.args))
+    if e.op == "div" and isinstance(args[1], Ref) and args[0] != const(1, e.type):
+        return args[0] * (1 / args[1])
+    return apply(e.op, *args)
 
 
 def only_if(condition: Expr) -> Map:

@@ -153,6 +153,7 @@ class _Reverse:
         results = [*fn.results, *gradients]
         before = [*self.tape.declare(), *forward, *copies]
         backward = [*start, *seeds, *backward, *last]
+        backward = Tidy([*before, *backward], results).scalars(backward)
         backward = Sweep([*before, *backward], results).body(backward)
         backward = Tidy([*before, *backward], results).body(backward)
         return Halves(before, backward, given, gradients)

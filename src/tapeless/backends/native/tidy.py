@@ -60,6 +60,16 @@ class Tidy:
 
     # ---- scalars
 
+    def scalars(self, body: list[Stmt]) -> list[Stmt]:
+        """A body in which scalars are set, rather than cleared and added to."""
+        self.uses.subtract(mentions(body))
+        body = self.first_sums(body)
+        self.uses.update(mentions(body))
+        for s in body:
+            for inner in children(s):
+                inner[:] = self.scalars(inner)
+        return self.last_clears(body)
+
     def first_sums(self, body: list[Stmt]) -> list[Stmt]:
         """`x = 0; x = x + e` is `x = e`."""
         out: list[Stmt | None] = []
