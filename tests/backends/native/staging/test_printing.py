@@ -1,6 +1,7 @@
 """What compiled programs print, and the texts that they make."""
 
 import contextlib
+import functools
 import io
 import math
 import sys
@@ -155,3 +156,51 @@ def test_a_module_prints(tmp_path):
     exec(path.read_text(), scope)
     (made,) = [v for k, v in scope.items() if k == "tells" or k.endswith("tells") or k == "tells_grad"]
     assert printed(made, 0.7, 3) == printed(tl.grad(tells), 0.7, 3)
+
+
+def catches(x):
+    try:
+        raise ValueError("no", x)
+    except ValueError as error:
+        print(error, repr(error))
+    return x
+
+
+def counts(x):
+    calls = []
+
+    @functools.cache
+    def square(v):
+        calls.append(v)
+        return v * v
+
+    y = square(x) + square(x)
+    print(len(calls))
+    return y
+
+
+class Model:
+    def __init__(self, x):
+        self.x = x
+
+    @functools.cached_property
+    def energy(self):
+        print("computed")
+        return self.x**2
+
+    def scaled(self, k, power=1):
+        return self.x**power * k
+
+    cubed = functools.partialmethod(scaled, power=3)
+
+
+def properties(x):
+    m = Model(x)
+    return m.energy + m.energy * x + m.cubed(2.0)
+
+
+def test_effects_of_other_constructs():
+    check(catches, 0.5, native=True)
+    check(properties, 0.5, native=True)
+    with pytest.raises(tl.TapelessError, match="cache"):
+        tl.jit(counts)(0.5)

@@ -164,8 +164,8 @@ class Attributes(Iterables):
         if isinstance(found, functools._lru_cache_wrapper):
             return Bound(Static(found), owner)
         if isinstance(found, functools.partialmethod):
-            return Bound(Partial(Static(found.func), [owner, *map(self.outside, found.args)],
-                                 {k: self.outside(v) for k, v in found.keywords.items()}), owner)  # fmt: skip
+            return Partial(Static(found.func), [owner, *map(self.outside, found.args)],
+                           {k: self.outside(v) for k, v in found.keywords.items()})  # fmt: skip
         if isinstance(
             found, (types.WrapperDescriptorType, types.MethodDescriptorType, types.MemberDescriptorType)
         ):

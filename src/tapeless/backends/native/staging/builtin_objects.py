@@ -13,7 +13,7 @@ from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
-from tapeless.backends.native.staging.calls import Partial
+from tapeless.backends.native.staging.calls import Cached, Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator
 from tapeless.backends.native.staging.mixed import of_one_class
@@ -136,7 +136,12 @@ def same(function: Any) -> Any:
 
 @lowers(functools.lru_cache, functools.cache)
 def cached(s: Builtins, function: Value = NONE, **options: Value) -> Value:
-    return function if isinstance(function, Closure) else Static(same)
+    return Cached(function) if isinstance(function, Closure) else Static(Cached)
+
+
+@lowers(Cached)
+def cached_(s: Builtins, function: Value) -> Value:
+    return Cached(function)
 
 
 @lowers(property)

@@ -132,6 +132,8 @@ class Calls(Recursion):
             return self.call_object(function.obj, args, kwargs, op)
         if isinstance(function, Instance):
             return self.call_method(function, "__call__", args, kwargs, op)
+        if isinstance(function, Cached):
+            return self.without_effects(lambda: self.call(function.function, args, kwargs, op))
         if isinstance(function, Partial):
             return self.call(function.function, [*function.args, *args], {**function.kwargs, **kwargs}, op)
         self.refuse(f"{describe(function)} is called", "call a function")
@@ -168,7 +170,7 @@ class Calls(Recursion):
             return self.construct(obj, args, kwargs, op)
         wrapped = getattr(obj, "__wrapped__", None)
         if isinstance(obj, functools._lru_cache_wrapper) and wrapped is not None:
-            return self.call_object(wrapped, args, kwargs, op)
+            return self.without_effects(lambda: self.call_object(wrapped, args, kwargs, op))
         method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)
@@ -178,6 +180,16 @@ class Calls(Recursion):
             f"{f'{module}.{name}' if module else name} is called, which has no compiled form",
             "call it outside the compiled function",
         )
+
+    def without_effects(self, call: Callable[[], Value]) -> Value:
+        """A call of a function with a cache: it is made every time, which must not make a difference."""
+        level, clock, shown = self.heap.open(), self.heap.clock, self.shown
+        value = call()
+        changed = [o for o, _ in self.heap.since(level).held.values() if 0 <= self.heap.age(o) <= clock]
+        self.heap.close(level)
+        if changed or self.shown != shown:
+            self.refuse("a function with a cache changes or prints something", "leave out the cache")
+        return value
 
     def outside(self, obj: Any) -> Value:
         """An object held by another one that is known."""
@@ -386,7 +398,7 @@ class Calls(Recursion):
             made = self.call_object(new, [Static(cls), *args], kwargs, op)
             if not isinstance(made, Instance) or not issubclass(made.cls, cls):
                 return made
-            init = made.cls.__init__  # type: ignore[misc]
+            init = made.cls.__init__
         else:
             made = self.heap.born(Instance(cls, {}))
         if isinstance(init, types.FunctionType):
@@ -505,6 +517,13 @@ class Calls(Recursion):
             )
             return Static(None)
         return Sequence([table[n] for n in names], cls)
+
+
+class Cached(Value):
+    """A function of the program with `functools.lru_cache` or `cache` around it."""
+
+    def __init__(self, function: Value) -> None:
+        self.function = function
 
 
 class Partial(Value):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tapeless.backends.native.intrinsics import EFFECTS
 from tapeless.backends.native.nest import (
     Array,
     Expr,
@@ -37,6 +38,8 @@ class Loops(Joins):
         self.plans: dict[Any, Plan] = {}
         self.loop_targets: list[tuple[Target, Target]] = []
         """The `break` and `continue` of the loops around, innermost last."""
+        self.shown = 0
+        """How many statements have been made that print or draw random numbers."""
         self.recent: set[Array] = set()
         """Storage made by the iteration that is being staged."""
         self.reading: Changes | None = None
@@ -83,6 +86,8 @@ class Loops(Joins):
             self.frozen = {**frozen, **self.frozen}
 
     def emit(self, stmt: Stmt) -> None:
+        if isinstance(stmt, Intrinsic) and stmt.name in EFFECTS:
+            self.shown += 1
         if self.frozen:
             self.only_read(self.written([stmt]))
         super().emit(stmt)

@@ -196,7 +196,8 @@ class Object(Template):
 
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
-            made: Any = object.__new__(self.cls)
+            base = Exception if issubclass(self.cls, Exception) else object
+            made: Any = base.__new__(self.cls)
             call.made[id(self)] = made
             for name, template in self.fields.items():
                 object.__setattr__(made, name, template.build(call))
