@@ -203,7 +203,12 @@ class Writer:
         self.put(f"{op.outs[0].name} = \x01tl.format({template}, {self.values(op.args)})")
 
     def op_slice(self, op: Op) -> None:
-        self.put(f"{op.outs[0].name} = {self.constant(slice)}({', '.join(self.value(a) for a in op.args)})")
+        out = op.outs[0].name
+        self.put(f"{out} = {self.constant(slice)}({', '.join(self.value(a) for a in op.args)})")
+        checks = [self.tangent(a) for a in op.args if self.tangent(a) != "None"]
+        if checks:
+            test = " is not None or ".join(checks)
+            self.put(f"if {test} is not None: \x01tl.slice_filled({out}, {self.tangents(op.args)})")
 
     def op_tuple(self, op: Op) -> None:
         out = op.outs[0].name

@@ -325,12 +325,19 @@ def _super(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return made, None
 
 
+@handle(slice)
+def _slice(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    made = slice(*args)
+    if tuple_tangent(ts) is not None:
+        run.slice_filled(made, (None, *ts) if len(ts) == 1 else ts)
+    return made, None
+
+
 for _kind in (
     property,
     classmethod,
     staticmethod,
     range,
-    slice,
     object,
     functools.cached_property,
     bool,

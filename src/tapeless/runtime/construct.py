@@ -43,6 +43,8 @@ class Construct(Primitives):
         new, init = cls.__new__, cls.__init__
         python_init = type(init) is FunctionType
         if type(cls) is not type and type(meta_call) is FunctionType:
+            if self.reaches((*args, *kw.values()), (*ts, *kts.values())):
+                return self.foreign(cls, args, ts, kw, kts)
             self.snapshots.clear()
             return cls(*args, **kw), None
         if new is object.__new__:

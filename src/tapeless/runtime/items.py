@@ -229,6 +229,10 @@ class Items(Attributes):
     def list_filled(self, x: list[Any], values: Any, ts: Any) -> None:
         self.list_mirror(x)[:] = ts
 
+    def slice_filled(self, x: slice, ts: Any) -> None:
+        for name, t in zip(("start", "stop", "step"), ts, strict=False):
+            self.put(x, name, t)
+
     def set_filled(self, x: set[Any], values: Any, ts: Any) -> None:
         for value, t in zip(values, ts, strict=True):
             self.put(x, value, t)

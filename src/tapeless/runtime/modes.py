@@ -124,7 +124,7 @@ class Reverse(Entries):
             first = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in a.strides])
             a = a[first]
             t = self.record.gather(first, t, a)
-        if a.shape == base.shape and a.strides == base.strides:
+        if a.shape == base.shape and a.strides == base.strides and a.dtype == base.dtype:
             m.value = t
         else:
             window = self.window(m, base, a)

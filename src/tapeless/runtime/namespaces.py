@@ -9,9 +9,10 @@ import contextvars
 import sys
 import types
 import weakref
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
+from tapeless.errors import MissingRuleError
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.tracebacks import user_frame
@@ -73,6 +74,13 @@ def _evaluated(run: Any, f: Any, kind: str, args: Any, ts: Any, kw: Any, kts: An
     module = spaces[0] if spaces else kw.get("globals", _globals_here())
     names = spaces[1] if len(spaces) > 1 else kw.get("locals")
     here = [x for x in (module, names) if x is not None]
+    if isinstance(text, CodeType) and any(
+        run.reaches((x[n],), (run.look(x, n),)) for x in here for n in text.co_names if n in x
+    ):
+        run.refuse(
+            MissingRuleError,
+            f"{kind}() of compiled code whose names lead to values with derivatives: pass it the text",
+        )
     if not isinstance(text, str) or not run.reaches(here):
         run.snapshots.clear()
         return f(*args, **kw), None
