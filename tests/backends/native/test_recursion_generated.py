@@ -43,7 +43,7 @@ def call(draw):
 def block(draw, depth, calls):
     lines = []
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.integers(0, 9))
+        kind = draw(st.integers(0, 11))
         name = draw(st.sampled_from(NUMBERS))
         if kind <= 1:
             lines.append(f"{name} = {draw(expression())}")
@@ -71,6 +71,11 @@ def block(draw, depth, calls):
                 if word is not None:
                     lines += [f"    if {test}:", f"        {word}"]
                     lines.append(f"    {name} = {draw(expression(depth=1))}")
+            elif kind == 9:
+                lines += [f"if {test}:", *inner, "    raise ValueError", "    k = 0"]
+            elif kind == 10:
+                word = draw(st.sampled_from(("except ValueError:", "finally:")))
+                lines += ["try:", *inner, word, *draw(block(depth=depth - 1, calls=0))]
             else:
                 lines += ["k = 0", f"while k < 2 and {test}:", "    k += 1", *inner]
     return ["    " + line for line in lines or ["pass"]]
@@ -93,7 +98,10 @@ def program(draw):
             "",
             "def top(x, a, n):",
             "    d, c = a.copy(), [0.25]",
-            "    r = f(x, x * 0.5, n, d, c)",
+            "    try:",
+            "        r = f(x, x * 0.5, n, d, c)",
+            "    except ValueError:",
+            "        r = x * 0.75",
             "    return r + d[0] * 2.0 + d.sum() + c[0]",
         ]
     )

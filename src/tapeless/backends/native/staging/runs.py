@@ -6,7 +6,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapeless.backends.native.nest import Alloc, Assign, Const, Expr, Ref, Stmt, walk
+from tapeless.backends.native.nest import ZERO, Alloc, Assign, Const, Expr, Ref, Stmt, walk
 from tapeless.backends.native.staging import frames, storage
 from tapeless.backends.native.staging.attempts import parts_of, rebuilt
 from tapeless.backends.native.staging.base import Frame, OpenLoop, Replay
@@ -19,6 +19,7 @@ from tapeless.backends.native.staging.carrying import (
     shape_of,
     widen,
 )
+from tapeless.backends.native.staging.errors import Errors
 from tapeless.backends.native.staging.heap import content, is_object
 from tapeless.backends.native.staging.joins import Maybe, same_view
 from tapeless.backends.native.staging.passing import (
@@ -69,6 +70,10 @@ class Plan:
     """A result of an earlier attempt."""
     frozen: bool = False
     """Whether a result may be an array that the program has another name for."""
+    handled: bool = False
+    """Whether exceptions of the body may be caught."""
+    errors: list[Any] = field(default_factory=list)
+    """The kinds of exceptions that it hands over then."""
 
 
 class Run:
@@ -90,7 +95,8 @@ class Run:
         self.marks = s.marks()
         self.only_read = False
         """Whether arrays that are copied must not be written."""
-        self.around = (s.closed, s.differentiated, len(s.handlers), len(s.finals))
+        self.around = (s.closed, s.differentiated)
+        plan.handled = plan.handled or bool(s.handlers or s.finals)
 
     # ---- the body
 
@@ -122,6 +128,7 @@ class Run:
             if plan.result == KEPT:
                 assert self.result is not None
                 self.result.head = plan.sample
+            self.errors = Errors(self, plan.errors) if plan.handled else None
 
     def stage(self) -> None:
         s, frame = self.s, self.frame
@@ -137,8 +144,13 @@ class Run:
         s.free.append(self.cells)
         s.yields.append(None)
         s.runs.append(self)
-        with s.at(self.body):
-            self.inside()
+        handlers, finals = s.handlers, s.finals
+        s.handlers, s.finals = [], []
+        try:
+            with s.at(self.body):
+                self.inside()
+        finally:
+            s.handlers, s.finals = handlers, finals
         s.runs.pop()
         s.yields.pop()
         s.free.pop()
@@ -152,6 +164,8 @@ class Run:
         """The statements of the body."""
         s, frame = self.s, self.frame
         self.meet()
+        if self.errors is not None:
+            self.errors.open()
         marks, born = s.marks(), s.heap.clock
         frame.returns = s.open_target("return", keep_env=False)
         for param in frame.program.params:
@@ -165,18 +179,19 @@ class Run:
         s.line = frame.program.firstline
         s.run(frame.program.body)
         value = s.close_target(frame.returns, self.body, marks, born, Static(None))
+        failed = self.errors is not None and bool(self.errors.target.exits)
+        if failed and not s.alive and self.result is None:
+            self.learn_result(Static(None))
         if not s.alive and self.result is None:
             s.refuse(f"{self.name} calls itself without end", "let it return on some path")
         if s.alive:
             self.learn_result(Static(None) if value is None else value)
         if self.open.again:
             raise Deeper(self)
-        if s.grown(self.marks):
-            s.refuse(
-                "an exception raised in a recursion is caught outside it", "test the condition beforehand"
-            )
         if s.alive:
             self.leave(Static(None) if value is None else value)
+        if self.errors is not None and not self.errors.close(born):
+            raise Deeper(self)
         # arrays that a run makes are its own: they were written before another name was known for them
         mine = {x.array for x in walk(self.body) if isinstance(x, Alloc)}
         s.only_read(s.written(walk(self.body)) - mine)
@@ -230,10 +245,18 @@ class Run:
         if not self.plan.frozen and any(view.array in s.frozen for view, _ in moves.arrays):
             self.plan.frozen = True
             raise Deeper(self)
-        self.flush_objects(moves)
-        self.share(moves)
-        for stmt in self.carry(moves):
-            s.block.append(stmt)
+        if self.errors is not None:
+            moves.scalars.append((self.errors.number, ZERO))
+        self.hand_over(moves)
+
+    def hand_over(self, moves: Moves) -> None:
+        """Assign what a run leaves, and what objects hold that it has changed."""
+        held = Moves()
+        self.flush_objects(held)
+        self.share(held)
+        both = Moves([*moves.scalars, *held.scalars], [*moves.arrays, *held.arrays])
+        for stmt in self.carry(both):
+            self.s.block.append(stmt)
 
     def share(self, moves: Moves, ended: Frame | None = None) -> None:
         """Arrays that are copied must not be written if the program knows the original by another name."""
@@ -271,7 +294,8 @@ class Run:
     def widened(self, obj: Any, spec: Spec, end: Any) -> Spec:
         """How the content of an object is carried that the body changes."""
         s = self.s
-        found = s.heap.levels[self.level].get(id(obj))
+        tables = [t for t in s.heap.levels[self.level :] if id(obj) in t]
+        found = tables[0][id(obj)] if tables else None
         names0, parts0 = parts_of(content(obj) if found is None else found[1])
         names1, parts1 = parts_of(end)
         if isinstance(end, list) and names0 != names1:
@@ -291,11 +315,11 @@ class Run:
     def again(self, cells: dict[str, Cell], bound: dict[str, Value], op: Op | None) -> Value:
         """The body calls the function: it runs anew, with these arguments."""
         s = self.s
-        if (s.closed, s.differentiated, len(s.handlers), len(s.finals)) != self.around:
-            s.refuse(
-                f"{self.name} calls itself in an array operation, a derivative or a `try` statement",
-                "call it outside",
-            )
+        if (s.closed, s.differentiated) != self.around:
+            s.refuse(f"{self.name} calls itself in an array operation or a derivative", "call it outside")
+        if (s.handlers or s.finals) and not self.plan.handled:
+            self.plan.handled = True
+            raise Deeper(self)
         if any(cells[k] is not v for k, v in self.cells.items()):
             s.refuse(f"{self.name} calls a function like itself, made anew", "make it outside, once")
         frame = s.frames[-1]
@@ -307,8 +331,11 @@ class Run:
         moves = Moves()
         for name, c in self.carried.items():
             c.move(shell(bound[name]) if c.spec.kind is Window else bound[name], moves)
-        self.flush_objects(moves)
         self.share(moves)
+        held = Moves()
+        self.flush_objects(held)
+        self.share(held)
+        moves = Moves([*moves.scalars, *held.scalars], [*moves.arrays, *held.arrays])
         given = {v.array for c in self.carried.values() for v in views(c)}
         s.emit(Again(self.carry(moves), given - {view.array for view, _ in moves.arrays}))
         if self.result is None:
@@ -318,6 +345,10 @@ class Run:
             s.die()
             return Static(None)
         self.meet()
+        if self.errors is not None:
+            self.errors.raise_again()
+            if not s.alive:
+                return Static(None)
         result = self.copied(self.result.head, "value")
         assert result is not None
         return result
@@ -423,6 +454,7 @@ class Run:
     def common(self) -> list[Carried]:
         """Places that all runs share: the result, and what objects hold that are changed."""
         found = [c for _, parts in self.held.values() for c in parts.values()]
+        found += [] if self.errors is None else self.errors.places()
         return found if self.result is None else [*found, self.result]
 
     # ---- the loop
@@ -436,6 +468,8 @@ class Run:
             own += [*c.variables(), *(v.array for v in views(c))]
         for c in self.common():
             shared |= {*c.variables(), *(v.array for v in views(c))}
+        if self.errors is not None:
+            shared.add(self.errors.number)
         for stmt in self.entry:
             s.block.append(stmt)
         failure = s.failure(Replay, "RecursionError")
@@ -443,5 +477,9 @@ class Run:
         for obj, parts in self.held.values():
             s.heap.write(obj, rebuilt(obj, {n: c.head for n, c in parts.items()}))
         assert self.result is not None
+        if self.errors is not None:
+            s.frames.append(self.frame)
+            self.errors.raise_again()
+            s.frames.pop()
         head = self.result.head
         return Static(None) if head is None else head
