@@ -120,7 +120,8 @@ class Exit:
     changes: Changes
     value: Value | None
     depth: int
-    facts: int = 0
+    facts: list[Any]
+    truths: list[Any]
 
 
 @dataclass(eq=False, slots=True)
@@ -395,10 +396,15 @@ class Base:
                 "an exception raised inside an array operation is caught by the program",
                 "test the condition before the operation",
             )
-        env = dict(target.frame.env) if target.keep_env else {}
+        env = target.frame.env if target.keep_env else {}
         self.emit(Assign(target.flag, TRUE))
-        target.exits.append(Exit(self.block, env, self.heap.since(target.level), value, len(self.open_loops)))
+        target.exits.append(self.here(target.level, env, value))
         self.die()
+
+    def here(self, target_level: int, env: dict[Var, Value], value: Value | None = None) -> Exit:
+        """The state at this point."""
+        changes, depth = self.heap.since(target_level), len(self.open_loops)
+        return Exit(self.block, dict(env), changes, value, depth, list(self.ranges.facts), list(self.truths))
 
     def die(self) -> None:
         """Control does not get past this point: what is emitted now is dropped."""

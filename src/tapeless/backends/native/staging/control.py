@@ -347,6 +347,7 @@ class Control(Loops):
         if len(group) == 1 and group[0].depth == len(self.open_loops):
             only = group[0]
             self.alive = True
+            self.agree(group)
             self.heap.apply(only.changes)
             frame.env, self.block, value = dict(only.env), only.block, only.value
         else:

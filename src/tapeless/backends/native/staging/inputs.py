@@ -82,6 +82,7 @@ class Inputs(Operations):
         self.objects: list[Any] = []
         self.guards: dict[tuple[Path, str], Guard] = {}
         self.lifted: dict[Path, Value] = {}
+        self.lists: set[Path] = set()
         self.identities: dict[int, tuple[Any, Value, Path]] = {}
         self.mutable: list[tuple[Value, Path, Any]] = []
         self.cells: dict[int, tuple[Any, Cell]] = {}
@@ -128,7 +129,8 @@ class Inputs(Operations):
 
     def lift_new(self, obj: Any, path: Path, hint: str) -> Value:
         kind = type(obj)
-        if path in self.fixed:
+        flag = kind is bool and not (isinstance(path, Item) and path.of in self.lists)
+        if path in self.fixed or flag:  # a truth tells how to work; those of a list are data
             self.guard(path, "equal", obj)
             return Static(obj)
         if kind in TYPES:
@@ -175,6 +177,7 @@ class Inputs(Operations):
             self.guard(path, "length", len(obj))
             if kind is list:
                 whole = Sequence([], kind)
+                self.lists.add(path)
                 self.identities[id(obj)] = (obj, whole, path)
                 whole.items = [self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)]
                 self.mutable.append((whole, path, content(whole)))

@@ -92,6 +92,18 @@ def join_complex(kinds: list[type]) -> type | None:
     return np.complex128 if wide else None
 
 
+def in_all(lists: list[list[Any]]) -> list[Any]:
+    """What all of some lists, which mostly begin alike, have."""
+    first, *others = lists
+    alike = 0
+    for items in zip(*lists, strict=False):
+        if any(x is not items[0] for x in items):
+            break
+        alike += 1
+    rest = [o[alike:] for o in others]
+    return first[:alike] + [x for x in first[alike:] if all(x in o for o in rest)]
+
+
 def same_static(values: list[Value]) -> bool:
     """Whether all values are one known object."""
     if not all(isinstance(v, Static) for v in values):
@@ -128,10 +140,6 @@ class Joins(Base):
         )
         self.targets.append(target)
         return target
-
-    def here(self, target_level: int, env: dict[Var, Value], value: Value | None = None) -> Exit:
-        """The state at this point."""
-        return Exit(self.block, dict(env), self.heap.since(target_level), value, len(self.open_loops))
 
     def marks(self) -> dict[Target, int]:
         return {t: len(t.exits) for t in self.targets}
@@ -195,6 +203,7 @@ class Joins(Base):
                 self.die()
                 return None
             only = exits[0]
+            self.agree(exits)
             self.heap.apply(only.changes)
             if keep_env:
                 frame.env = dict(only.env)
@@ -209,6 +218,15 @@ class Joins(Base):
         self.shield(pending)
         return value
 
+    def agree(self, exits: list[Exit]) -> None:
+        """What is known from here on is known on every path; of paths out of loops, no more than before."""
+        inside = any(e.depth > len(self.open_loops) for e in exits)
+        for now, paths in (
+            (self.ranges.facts, [e.facts for e in exits]),
+            (self.truths, [e.truths for e in exits]),
+        ):
+            now[:] = in_all([*paths, list(now)] if inside else paths)
+
     def merge_exits(
         self,
         exits: list[Exit],
@@ -220,6 +238,7 @@ class Joins(Base):
         """The states of exits become one, after `base`; what follows is not yet kept from those that left."""
         frame = self.frames[-1]
         self.alive = True
+        self.agree(exits)
         self.come_back(base)
         merger = Merger(self, exits, born)
         value = None

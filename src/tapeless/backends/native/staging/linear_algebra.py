@@ -10,6 +10,7 @@ import numpy as np
 
 from tapeless.backends.native.nest import ZERO, Array, Expr, Intrinsic, Ref, Scalar, apply, const
 from tapeless.backends.native.staging import elements, storage
+from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.elements import is_float, value_of
 from tapeless.backends.native.staging.elementwise import astype, ufunc
 from tapeless.backends.native.staging.extrema import amax, amin
@@ -19,7 +20,15 @@ from tapeless.backends.native.staging.products import matmul, same
 from tapeless.backends.native.staging.reductions import sum_
 from tapeless.backends.native.staging.shapes import permute
 from tapeless.backends.native.staging.storage import fail, known_length, same_length
-from tapeless.backends.native.staging.values import ArrayValue, Index, Sequence, Static, Value, View
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Index,
+    Number,
+    Sequence,
+    Static,
+    Value,
+    View,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -378,33 +387,62 @@ def cond(stager: Stager, x: Value, p: Value | None = None) -> Value:
     return ufunc(stager, np.true_divide, [amax(stager, values, Static(-1)), amin(stager, values, Static(-1))])
 
 
+def _by_qr(
+    stager: Stager, a: ArrayValue, rcond: Value | None
+) -> tuple[bool, ArrayValue, ArrayValue, ArrayValue]:
+    """Whether there are at least as many rows as columns, the factors of the taller of a matrix of full rank
+    and its transpose, and its singular values.
+
+    They have derivatives where singular values are equal, which those of `svd` have not.  The plain function
+    makes the calls with a matrix of less than full rank.
+    """
+    n, m = a.shape
+    tall = same_length(n, m) or stager.ranges.proves(apply("le", m, n))
+    factors = qr(stager, a if tall else permute(stager, a, (1, 0)))
+    assert isinstance(factors, Sequence)
+    q, r = (storage.make(stager, array(stager, f)) for f in factors.items)
+    s = array(stager, svdvals(stager, r))
+    if rcond is None or not given(rcond):
+        longest = Number(stager.bind(n if tall else apply("maximum", n, m)), int)
+        rcond = ufunc(stager, np.multiply, [longest, Static(float(np.finfo(a.dtype).eps))])
+    limit = ufunc(stager, np.multiply, [amax(stager, s), rcond])
+    stager.check(stager.truth(ufunc(stager, np.greater, [amin(stager, s), limit])), Replay)
+    return tall, q, r, s
+
+
 @lowers(np.linalg.pinv)
 def pinv(
     stager: Stager, a: Value, rcond: Value | None = None, hermitian: Value | None = None, **options: Value
 ) -> Value:
-    from tapeless.backends.native.staging.elementwise import where
-    from tapeless.backends.native.staging.indexing import getitem
-
     unsupported(stager, "linalg.pinv", hermitian=hermitian, **options)
     value = matrix(stager, a, square=False)
     if value.ndim != 2:
         stager.refuse("numpy.linalg.pinv of a stack", "loop over the matrices")
-    factors = svd(stager, value, Static(False))
-    assert isinstance(factors, Sequence)
-    u, s, vt = (array(stager, f) for f in factors.items)
-    limit = amax(stager, s)
-    if rcond is None or not given(rcond):
-        eps = float(np.finfo(value.dtype).eps)
-        longest = apply("maximum", *value.shape)
-        from tapeless.backends.native.staging.values import Number
+    tall, q, r, _ = _by_qr(stager, value, rcond)
+    made = solve(stager, r, permute(stager, q, (1, 0)))
+    return made if tall else permute(stager, array(stager, made), (1, 0))
 
-        scale = ufunc(stager, np.multiply, [Number(stager.bind(longest), int), Static(eps)])
+
+@lowers(np.linalg.lstsq)
+def lstsq(stager: Stager, a: Value, b: Value, rcond: Value | None = None) -> Value:
+    left, right = matrix(stager, a, square=False), floats(stager, array(stager, b))
+    if left.ndim != 2 or right.ndim not in (1, 2):
+        fail(stager, LinAlgError, f"{left.ndim}-dimensional array given. Array must be two-dimensional")
+    dtype = np.result_type(left.dtype, right.dtype).name
+    left, right = (v if v.dtype == dtype else astype(stager, v, dtype) for v in (left, right))
+    n, m = left.shape
+    if not same_length(n, right.shape[0]):
+        stager.check(apply("eq", n, right.shape[0]), LinAlgError, "Incompatible dimensions")
+    tall, q, r, s = _by_qr(stager, left, rcond)
+    down = permute(stager, q if tall else r, (1, 0))
+    if tall:
+        x = solve(stager, r, matmul(stager, down, right))
     else:
-        scale = rcond
-    limit = ufunc(stager, np.multiply, [limit, scale])
-    large = ufunc(stager, np.greater, [s, limit])
-    safe = where(stager, large, s, Static(1.0))
-    inverse = where(stager, large, ufunc(stager, np.true_divide, [Static(1.0), safe]), Static(0.0))
-    column = getitem(stager, array(stager, inverse), Sequence([Static(slice(None)), Static(None)], tuple))
-    turned = permute(stager, u, (1, 0))
-    return matmul(stager, permute(stager, vt, (1, 0)), ufunc(stager, np.multiply, [column, turned]))
+        x = matmul(stager, q, solve(stager, down, right))
+    rest: Value = storage.fresh(stager, (ZERO,), dtype)
+    if tall and not same_length(n, m) and stager.ranges.proves(apply("lt", m, n)):
+        missed = ufunc(stager, np.subtract, [right, matmul(stager, left, x)])
+        rest = sum_(stager, ufunc(stager, np.square, [missed]), Static(0), keepdims=Static(right.ndim == 1))
+    known = known_length(s.shape[0])
+    rank = value_of(stager, s.shape[0], "int32") if known is None else Static(np.int32(known))
+    return Sequence([x, rest, rank, s], tuple)
