@@ -72,3 +72,16 @@ class Labelled(collections.namedtuple("Labelled", "x")):
 def test_what_a_tuple_cannot_hold_is_refused():
     with pytest.raises(tl.TapelessError, match="a tuple of class Labelled has attributes"):
         tl.jit(lambda x: Labelled(x).twice)(1.0)
+
+
+def changed_set(x):
+    kinds = set()
+    add = kinds.add
+    add(type(x))
+    return x * len(kinds)
+
+
+@pytest.mark.parametrize("program", [changed_set, lambda x: np.asarray(x)[np.asarray(x) > 0.0].sum()])
+def test_what_is_not_compiled_is_not_blamed_on_the_program(program):
+    with pytest.raises(tl.TapelessError):
+        tl.jit(program)(1.0)

@@ -100,6 +100,8 @@ class Attributes(Iterables):
         found = method_of(self, owner, name)
         if found is not None:
             return found
+        if isinstance(obj, frozenset) and hasattr(set, name) and not hasattr(frozenset, name):
+            self.refuse(f"a set is changed, by {name}", "change it outside the compiled function")
         try:
             return self.constant(getattr(obj, name))
         except AttributeError as error:

@@ -171,6 +171,9 @@ def parse(stager: Stager, value: ArrayValue, index: Value) -> list[Item]:
 def _axes_of(stager: Stager, v: Value) -> int:
     if isinstance(v, Static) and (v.obj is None or v.obj is Ellipsis):
         return 0
+    kind = type(v.obj) if isinstance(v, Static) else v.kind if isinstance(v, Number) else None
+    if kind in (bool, np.bool_) or isinstance(v, ArrayValue) and v.dtype == "bool" and not v.ndim:
+        stager.refuse("an index that is a boolean", "use None, or an if statement")
     return v.ndim if isinstance(v, ArrayValue) and v.dtype == "bool" else 1
 
 
@@ -179,8 +182,6 @@ def _item(stager: Stager, value: ArrayValue, axis: int, v: Value) -> Item:
         obj = v.obj
         if obj is None:
             return New()
-        if isinstance(obj, (bool, np.bool_)):
-            stager.refuse("an index that is a boolean", "use None, or an if statement")
         if isinstance(obj, slice):
             return span(stager, value.shape[axis], *map(Static, (obj.start, obj.stop, obj.step)))
         if isinstance(obj, (int, np.integer)):
@@ -191,8 +192,6 @@ def _item(stager: Stager, value: ArrayValue, axis: int, v: Value) -> Item:
     if isinstance(v, Slice):
         return span(stager, value.shape[axis], v.start, v.stop, v.step)
     if isinstance(v, Number):
-        if v.kind in (bool, np.bool_):
-            stager.refuse("an index that is a boolean", "use None, or an if statement")
         if v.expr.type != I64:
             _bad_index(stager)
         return At(place_of(stager, v.expr, value.shape[axis], axis))
