@@ -12,6 +12,8 @@ import tapeless as tl
 from benchmarks.gradbench.data import adbench
 
 CAMERA, POINT = 11, 3
+#: What moves each of the two errors of an observation: of the principal point its own coordinate only.
+MOVED_BY = np.array([[k for k in range(CAMERA + POINT + 1) if k != other] for other in (8, 7)])
 
 
 def rotate(rotation, points):

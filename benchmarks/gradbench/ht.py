@@ -17,7 +17,7 @@ FINGERS, BONES = 5, 22
 
 @dataclass
 class Hand:
-    parents: list[int]
+    parents: np.ndarray  # bones
     base_relatives: np.ndarray  # bones, 4, 4
     inverse_base_absolutes: np.ndarray  # bones, 4, 4
     base_positions: np.ndarray  # vertices, 4
@@ -73,13 +73,13 @@ def axis_entries(x, y, z, s, c):
 
 def bone_transforms(hand, pose):
     """The motion of each bone against the hand at rest, down the tree of bones."""
-    absolutes = []
+    absolutes = np.zeros((len(hand.parents), 4, 4))
     for bone, parent in enumerate(hand.parents):
         turn = np.eye(4)
         turn[:3, :3] = euler_rotation(pose[bone + 3])
         relative = hand.base_relatives[bone] @ turn
-        absolutes.append(relative if parent == -1 else absolutes[parent] @ relative)
-    return [absolutes[bone] @ hand.inverse_base_absolutes[bone] for bone in range(len(absolutes))]
+        absolutes[bone] = relative if parent == -1 else absolutes[parent] @ relative
+    return absolutes @ hand.inverse_base_absolutes
 
 
 def vertices(theta, hand):
@@ -151,14 +151,14 @@ def load(folder):
         positions[vertex, :3] = [float(number) for number in line[:3]]
         for i in range(int(line[8])):
             weights[vertex, int(line[9 + 2 * i])] = float(line[10 + 2 * i])
-    parents = [int(bone[1]) for bone in bones]
+    parents = np.array([int(bone[1]) for bone in bones])
     return Hand(parents, matrices[:, 0].copy(), matrices[:, 1].copy(), positions, weights, triangles)
 
 
 def _made(complicated, points, n_vertices=544, n_triangles=1084):
     """A hand of the same shape from seeded numbers."""
     rng = np.random.default_rng(31337)
-    parents = [-1] + [0 if i % 4 == 0 else i for i in range(4 * FINGERS)] + [0]
+    parents = np.array([-1] + [0 if i % 4 == 0 else i for i in range(4 * FINGERS)] + [0])
     weights = rng.random((n_vertices, BONES)) * (rng.random((n_vertices, BONES)) < 0.15)
     positions = np.concatenate([rng.normal(size=(n_vertices, 3)), np.ones((n_vertices, 1))], axis=1)
     relatives, inverses = rng.normal(0.0, 0.5, (2, BONES, 4, 4))

@@ -92,7 +92,8 @@ def ba_blocks(cameras, points, weights, observations, features):
 
     jacobian = jax.vmap(jax.jacfwd(one, argnums=(0, 1, 2)))
     blocks, last_row = jacobian(cameras[observations[:, 0]], points[observations[:, 1]], weights, features)
-    return jnp.concatenate([blocks[0], blocks[1], blocks[2][..., None]], axis=-1), last_row[2]
+    whole = jnp.concatenate([blocks[0], blocks[1], blocks[2][..., None]], axis=-1)
+    return whole[:, [[0], [1]], ba.MOVED_BY], last_row[2]
 
 
 euler_rotation, axis_entries = rebound(ht.euler_rotation, {"np": jnp}), rebound(ht.axis_entries, {"np": jnp})

@@ -104,4 +104,5 @@ def ba_blocks(cameras, points, weights, observations, features):
 
     jacobian = torch.func.vmap(torch.func.jacfwd(one, argnums=(0, 1, 2)))
     blocks, last_row = jacobian(cameras[observations[:, 0]], points[observations[:, 1]], weights, features)
-    return torch.cat([blocks[0], blocks[1], blocks[2][..., None]], dim=-1), last_row[2]
+    whole = torch.cat([blocks[0], blocks[1], blocks[2][..., None]], dim=-1)
+    return whole[:, [[0], [1]], ba.MOVED_BY], last_row[2]

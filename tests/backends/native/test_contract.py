@@ -67,7 +67,26 @@ def rounded(x):
     return n * 1.0 + x
 
 
-@pytest.mark.parametrize("f", [normalised, shifted, summed, kept, chosen, carried, rounded])
+def weighted(x):
+    """Storage that each turn of a loop has anew."""
+    y = np.zeros((len(x), 2))
+    for k in range(len(x)):
+        moved = x @ x[k : k + 3, :].T if k + 3 <= len(x) else x * 2.0
+        y += x[:, 1:2] * moved[:, :2]
+    return y
+
+
+def left(x):
+    """An element that is read before this turn has stored it: what the turn before has left."""
+    y, t = np.zeros(len(x)), np.zeros(len(x))
+    for k in range(3):
+        for i in range(len(x)):
+            y[i] += t[i]
+            t[i] = x[i, k]
+    return y
+
+
+@pytest.mark.parametrize("f", [weighted, left, normalised, shifted, summed, kept, chosen, carried, rounded])
 def test_the_values_are_the_same(f):
     fn = staged_function(f, (X,), {}).function
     made = verify(contract(fn))

@@ -59,7 +59,7 @@ def contract(fn: Function, keep: Iterable[Name] = ()) -> Function:
     plain = replace(fn, body=_unrolled(fn.body, False))
     body = _Whole(plain).body(plain.body)
     outside = {x.root for x in (*fn.params, *fn.results, *keep) if isinstance(x, Array)}
-    body = _Contraction(body, outside).body(body)
+    body = _contracted(body, outside)
     uses = mentions(body)
     uses.update(x for x in (*fn.params, *fn.results, *keep) if isinstance(x, Scalar))
     return replace(fn, body=_versions(body, uses))
@@ -116,7 +116,7 @@ def _unrolled(body: list[Stmt], inside: bool) -> list[Stmt]:
     for s in body:
         if isinstance(s, For):
             inner = _unrolled(s.body, True)
-            times = _times(s) if inside else None
+            times = _times(s, inner) if inside else None
             if times is not None and len(times) * len(inner) <= GROWTH:
                 for value in times:
                     out += _at(inner, s.var, value)
@@ -130,10 +130,10 @@ def _unrolled(body: list[Stmt], inside: bool) -> list[Stmt]:
     return out
 
 
-def _times(s: For) -> range | None:
+def _times(s: For, body: list[Stmt]) -> range | None:
     if isinstance(s.start, Const) and isinstance(s.stop, Const):
         found = range(int(s.start.value), int(s.stop.value), s.step)
-        return found if len(found) <= TIMES and not any(isinstance(x, For) for x in s.body) else None
+        return found if len(found) <= TIMES and not any(isinstance(x, For) for x in body) else None
     return None
 
 
@@ -142,35 +142,54 @@ def _at(body: list[Stmt], var: Scalar, value: int) -> list[Stmt]:
     return change_body(body, lambda e: here if isinstance(e, Ref) and e.var is var else None)
 
 
+def _contracted(body: list[Stmt], bad: set[Array]) -> list[Stmt]:
+    """A body with arrays as scalars where no iteration reads what another one has left."""
+    while True:
+        made = _Contraction(body, bad)
+        new = made.body(body)
+        loops = {loop.var for loop in made.at.values()}
+        left = {v for s in walk(new) if isinstance(s, For) and s.var in loops for v in exposed(s.body)}
+        more = {a for (a, _), v in made.scalars.items() if v in left}
+        if not more:
+            return new
+        bad = bad | more
+
+
 class _Contraction:
     def __init__(self, body: list[Stmt], outside: set[Array]) -> None:
         self.bad = set(outside)
         """Arrays that remain."""
         self.at: dict[Array, For] = {}
+        """The loop whose iterations an array belongs to."""
+        self.home: dict[Array, int] = {}
+        """The block in which an array gets its storage."""
         self.scalars: dict[Key, Scalar] = {}
-        self.look(body, None)
+        self.blocks(body)
+        self.look(body, {})
 
-    def look(self, body: list[Stmt], loop: For | None) -> None:
-        """Which loop each array belongs to; `loop` is the outermost one around."""
-        for s in body:
-            if isinstance(s, For) and loop is None:
-                self.look(s.body, s)
-                continue
+    def blocks(self, block: list[Stmt]) -> None:
+        for s in block:
             if isinstance(s, Alloc):
-                if loop is not None or s.array.dtype not in EXACT or s.array.alias is not None:
+                if s.array in self.home or s.array.dtype not in EXACT or s.array.alias is not None:
                     self.bad.add(s.array.root)
-                self.lengths(s)
+                self.home[s.array] = id(block)
+            for inner in children(s):
+                self.blocks(inner)
+
+    def look(self, body: list[Stmt], around: dict[int, Stmt]) -> None:
+        """See what is done with arrays; `around` says where in each block around this one it stands."""
+        for s in body:
+            here = {**around, id(body): s}
+            if isinstance(s, Alloc):
+                self.bad.update(x.root for x in reads(s) if isinstance(x, Array))
                 continue
             if isinstance(s, Alias):
                 self.bad.add(s.array.root)
-            self.uses(s, loop)
+            self.uses(s, here)
             for inner in children(s):
-                self.look(inner, loop)
+                self.look(inner, here)
 
-    def lengths(self, s: Alloc) -> None:
-        self.bad.update(x.root for x in reads(s) if isinstance(x, Array))
-
-    def uses(self, s: Stmt, loop: For | None) -> None:
+    def uses(self, s: Stmt, around: dict[int, Stmt]) -> None:
         """An array remains if anything is done with it but to load and store this iteration's elements."""
         elements: list[tuple[Array, tuple[Expr, ...]]] = [
             (x.array, x.index) for e in expressions(s) for x in leaves(e) if isinstance(x, Load)
@@ -182,9 +201,12 @@ class _Contraction:
         for a in named:
             mine = [index for array, index in elements if array is a]
             others = [array for array, _ in elements if array.root is a and array is not a]
-            if loop is None or others or not mine or isinstance(s, Intrinsic) or _measured(s, a):
+            loop = around.get(self.home.get(a, 0))
+            inside = isinstance(loop, For) and loop is not s
+            if not inside or others or not mine or isinstance(s, Intrinsic) or _measured(s, a):
                 self.bad.add(a)
                 continue
+            assert isinstance(loop, For)
             if self.at.setdefault(a, loop) is not loop:
                 self.bad.add(a)
             for first, *rest in mine:

@@ -74,8 +74,8 @@ class Emitter(Calls):
         self.functions: list[str] = []
         self.regions = regions
 
-    def module(self) -> str:
-        text = self.text("tl_body(ptr noalias %frame)")
+    def module(self, name: str = "tl_body") -> str:
+        text = self.text(f"{name}(ptr noalias %frame)")
         nodes = [f"!{n} = {node}" for n, node in enumerate(self.metadata)]
         used = [f"ptr @{name}" for name in self.declarations if name.startswith("vector.")]
         if used:  # nothing names them until loops are vectorised
@@ -352,7 +352,7 @@ def _lanes(s: For) -> bool:
     if not (isinstance(s.start, Const) and isinstance(s.stop, Const)) or s.step != 1:
         return False
     length = s.stop.value - s.start.value
-    return length in (8, 16) and all(isinstance(x, (Assign, Store)) for x in s.body)
+    return length in (8, 16, 24, 32) and all(isinstance(x, (Assign, Store)) for x in s.body)
 
 
 def _owning(fn: Function) -> Function:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 #: How many seeds are taken at once, unless all are a few more.
 WIDEST, FEW = 16, 32
+#: Numbers in the widest vector.
+VECTOR = 8
 #: Code of more statements than this is run for one seed at a time: with lanes LLVM takes minutes over it.
 LONG = 1500
 
@@ -123,6 +125,11 @@ def _size(stager: Stager, e: Expr) -> int | None:
     return int(made.value) if isinstance(made, Const) else None
 
 
+def padded(count: int) -> int:
+    """So many lanes for so many seeds: whole vectors, unless they are very few."""
+    return count if count <= 4 else -(-count // VECTOR) * VECTOR
+
+
 @dataclass(eq=False)
 class Linear:
     """A linear map as code: `once` runs once, `body` for every seed; `slope` is the result."""
@@ -168,7 +175,7 @@ class Assembly:
         total = s.bind(storage.size_of(shape), "units")
         self.width = 1 if sum(1 for _ in walk(linear.body)) > LONG else WIDEST
         if isinstance(total, Const) and int(total.value) <= FEW and self.width > 1:
-            lanes, starts = total, None
+            lanes, starts = const(padded(int(total.value))), None
         else:
             lanes, starts = const(self.width), total
         whole = s.array(linear.seed.dtype, len(shape) + self.inner_rank, "jacobian")
@@ -182,7 +189,7 @@ class Assembly:
         with loop as chunk:
             start = ZERO if chunk is None else apply("mul", chunk, self.width)
             count = (
-                lanes
+                total
                 if chunk is None
                 else s.bind(apply("minimum", const(self.width), apply("sub", total, start)))
             )
