@@ -12,6 +12,7 @@ from tapeless.backends.native.nest import BOOL, FALSE, I64, TRUE, ZERO, Assign, 
 from tapeless.backends.native.staging.base import Exit, Target, Text
 from tapeless.backends.native.staging.carrying import KEPT, Carried, Moves, Spec
 from tapeless.backends.native.staging.control import exact
+from tapeless.backends.native.staging.joins import Conflict, same_static
 from tapeless.backends.native.staging.values import Instance, Number, Sequence, Static, Value
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ class Errors:
         if not isinstance(error, Instance) or not isinstance(args, Sequence) or len(error.fields) > 1:
             s.refuse("an exception with attributes is caught outside a recursion", "raise it with arguments")
         assert isinstance(error, Instance) and isinstance(args, Sequence)
-        if not exact(error.cls) or not all(isinstance(v, (Static, Number, Text)) for v in args.items):
+        # what is one text here and another there is as unreadable as each of them
+        items = [Text() if isinstance(v, Conflict) else v for v in args.items]
+        if not exact(error.cls) or not all(isinstance(v, (Static, Number, Text)) for v in items):
             s.refuse("an exception of its own kind is caught outside a recursion", "raise it with numbers")
-        return error.cls, tuple(v.kind if isinstance(v, Number) else v for v in args.items)
+        return error.cls, tuple(v.kind if isinstance(v, Number) else v for v in items)
 
     def known(self, kind: Kind) -> int:
         """The number of a kind of exceptions, from 0; -1 if it is new."""
@@ -113,8 +116,6 @@ class Errors:
 
 
 def alike(a: Any, b: Any) -> bool:
-    from tapeless.backends.native.staging.joins import same_static
-
     if isinstance(a, Static) and isinstance(b, Static):
         return same_static([a, b])
     return a is b or (isinstance(a, Text) and isinstance(b, Text))
