@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
+import tapeless as tl
 from tapeless.backends.native import sharing, threads
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import (
@@ -128,6 +130,84 @@ def test_a_forked_process_works_alone():
     if child == 0:
         os._exit(0 if kernel.call(a, True)[0][49, 0] == 4.5 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def slow(x, n):
+    for _ in range(n):
+        x = np.sin(x) + 0.5
+    return x
+
+
+def test_other_threads_of_python_run_meanwhile():
+    f = tl.jit(slow)
+    f(0.1, 10)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(f(0.1, 30_000_000)))
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(0.001)
+        turns += 1
+    assert turns > 5
+    assert results == [f(0.1, 30_000_000)]
+
+
+def test_kernels_in_two_threads_at_once():
+    """Among them ones that fail, that want strong zeros, and that are shared by threads themselves."""
+
+    def of_rows(a):
+        return np.sum(np.sqrt(np.abs(a)) * np.cumsum(a, axis=1))
+
+    def checked(a):
+        s = 0.0
+        for i in range(len(a)):
+            if a[i, 0] > 1e6:
+                raise OverflowError(i)
+            s += a[i, 0]
+        return s
+
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(300, 200)) for _ in range(4)]
+    given[1][0, 0] = 0.0  # the slope of the square root is infinite
+    given[2][7, 0] = 1e7
+    sums = tl.jit(tl.value_and_grad(of_rows), parallel=True), tl.jit(checked)
+
+    def run(a):
+        value, gradient = sums[0](a)
+        try:
+            return value, gradient, sums[1](a)
+        except OverflowError as error:
+            return value, gradient, error.args
+
+    with np.errstate(all="ignore"):
+        wanted = [run(a) for a in given]
+    wrong = []
+
+    def many(k):
+        for n in range(40):
+            at = (n + k) % 4
+            for a, b in zip(run(given[at]), wanted[at], strict=True):
+                if not np.array_equal(a, b, equal_nan=True):
+                    wrong.append(at)
+
+    threads_ = [threading.Thread(target=many, args=(k,)) for k in range(3)]
+    for t in threads_:
+        t.start()
+    for t in threads_:
+        t.join()
+    assert not wrong
+    assert wanted[2][2] == (7,)
+
+
+def test_short_calls_and_calls_back_keep_the_lock():
+    x, n = Scalar("x", F64), Scalar("n", I64)
+    i = Scalar("i", I64)
+    loop = For(i, ZERO, Ref(n), [Assign(x, Ref(x) * 0.5)])
+    assert "PyEval_SaveThread" in compile(Function("f", [x, n], [loop], [x])).code.imports
+    assert "PyEval_SaveThread" not in compile(Function("f", [x], [Assign(x, Ref(x) * 0.5)], [x])).code.imports
+    sorting = tl.jit(np.sort)
+    sorting(np.ones(5))
+    assert "PyEval_SaveThread" not in sorting.entries[0].kernel.code.imports
 
 
 def test_the_number_of_threads_is_chosen_by_a_variable():

@@ -78,14 +78,22 @@ def plain(fn: Function) -> Output:
     return "tuple", tuple(("result", k, kind) for k, kind in enumerate(kinds))
 
 
-def entry(fn: Function, signature: Sequence[type], output: Output, *, may_overlap: bool) -> str:
-    """The module text of `tl_entry`, to go with `llvm.body(fn)`."""
-    return Entry(fn, signature, output, may_overlap).text()
+def entry(
+    fn: Function, signature: Sequence[type], output: Output, *, may_overlap: bool, releases: bool = False
+) -> str:
+    """The module text of `tl_entry`, to go with `llvm.body(fn)`.
+
+    With `releases` other threads of Python run during calls for which `tl_long(frame)` is not 0.
+    """
+    return Entry(fn, signature, output, may_overlap, releases).text()
 
 
 class Entry(Builder):
-    def __init__(self, fn: Function, signature: Sequence[type], output: Output, may_overlap: bool) -> None:
+    def __init__(
+        self, fn: Function, signature: Sequence[type], output: Output, may_overlap: bool, releases: bool
+    ) -> None:
         super().__init__()
+        self.releases = releases
         self.fn, self.signature, self.output, self.may_overlap = fn, signature, output, may_overlap
         self.total = sum(map(slots, fn.params)) + sum(slots(r, result=True) for r in fn.results)
 
@@ -121,7 +129,7 @@ class Entry(Builder):
             at += slots(p)
         if not self.may_overlap:
             self.apart(extents)
-        status = self.op("call i64 @tl_body(ptr %frame)")
+        status = self.run()
         self.branch(self.op(f"icmp eq i64 {status}, 0"), "made", "failed", likely=True)
         self.results(at)
         self.label("failed")
@@ -217,6 +225,24 @@ class Entry(Builder):
                     before = self.op(f"icmp ule i64 {high}, {start}")
                     after = self.op(f"icmp ule i64 {end}, {low}")
                     self.expect(self.op(f"or i1 {before}, {after}"))
+
+    def run(self) -> str:
+        """The status of the body."""
+        if not self.releases:
+            return self.op("call i64 @tl_body(ptr %frame)")
+        self.declarations["tl_long"] = "declare i64 @tl_long(ptr)"
+        short = self.op(f"icmp eq i64 {self.op('call i64 @tl_long(ptr %frame)')}, 0")
+        self.branch_plain(short, "short", "long")
+        self.label("short")
+        soon = self.op("call i64 @tl_body(ptr %frame)")
+        self.jump("ran")
+        self.label("long")
+        state = self.call("PyEval_SaveThread", "ptr")
+        late = self.op("call i64 @tl_body(ptr %frame)")
+        self.call("PyEval_RestoreThread", "void", ("ptr", state))
+        self.jump("ran")
+        self.label("ran")
+        return self.op(f"phi i64 [{soon}, %short], [{late}, %long]")
 
     def results(self, at: int) -> None:
         self.label("made")

@@ -14,6 +14,7 @@ from tapeless.backends.native.llvm import body
 from tapeless.backends.native.llvm_entry import CLASSES, DEFAULT, Output, entry, plain, written
 from tapeless.backends.native.nest import Array, Function, Scalar
 from tapeless.backends.native.optimise import optimise
+from tapeless.backends.native.release import is_long
 
 __all__ = ["Kernel", "Mismatch", "compile"]
 
@@ -74,7 +75,11 @@ def compile(
     with LOCK:
         nest = fn if may_overlap else optimise(fn)
         module = optimised(body(nest, may_overlap=may_overlap, parallel=parallel))
-        module.link_in(parse(entry(fn, classes, output, may_overlap=may_overlap)))
+        long = is_long(fn)
+        if long is not None:
+            module.link_in(optimised(long))
+        releases = long is not None
+        module.link_in(parse(entry(fn, classes, output, may_overlap=may_overlap, releases=releases)))
         made = target().emit_object(module)
         names = tuple(
             f.name for f in itertools.chain(module.functions, module.global_variables) if f.is_declaration

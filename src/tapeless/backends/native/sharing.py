@@ -7,10 +7,11 @@ whatever that number is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from tapeless.backends.native.activity import Name, root
+from tapeless.backends.native.effort import work
 from tapeless.backends.native.independence import JOINED, NEAR, Judge, Values, Verdict
 from tapeless.backends.native.nest import (
     I64,
@@ -37,15 +38,14 @@ from tapeless.backends.native.nest import (
     Swap,
     While,
     apply,
-    children,
     const,
     expressions,
     leaves,
     walk,
 )
-from tapeless.backends.native.renaming import Renaming, map_leaves
+from tapeless.backends.native.renaming import Renaming
 from tapeless.backends.native.saving import DTYPES, trip_count, volume
-from tapeless.backends.native.scopes import look, names, writes
+from tapeless.backends.native.scopes import look, names
 
 #: A loop of so many statements in all is worth the threads.
 WORTH = 20_000
@@ -55,8 +55,6 @@ CHUNKS = 64
 PER_ELEMENT = 8
 #: Loops known to be shorter are not shared.
 SHORT = 4
-#: Loops of unknown length count as this long.
-GUESS = 8
 #: The variable of a loop that threads share -> whether it is worth them.
 Regions = dict[Scalar, Expr]
 
@@ -222,46 +220,6 @@ def _elements(shape: tuple[Expr, ...], make: Callable[[tuple[Expr, ...]], Stmt])
     for i, n in zip(reversed(loops), reversed(shape), strict=True):
         made = For(i, ZERO, n, [made], independent=True)
     return made
-
-
-# ---- how much there is to do
-
-
-def work(loop: For) -> Expr:
-    """About how many statements an iteration of a loop runs, known before it."""
-    inside = list(walk([loop]))
-    changed = {x for s in inside for x in writes(s)} | {s.var for s in inside if isinstance(s, For)}
-    return _work(loop.body, {loop.var: _middle(loop, {})}, changed)
-
-
-def _middle(s: For, middles: Mapping[Scalar, Expr]) -> Expr:
-    return apply("floordiv", _at(s.start, middles) + _at(s.stop, middles), 2)
-
-
-def _at(e: Expr, middles: Mapping[Scalar, Expr]) -> Expr:
-    return map_leaves(e, lambda x: middles.get(x.var, x) if isinstance(x, Ref) else x)
-
-
-def _work(body: list[Stmt], middles: dict[Scalar, Expr], changed: set[Name]) -> Expr:
-    total: Expr = const(len(body))
-    for s in body:
-        if isinstance(s, For):
-            start, stop = _at(s.start, middles), _at(s.stop, middles)
-            known = not any(_unknown(x, changed) for e in (start, stop) for x in leaves(e))
-            trips = trip_count(start, stop, s.step) if known else const(GUESS)
-            inner = {**middles, s.var: _middle(s, middles)} if known else middles
-            total = total + trips * _work(s.body, inner, changed)
-        else:
-            for inner_body in children(s):
-                times = GUESS if isinstance(s, While) else 1
-                total = total + _work(inner_body, middles, changed) * times
-    return total
-
-
-def _unknown(x: Expr, changed: set[Name]) -> bool:
-    if isinstance(x, Ref):
-        return x.var in changed
-    return isinstance(x, Load) or (isinstance(x, Dim) and x.array.root in changed)
 
 
 # ---- what a function of its own needs of the one around
