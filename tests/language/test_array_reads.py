@@ -93,3 +93,57 @@ def test_derivatives_at_singular_points():
     assert tl.grad(lambda x: max(0.0, x))(0.0) == 0.0
     np.testing.assert_array_equal(tl.grad(lambda x: np.maximum(x, x[::-1]).sum())(np.ones(3)), np.ones(3))
     assert tl.grad(lambda x: (x * x) ** 0.5 if x else x * 0.0)(0.0) == 0.0
+
+
+class Box:  # whoever keeps an array in an object is not specialised
+    pass
+
+
+def around_stores(x):
+    a = x * 2.0
+    before, again = a[0], a[0]
+    a[0] = before * a[1]
+    after = a[0]
+    a += x
+    late = a[0]
+    a[::-1][2] = late * before
+    return before * again + after * late + a[0] * a[1] * a[-3]
+
+
+def around_stores_in_an_object(x):
+    box = Box()
+    box.a = x * 2.0
+    before, again = box.a[0], box.a[0]
+    box.a[0] = before * box.a[1]
+    after = box.a[0]
+    box.a += x
+    late = box.a[0]
+    box.a[::-1][2] = late * before
+    return before * again + after * late + box.a[0] * box.a[1] * box.a[-3]
+
+
+def neighbours(x):
+    a = np.zeros(5)
+    a[0] = x[0]
+    for i in range(1, 5):
+        a[i] = a[i - 1] * a[i - 1] + x[1]
+        a[i - 1] = a[i] * x[2]
+    return a.sum() + a[0] * a[3]
+
+
+def neighbours_in_an_object(x):
+    box = Box()
+    box.a = np.zeros(5)
+    a = box.a
+    a[0] = x[0]
+    for i in range(1, 5):
+        a[i] = box.a[i - 1] * a[i - 1] + x[1]
+        box.a[i - 1] = a[i] * x[2]
+    return a.sum() + box.a[0] * a[3]
+
+
+@pytest.mark.parametrize(
+    "program", [around_stores, around_stores_in_an_object, neighbours, neighbours_in_an_object]
+)
+def test_an_element_read_before_and_after_a_store(program):
+    check(program, X)

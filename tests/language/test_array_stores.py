@@ -371,3 +371,63 @@ def test_a_store_into_single_precision():
     assert value == program(x)
     assert gradient.dtype == np.float64
     np.testing.assert_allclose(gradient, 2.0 * x * x[0] + np.array([(x * x).sum(), 0.0, 0.0]), rtol=1e-6)
+
+
+class Box:  # whoever keeps an array in an object is not specialised
+    pass
+
+
+def by_columns(x):
+    a = np.zeros((4, 2), order="F")
+    a[:, 0], a[:, 1] = x, x * x
+    row = a.T[1]
+    row[1:] = x[:3] * 3.0
+    low = a[1:, :]
+    low *= 2.0
+    return (a * a).sum() + a[0, 1] * row[2]
+
+
+def by_columns_in_an_object(x):
+    box = Box()
+    box.a = np.zeros((4, 2), order="F")
+    box.a[:, 0], box.a[:, 1] = x, x * x
+    row = box.a.T[1]
+    row[1:] = x[:3] * 3.0
+    low = box.a[1:, :]
+    low *= 2.0
+    return (box.a * box.a).sum() + box.a[0, 1] * row[2]
+
+
+def flattened_by_columns(x):
+    a = np.asfortranarray(np.outer(x, x))
+    copy, view = a.reshape(-1), a.ravel("F")
+    copy[0], view[1] = 7.0, x[0]
+    return (a * a).sum() + copy @ view
+
+
+def flattened_by_columns_in_an_object(x):
+    box = Box()
+    box.a = np.asfortranarray(np.outer(x, x))
+    copy, view = box.a.reshape(-1), box.a.ravel("F")
+    copy[0], view[1] = 7.0, x[0]
+    return (box.a * box.a).sum() + copy @ view
+
+
+def into_a_view_of_an_argument(a):
+    across = a.T
+    across[0] = a[:, 1] * 2.0
+    a.ravel(order="K")[0] = 5.0
+    return (a * A).sum() * across[1, 1]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [by_columns, by_columns_in_an_object, flattened_by_columns, flattened_by_columns_in_an_object],
+)
+def test_stores_through_views_of_arrays_laid_out_by_columns(program):
+    check(program, X)
+
+
+def test_stores_through_views_of_arguments_laid_out_by_columns():
+    check(into_a_view_of_an_argument, np.asfortranarray(A))
+    check(into_a_view_of_an_argument, A.copy())

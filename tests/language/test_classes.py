@@ -444,3 +444,53 @@ def test_bound_method_is_differentiated():
     v = Vec(0.3, -0.8)
     check(v.__call__, 1.3)
     check(Account(3.0).fee, 0.7)
+
+
+class Nothing:
+    def __get__(self, obj, owner):
+        return None
+
+
+class Unset:
+    """None until it is set, under a name of its own."""
+
+    def __set_name__(self, owner, name):
+        self.name = f"_{name}"
+
+    def __get__(self, obj, owner):
+        return self if obj is None else getattr(obj, self.name, None)
+
+    def __set__(self, obj, value):
+        setattr(obj, self.name, value)
+
+
+class Hidden:
+    def __get__(self, obj, owner):
+        return None
+
+    def __set__(self, obj, value):
+        obj.__dict__["hidden"] = value
+
+
+class WithNothing:
+    empty = Nothing()
+    rate = Unset()
+    hidden = Hidden()
+    default = None
+
+
+def descriptors_that_give_none(x):
+    m = WithNothing()
+    y = x if m.empty is None else x * 100.0
+    y *= 2.0 if m.rate is None else 50.0
+    m.rate = x * x
+    m.empty = x * 3.0  # the instance's own goes before what has no __set__
+    m.hidden = x * 4.0  # and not before what has
+    y = y * (1.0 if m.hidden is None else 9.0) + m.rate + m.empty + m.__dict__["hidden"]
+    if m.default is None:
+        m.default = x
+    return y * m.default
+
+
+def test_descriptors_that_give_none():
+    check(descriptors_that_give_none, 0.7)

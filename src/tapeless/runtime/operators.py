@@ -192,6 +192,8 @@ class Operators(State):
         self.about_to_write(x)
         tx, ty = self.tangent_of(x, None), self.tangent_of(y, dy)
         if tx is None and ty is None:
+            if x.dtype.kind == "O" and self.reaches((x, y), (None, dy)):
+                self.missing_rule(f"in-place operator {BINARY[name][4]} of an array of objects")
             return BINARY[name][1](x, y)
         rule = _RULES[name]
         if name in ("Add", "Sub"):  # linear: the old value is not needed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dis
 import linecache
-from collections import deque
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
@@ -13,8 +12,8 @@ import numpy as np
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
+from tapeless.runtime.arguments import Arguments, hides, name_of
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.iteration import Iteration
 from tapeless.runtime.known import ACCELERATORS, INERT_EXTENSIONS, TWINS
 from tapeless.runtime.mirrors import ATOMS, owner
 from tapeless.runtime.tracebacks import own_frame, user_frame
@@ -22,7 +21,6 @@ from tapeless.runtime.tracebacks import own_frame, user_frame
 DISPATCHER = type(np.mean)
 #: types of real numbers
 REALS = frozenset({float, int, bool, np.float64})
-_KNOWN_ARGUMENTS = ATOMS | {np.ndarray, list, tuple}
 _needs_result: dict[int, tuple[Any, bool]] = {}
 
 
@@ -68,7 +66,7 @@ def may_warn(rule: Any) -> bool:
     return found[1]
 
 
-class Primitives(Iteration):
+class Primitives(Arguments):
     """`primitive`, `foreign` and what they need."""
 
     # ---- functions that have a rule
@@ -122,6 +120,8 @@ class Primitives(Iteration):
         for a, t in zip(args, ts):  # noqa: B905
             if type(a) is np.ndarray:
                 arrays, t = True, self.tangent_of(a, None)
+                if t is None and a.dtype.kind == "O":
+                    return self.general(rule, f, args, ts, {}, {})
             elif type(a) not in REALS:
                 return self.general(rule, f, args, ts, {}, {})
             targs.append(t)
@@ -142,16 +142,16 @@ class Primitives(Iteration):
             for out in outs:
                 self.overwrite(out, (), None)
             return value, None
-        subclasses = False
+        subclasses, called, left = False, args, None
         for a in args:
-            kind = type(a)
-            if kind not in _KNOWN_ARGUMENTS or (
-                (kind is list or kind is tuple) and not _KNOWN_ARGUMENTS.issuperset(map(type, a))
-            ):
+            if hides(a):
                 override = self.override(f, args, ts, kw, kts)
                 if override is not None:
                     return override
-                args, ts = self.known_arguments(f, args, ts)
+                args, ts, left = self.known_arguments(f, args, ts)
+                called = tuple(
+                    [a if type(a) is np.flatiter else b for a, b in zip(called, args, strict=True)]
+                )
                 subclasses = True
                 break
         targs = tuple(
@@ -162,13 +162,17 @@ class Primitives(Iteration):
             if t is not None:
                 break
         else:
-            value = f(*args, **kw)
+            value = f(*called, **kw)
             for out in outs:
                 self.overwrite(out, (), None)
+            if left:
+                self.only_moved(f, value, args)
             return value, None
         if outs:
             return self.primitive_out(rule, f, args, kw, targs, tkw, outs)
-        value = y = f(*args, **kw)
+        value = y = f(*called, **kw)
+        if left:
+            self.only_moved(f, value, args)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
         return self.finished(rule, value, y, args, kw, targs, tkw)
@@ -213,36 +217,6 @@ class Primitives(Iteration):
                         (None, None, None, tuple_tangent(ts), None),
                     )
         return None
-
-    def known_arguments(self, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
-        """Arguments as rules take them: what active values hide in becomes a list, a number or an array."""
-        values, tangents = list(args), list(ts)
-        for i, x in enumerate(args):
-            kind = type(x)
-            if kind in _KNOWN_ARGUMENTS or isinstance(
-                x, (np.ndarray, np.generic, list, tuple, float, complex, int)
-            ):
-                continue
-            if kind in ATOMS or not self.reaches((x,), (ts[i],)):
-                continue
-            if kind is memoryview or hasattr(x, "__array_interface__"):
-                continue  # a window on memory that is found by its owner
-            if (
-                hasattr(kind, "__next__")
-                or kind in (deque, set, frozenset)
-                or kind.__name__.startswith("dict_")
-            ):
-                items, found = self.collect(x, ts[i])
-                values[i], tangents[i] = self.filled(items, found), None
-                continue
-            for name in ("__array__", "__float__", "__complex__"):
-                method = getattr(kind, name, None)
-                if type(method) is FunctionType:
-                    values[i], tangents[i] = self.call(method, (x,), (ts[i],))
-                    break
-            else:
-                self.missing_rule(f"{_name(f)}() of a {kind.__name__}")
-        return tuple(values), tuple(tangents)
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
         """An elementwise function of real numbers."""
@@ -305,7 +279,7 @@ class Primitives(Iteration):
                 load()
                 if f in TWINS:
                     return self.enter(TWINS[f], args, ts, kw, kts)
-            self.missing_rule(f"{_name(f)}()")
+            self.missing_rule(f"{name_of(f)}()")
         self.snapshots.clear()
         return f(*args, **kw), None
 
@@ -393,12 +367,3 @@ def _outputs(f: Any, args: Any, kw: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(
         o for o in found if isinstance(o, np.ndarray)
     )  # `out=...` asks for an array, whatever the shape
-
-
-def _name(f: Any) -> str:
-    owner_type = getattr(f, "__objclass__", None)
-    module = getattr(f, "__module__", None)
-    name = getattr(f, "__qualname__", None) or getattr(f, "__name__", None) or type(f).__name__
-    if owner_type is not None:
-        return f"{owner_type.__name__}.{getattr(f, '__name__', name)}"
-    return f"{module}.{name}" if module and module != "builtins" else str(name)
