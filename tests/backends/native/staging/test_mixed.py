@@ -205,6 +205,19 @@ def called(x, n):
     return twice(0 if n < 2 else x)
 
 
+def learned_outside(x, n):
+    s, t = 1, (1, 2)
+    for j in range(n):
+        w = n
+        while w > 0:
+            w -= 1
+            if j > 1:
+                s, t = n, (n, n)
+        s = x * (abs(s) + x)
+        t = (t[0] * x, t[1] + 1)
+    return s, t
+
+
 def summed(x, n):
     return sum([x] * (1 if n > 1 else 0)), sum(x for i in range(n) if i > 0)
 
@@ -223,7 +236,7 @@ PROGRAMS = [
     counted, halved, numpy_total, best, largest, in_a_branch, of_a_condition, three_classes, computed_with,
     computed_with_truths, computed_with_numpy, divided, in_containers, in_an_object, restarted, left_early,
     turned_back, nested, optional, maybe_none, asked, written, stored_in_an_array, given_to_numpy, called,
-    summed, many_steps,
+    learned_outside, summed, many_steps,
 ]  # fmt: skip
 
 

@@ -56,6 +56,8 @@ class Plan:
     """What is known of a loop from earlier attempts to stage it."""
 
     variables: dict[Var, Spec] = field(default_factory=dict)
+    first: dict[Var, Spec] = field(default_factory=dict)
+    """What they held at first; where that is something else now, a loop around this one has learned."""
     bounded: dict[Any, str] = field(default_factory=dict)
     general: bool = False
 
@@ -105,9 +107,10 @@ class Attempt:
         self.held: dict[int, tuple[Any, dict[Any, Carried]]] = {}
         with s.at(self.entry):
             for var in self.slots:
-                spec = self.plan.variables.get(var)
-                if spec is None:
-                    spec = self.plan.variables[var] = first_guess(s, self.entries[var])
+                guess = first_guess(s, self.entries[var])
+                if self.plan.first.get(var) != guess:
+                    self.plan.first[var] = self.plan.variables[var] = guess
+                spec = self.plan.variables[var]
                 self.carried[var] = Carried(s, spec, self.entries[var], var.name)
             heads: list[tuple[Any, Any]] = []
             for key, (obj, spec) in self.objects.items():
