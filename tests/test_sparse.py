@@ -244,6 +244,33 @@ def test_the_argument_is_changed_once(compile):
     np.testing.assert_array_equal(x, plain)
 
 
+@pytest.mark.parametrize("compile", [lambda f: f, tl.jit])
+def test_the_argument_is_changed_once_with_a_given_pattern(compile):
+    x, plain = X.copy(), X.copy()
+    expected = dense(overwritten, X.copy())
+    agree(tl.jacobian(compile(overwritten), sparse=expected)(x), expected)
+    overwritten(plain)
+    np.testing.assert_array_equal(x, plain)
+
+
+def talking(x, y):
+    print("sum", np.sum(x))
+    y[0] += 1.0
+    return x * x[::-1] * y[0]
+
+
+@pytest.mark.parametrize("compile", [lambda f: f, tl.jit])
+def test_the_program_prints_once(compile, capsys):
+    x, y = np.ones(40), np.ones(2)
+    tl.jacobian(compile(talking), (0, 1), sparse=True)(x, y)
+    assert capsys.readouterr().out == "sum 40.0\n"
+    assert y[0] == 2.0
+    tl.jacobian(compile(talking), sparse=np.ones((40, 40)))(x, y)
+    tl.jacfwd(compile(talking))(x, y)
+    assert capsys.readouterr().out == "sum 40.0\n" * 2
+    assert y[0] == 4.0
+
+
 def energy(x):
     return np.sum((x[1:] - x[:-1]) ** 4) + np.sum(np.cos(x))
 

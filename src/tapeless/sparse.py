@@ -54,7 +54,11 @@ class SparseJacobian(Transformed):
         if many and self.given is not None:
             raise StructureError("a given pattern is for one argument; call jacobian for each of them")
         if isinstance(self.fun, Jitted):
-            blocks = [_Native(self, w, x, args, kwargs).matrix() for w, x in zip(where, wanted, strict=True)]
+            last = len(where) - 1
+            blocks = [
+                _Native(self, w, x, args, kwargs, k < last).matrix()
+                for k, (w, x) in enumerate(zip(where, wanted, strict=True))
+            ]
         else:
             blocks = self.in_python(where, wanted, args, kwargs)
         return tuple(blocks) if many else blocks[0]
@@ -131,18 +135,23 @@ class _Block:
         forward = pattern.forward(self.owner.mode)
         colours = pattern.column_colours if forward else pattern.row_colours
         count = count_of(colours)
+        direction = None
+        if self.owner.given is not None:
+            direction = np.random.default_rng(0).uniform(0.5, 1.5, len(colours)).astype(self.x.dtype)
+            expected = self.along(direction, pattern.shape, forward)
         entries = self.entries(pattern, colours, count, forward)
         indices, starts = pattern.indices
         made = csr_array((entries, indices.copy(), starts.copy()), shape=pattern.shape)
-        if self.owner.given is not None:
-            self.check(made, forward)
+        if direction is not None:
+            self.check(made, direction, expected, forward)
         return made
 
-    def check(self, made: Any, forward: bool) -> None:
+    def along(self, direction: Any, shape: tuple[int, int], forward: bool) -> Any:
+        """The derivative in a direction, or the cotangent."""
+        return self.sums(np.zeros(len(direction), np.int64), direction, 1, shape, forward).reshape(-1)
+
+    def check(self, made: Any, v: Any, expected: Any, forward: bool) -> None:
         """Compare the product with a random vector with the derivative in that direction."""
-        size = made.shape[1] if forward else made.shape[0]
-        v = np.random.default_rng(0).uniform(0.5, 1.5, size).astype(self.x.dtype)
-        expected = self.sums(np.zeros(size, np.int64), v, 1, made.shape, forward).reshape(-1)
         turned = made if forward else made.T
         found, scale = turned @ v, abs(turned) @ v
         with np.errstate(invalid="ignore"):
@@ -194,8 +203,12 @@ class _InPython(_Block):
 
 
 class _Native(_Block):
-    def __init__(self, owner: SparseJacobian, at: int | str, x: Any, args: Any, kwargs: Any) -> None:
+    def __init__(
+        self, owner: SparseJacobian, at: int | str, x: Any, args: Any, kwargs: Any, trial: bool
+    ) -> None:
+        """A `trial` leaves no trace: it prints nothing and changes nothing."""
         self.owner, self.at, self.x, self.args, self.kwargs = owner, at, x, args, kwargs
+        self.trial = trial
         self.fun: Jitted = owner.fun  # type: ignore[assignment]
 
     def pattern(self) -> Pattern:
@@ -242,10 +255,19 @@ class _Native(_Block):
         self, colours: Integers, weights: Any, count: int, shape: Any, forward: bool, width: int, places: Any
     ) -> Any:
         at, direct = self.at, places is not None
-        key = ("colours", at, forward, width, direct)
-        run = self.fun.part(key, lambda f: Compressed(f, at, forward, width, direct))
+        trial, args, kwargs = self.trial, self.args, self.kwargs
+        if trial:
+            args, kwargs = copy.deepcopy((args, kwargs))
+        key = ("colours", at, forward, width, direct, trial)
+        run = self.fun.part(key, lambda f: Compressed(f, at, forward, width, direct, trial))
         size = shape[0] if forward else shape[1]
-        return run(colours, weights, count, size, places, *self.args, **self.kwargs)
+        return run(colours, weights, count, size, places, *args, **kwargs)
+
+    def along(self, direction: Any, shape: tuple[int, int], forward: bool) -> Any:
+        trial, self.trial = self.trial, True
+        made = super().along(direction, shape, forward)
+        self.trial = trial
+        return made
 
 
 def _served(run: Jitted, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -361,13 +383,13 @@ class Compressed(Transformed):
     """
 
     def __init__(
-        self, fun: Callable[..., Any], at: int | str, forward: bool, width: int, direct: bool
+        self, fun: Callable[..., Any], at: int | str, forward: bool, width: int, direct: bool, silent: bool
     ) -> None:
         super().__init__(fun, 0, False)
-        self.at, self.forward, self.width, self.direct = at, forward, width, direct
+        self.at, self.forward, self.width, self.direct, self.silent = at, forward, width, direct, silent
 
     def __reduce__(self) -> Any:
-        return Compressed, (self.fun, self.at, self.forward, self.width, self.direct)
+        return Compressed, (self.fun, self.at, self.forward, self.width, self.direct, self.silent)
 
     def __call__(
         self, colours: Any, weights: Any, count: int, size: int, places: Any, *args: Any, **kwargs: Any

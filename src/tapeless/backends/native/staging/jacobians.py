@@ -41,6 +41,7 @@ from tapeless.backends.native.scopes import written
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.derivatives import positions
+from tapeless.backends.native.staging.once import printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
@@ -195,7 +196,7 @@ class Assembly:
             )
             for code in restore:
                 s.block.append(code)
-            body, rename = (linear.body, None) if chunk is None else self.repeated()
+            body, rename = (linear.body, None) if chunk is None else self.repeated(chunk)
             seed = linear.seed if rename is None else rename(linear.seed)
             slope = linear.slope if rename is None else rename(linear.slope)
             made = None if self.width == 1 else Lanes(body, [seed], [slope], lanes)
@@ -244,7 +245,7 @@ class Assembly:
         """
         assert self.columns and isinstance(self.found, View)
         kept: list[Stmt] = [Alloc(a.root, ()) for a in self.apart.written]  # what is there before
-        body, renaming = again(self.apart.function.body, kept)
+        body, renaming = again(printing(self.apart.function.body, None), kept)
         self.stager.block.extend(body)
         made = renaming.name(self.found.array)
         return tuple(self.stager.bind(Dim(made, k)) for k in range(made.ndim))
@@ -262,11 +263,11 @@ class Assembly:
 
         return loop()
 
-    def repeated(self) -> tuple[list[Stmt], Callable[[Any], Any]]:
+    def repeated(self, chunk: Expr) -> tuple[list[Stmt], Callable[[Any], Any]]:
         """The body for one of several runs: it leaves what it found."""
         linear = self.linear
         if self.columns:
-            return linear.body, lambda x: x
+            return printing(linear.body, apply("eq", chunk, ZERO)), lambda x: x
         body, renaming = again(linear.body, linear.once)
         return body, renaming.name
 

@@ -31,6 +31,7 @@ from tapeless.backends.native.scopes import writes
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.jacobians import LONG, Assembly, columns, rows
+from tapeless.backends.native.staging.once import printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
@@ -118,6 +119,8 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
     if staged is None:
         return Static(None)
     apart, x, y = staged
+    if what.silent:
+        apart.function.body[:] = printing(apart.function.body, None)
     linear = columns(apart, y) if what.forward else rows(apart)
     seeded, found = (x, y) if what.forward else (y, x)
     apart.connect()
@@ -213,7 +216,7 @@ class _Compressed(Assembly):
             start = apply("mul", chunk, self.width)
             count = s.bind(apply("minimum", lanes, apply("sub", total, start)))
             s.block.extend(restore)
-            body, rename = self.repeated()
+            body, rename = self.repeated(chunk)
             seed, slope = rename(linear.seed), rename(linear.slope)
             made = None if self.width == 1 else Lanes(body, [seed], [slope], lanes)
             self.units(seed if made is None else made.lanes(seed), shape, start, count, lanes)
