@@ -14,6 +14,7 @@ from tapeless.backends.native.kernel import Careful
 from tapeless.backends.native.llvm_entry import CLASSES, Output
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import BOOL, F32, F64, I64, Intrinsic, Scalar, walk
+from tapeless.backends.native.optimise import optimise
 from tapeless.backends.native.promote import promote
 from tapeless.backends.native.staging import Staged, stage
 from tapeless.backends.native.staging.paths import Guard
@@ -92,7 +93,7 @@ def staged_function(
 
 def loops(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The loops that `fun` is compiled to, as Python."""
-    return show.source(staged_function(fun, args, kwargs).function)
+    return show.source(optimise(staged_function(fun, args, kwargs).function))
 
 
 def _seen_by_kernel(guard: Guard, staged: Staged, classes: list[type | None]) -> bool:

@@ -178,8 +178,11 @@ class Kernel:
     def ir(self) -> str:
         """LLVM's text of the body, as it was written."""
         from tapeless.backends.native.llvm import body
+        from tapeless.backends.native.optimise import optimise
 
-        return body(self.code.fn, may_overlap=self.code.may_overlap, parallel=self.code.parallel)
+        code = self.code
+        fn = code.fn if code.may_overlap else optimise(code.fn)
+        return body(fn, may_overlap=code.may_overlap, parallel=code.parallel)
 
     @property
     def optimised_ir(self) -> str:

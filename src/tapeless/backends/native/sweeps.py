@@ -314,6 +314,11 @@ class Rows:
                 bases.setdefault(rest, expression({k: c for k, c in parts.items() if k in dict(rest)}))
                 waiting = groups.setdefault((s.array, axis, rest, others), {}).setdefault(at, [])
                 waiting.append(self.wait(s))
+        for s, (axis, rest, at, others) in places:  # what waits already is added with the others
+            row = (s.array, axis, rest, others)
+            if (axis, rest, at) == most and row in groups:
+                if isinstance(s.value, Ref) and s.value.var in self.rows:
+                    groups[row].setdefault(at, []).append(self.wait(s))
         for (array, axis, rest, others), found in groups.items():
             self.add(array, axis, bases[rest], others, found)
 
