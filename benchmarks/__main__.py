@@ -10,6 +10,7 @@ from benchmarks import harness
 
 NAMES = (
     "scalars", "lstm", "solve_ivp", "dispatch", "first_call", "jit_call", "memory", "gradbench", "native",
+    "threads",
 )  # fmt: skip
 
 
