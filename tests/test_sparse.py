@@ -271,6 +271,35 @@ def test_the_program_prints_once(compile, capsys):
     assert y[0] == 4.0
 
 
+def drawn(x, generator):
+    return x * x[::-1] * generator.normal(size=len(x))
+
+
+def drawn_full(x, generator):
+    return np.sum(x) * x * generator.normal(size=len(x))
+
+
+def placed(x, generator):
+    return x[generator.integers(0, len(x), 5)]
+
+
+def test_random_numbers_are_drawn_once():
+    expected = tl.jacfwd(drawn)(X, np.random.default_rng(1))
+    agree(tl.jacobian(drawn, sparse=True)(X, np.random.default_rng(1)), expected)
+    generators = [np.random.default_rng(1) for _ in range(4)]
+    np.testing.assert_allclose(tl.jit(tl.jacfwd(drawn))(X, generators[0]), expected, rtol=1e-12)
+    np.testing.assert_allclose(tl.jit(tl.jacrev(drawn))(X, generators[1]), expected, rtol=1e-12)
+    agree(tl.jit(tl.jacobian(drawn, sparse=True))(X, generators[2]), expected)
+    drawn(X, generators[3])
+    assert len({g.integers(2**40) for g in generators}) == 1
+    expected = tl.jacfwd(drawn_full)(X, np.random.default_rng(1))
+    agree(tl.jit(tl.jacobian(drawn_full, sparse=True))(X, np.random.default_rng(1)), expected)
+    with pytest.raises(NotCompilable, match="random"):
+        tl.jit(tl.jacobian(drawn, sparse=np.ones((40, 40))))(X, generators[0])
+    with pytest.raises(NotCompilable, match="random"):
+        tl.jit(tl.jacobian(placed, sparse=True))(X, generators[0])
+
+
 def energy(x):
     return np.sum((x[1:] - x[:-1]) ** 4) + np.sum(np.cos(x))
 

@@ -41,7 +41,7 @@ from tapeless.backends.native.scopes import written
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.derivatives import positions
-from tapeless.backends.native.staging.once import printing
+from tapeless.backends.native.staging.once import draws, printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
@@ -175,8 +175,12 @@ class Assembly:
         shape = tuple(s.bind(n) for n in self.seeded.shape)
         total = s.bind(storage.size_of(shape), "units")
         self.width = 1 if sum(1 for _ in walk(linear.body)) > LONG else WIDEST
+        lanes: Expr
+        starts: Expr | None
         if isinstance(total, Const) and int(total.value) <= FEW and self.width > 1:
             lanes, starts = const(padded(int(total.value))), None
+        elif draws(linear.body):
+            lanes, starts, self.width = total, None, WIDEST
         else:
             lanes, starts = const(self.width), total
         whole = s.array(linear.seed.dtype, len(shape) + self.inner_rank, "jacobian")

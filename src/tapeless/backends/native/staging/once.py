@@ -1,4 +1,7 @@
-"""What a program prints it prints once, though its derivative runs it again and again."""
+"""What a program prints it prints once, though its derivative runs it again and again.
+
+Random numbers that it draws are others in every run, so such a program is run once only.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from tapeless.backends.native.nest import Expr, For, If, Intrinsic, Stmt, While,
 
 def prints(body: list[Stmt]) -> bool:
     return any(isinstance(s, Intrinsic) and s.name == "print" for s in walk(body))
+
+
+def draws(body: list[Stmt]) -> bool:
+    return any(isinstance(s, Intrinsic) and s.name == "random" for s in walk(body))
 
 
 def printing(body: list[Stmt], condition: Expr | None) -> list[Stmt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.lanes import Lanes
@@ -31,7 +32,7 @@ from tapeless.backends.native.scopes import writes
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
 from tapeless.backends.native.staging.jacobians import LONG, Assembly, columns, rows
-from tapeless.backends.native.staging.once import printing
+from tapeless.backends.native.staging.once import draws, printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
 from tapeless.backends.native.staging.zeros import watch
@@ -87,6 +88,8 @@ def words(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]
         return Static(None)
     apart, x, y = staged
     made, values = dependence(apart.function, 0)
+    if draws(made.body):
+        stager.refuse("the pattern of a jacobian depends on random numbers", "take it outside jit")
     apart.connect()
     (seed,), (result,) = made.params[len(apart.function.params) :], made.results
     assert isinstance(seed, Array) and isinstance(result, Array)
@@ -119,6 +122,12 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
     if staged is None:
         return Static(None)
     apart, x, y = staged
+    drawn = draws(apart.function.body)
+    if what.silent and drawn:
+        stager.refuse(
+            "a program that draws random numbers cannot be run twice, to check a pattern or by two arguments",
+            "let the pattern be found, of one argument",
+        )
     if what.silent:
         apart.function.body[:] = printing(apart.function.body, None)
     linear = columns(apart, y) if what.forward else rows(apart)
@@ -127,8 +136,9 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
     made = _Compressed(stager, apart, linear, seeded, found, what.forward)
     made.last = what.forward or what.direct
     made.given(colours, weights, size.expr)
-    long = sum(1 for _ in walk(linear.body)) > LONG
-    made.width = 1 if long else what.width
+    made.drawn = drawn
+    long = not drawn and sum(1 for _ in walk(linear.body)) > LONG
+    made.width = 1 if long else max(what.width, 2)
     if not what.direct:
         value = made.colours(count.expr, count.expr)
     elif long:
@@ -143,6 +153,8 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
 class _Compressed(Assembly):
     """Runs a linear map for every colour."""
 
+    drawn = False
+    """Whether the program draws random numbers: then all is one run."""
     last = True
     """Whether the colours are the last axis of the result, or the first."""
 
@@ -206,13 +218,18 @@ class _Compressed(Assembly):
         s.block.extend(linear.once)
         shape = tuple(s.bind(n) for n in self.seeded.shape)
         whole = s.array(linear.seed.dtype, 1 + self.inner_rank, "compressed")
-        restore = self.snapshot()
+        restore = [] if self.drawn else self.snapshot()
         early = self.shape_before(())
         if early is None:
+            if self.drawn:
+                s.refuse(
+                    "the jacobian of a program that draws random numbers, of a shape found as it runs",
+                    "fix its shape",
+                )
             early = self.first_run()
         s.emit(Alloc(whole, (*early, wide) if self.last else (wide, *early)))
-        lanes = const(self.width)
-        with self.chunks(total) as chunk:
+        lanes = total if self.drawn else const(self.width)
+        with nullcontext(ZERO) if self.drawn else self.chunks(total) as chunk:
             start = apply("mul", chunk, self.width)
             count = s.bind(apply("minimum", lanes, apply("sub", total, start)))
             s.block.extend(restore)
