@@ -372,7 +372,10 @@ class Transpose(Stores):
         orelse = self.b.inside(lambda: self.block_of(node.blocks[1]))
         self.vague = (self.vague & self.live) | vague_then
         after_else = self.live
-        self.live = after_then | after_else
+        # a variable that a branch binds, and nobody before it, has no cotangent before it either
+        entry = node.blocks[0].frame.entry
+        mine = {c for c in after_then ^ after_else if c not in before and c.var not in entry}
+        self.live = (after_then | after_else) - mine
         for block, after, lb in ((then, after_then, node.blocks[0]), (orelse, after_else, node.blocks[1])):
             outer, self.b.block = self.b.block, block
             self.clear_all(self.live - after, lb)
