@@ -265,3 +265,45 @@ def test_a_growing_list_inside_a_derivative():
     for n in (40, 2):
         assert tl.jit(inner)(0.4, n) == pytest.approx(inner(0.4, n), rel=1e-12)
         assert tl.jit(tl.grad(inner))(0.4, n) == pytest.approx(tl.grad(inner)(0.4, n), rel=1e-10)
+
+
+def joined(x, n):
+    xs, ys = [x], []
+    for _ in range(n):
+        xs.append(xs[-1] * 0.5 + 1.0)
+    for v in xs:
+        ys.append(v * v)
+    zs = [*xs, 2.0]
+    zs = zs + ys + [1.0]
+    zs += [x]
+    zs += xs
+    zs.extend(ys)
+    return sum(zs) + len(zs) * zs[-2]
+
+
+def sorts(x):
+    xs = [x, 0.5, x * x, -x, 2.0 * x - 0.3]
+    ys = sorted(xs)
+    xs.sort(key=lambda v: -v * v)
+    zs = sorted([(v * v, v) for v in xs], key=lambda p: p[0], reverse=True)
+    return sum(i * v for i, v in enumerate(ys)) + xs[0] * 3.0 + zs[1][1] * 2.0 + zs[-1][0]
+
+
+def test_joined_and_sorted_lists():
+    for x in (0.35, 0.7, -0.2):
+        check(lambda x: joined(x, 40), x, native=True)
+        check(sorts, x, native=True)
+
+
+def ties(x):
+    return [name for _, name in sorted([(x, 1.0), (0.5, 2.0), (x, 3.0)], key=lambda p: p[0], reverse=True)]
+
+
+def with_nan(x):
+    return sorted([x, 1.0, float("nan"), 0.5])
+
+
+def test_order_of_equal_items_and_of_nan():
+    for x in (0.3, 0.5, 0.7):
+        assert tl.jit(ties)(x) == ties(x)
+    assert repr(tl.jit(with_nan)(0.7)) == repr(with_nan(0.7))

@@ -24,6 +24,7 @@ from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Generator
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mathematics import MATH
+from tapeless.backends.native.staging.ordering import ordered
 from tapeless.backends.native.staging.structures import Structures
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -105,7 +106,7 @@ class Builtins(Structures):
         return None
 
     def generator(self, run: Callable[[Callable[[Value], None]], Any], cells: dict[str, Cell]) -> Value:
-        return Generator(run, cells)
+        return Generator(run, cells, self.heap.born(Cell(Static(False))))
 
     # ---- folds
 
@@ -199,6 +200,10 @@ class Builtins(Structures):
     def sorted_items(self, items: list[Value], key: Value, reverse: Value) -> list[Value]:
         """Items in order; what they are ordered by must be known."""
         keys = [v if isinstance(key, Static) and key.obj is None else self.call(key, [v], {}) for v in items]
+        if len(items) > 1 and not all(isinstance(k, Static) for k in keys):
+            found = ordered(self, items, keys, bool(self.known(reverse)))
+            if found is not None:
+                return found
         if len(items) > 1:
             known = [self.known(k, "sort an array with np.sort") for k in keys]
         else:

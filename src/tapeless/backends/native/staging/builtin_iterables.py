@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
@@ -10,7 +10,7 @@ from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import Iteration
-from tapeless.backends.native.staging.iterables import Generator
+from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted
 from tapeless.backends.native.staging.values import (
     Growing,
     Mapping,
@@ -44,33 +44,55 @@ def range_(s: Builtins, *args: Value) -> Value:
     return Range(s.bind(s.as_expr(start, I64), "start"), s.bind(s.as_expr(stop, I64), "stop"), step)
 
 
+def source(s: Builtins, items: Value) -> Callable[[], Iteration]:
+    """What another iterator goes through, when it is asked; an iterator is its own from here on."""
+    if not isinstance(items, Iter):
+        return lambda: s.iteration(items)
+    if not (isinstance(items.at.value, Static) and items.at.value.obj == 0):
+        rest = s.rest(items, given=True)
+        return lambda: rest
+    s.heap.write(items.at, GIVEN)
+    return lambda: s.gone_through(items)
+
+
 @lowers(enumerate)
 def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
-    it = s.iteration(items)
     first = s.as_expr(start, I64)
+    inner = source(s, items)
 
     def pair(i: Expr, v: Value) -> Value:
         return Sequence([number(apply("add", i, first)), v], tuple)
 
-    if it.items is not None:
-        return Iteration([pair(const(i), v) for i, v in enumerate(it.items)])
-    item = counted(s, it)
-    return Iteration(None, it.length, lambda i: pair(i, item(i)))
+    def make() -> Iteration:
+        it = inner()
+        if it.items is not None:
+            return Iteration([pair(const(i), v) for i, v in enumerate(it.items)])
+        item = counted(it)
+        return Iteration(None, it.length, lambda i: pair(i, item(i)))
+
+    def steps() -> Iterator[Value] | None:
+        found = stepwise(items)
+        return None if found is None else (pair(const(i), v) for i, v in enumerate(found))
+
+    return Iter(s, make, steps)
 
 
-def counted(s: Builtins, it: Iteration) -> Callable[[Expr], Value]:
-    """An iteration's item by how many came before it."""
-    item = it.item
-    assert item is not None
-    if it.bounds is None:
-        return item
-    start, _, step = it.bounds
-    return lambda i: item(apply("add", start, apply("mul", i, const(step))))
+def stepwise(items: Value) -> Iterator[Value] | None:
+    """The items of an iterator one by one, where making them has effects."""
+    return items.steps() if isinstance(items, Iter) and items.steps is not None else None
 
 
 @lowers(zip)
 def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
-    its = [s.iteration(m) for m in many]
+    if len({id(m) for m in many if isinstance(m, (Iter, Generator))}) < sum(
+        isinstance(m, (Iter, Generator)) for m in many
+    ):
+        s.refuse("an iterator is given to zip twice", "use slices")
+    sources = [source(s, m) for m in many]
+    return Iter(s, lambda: zipped(s, [make() for make in sources], strict))
+
+
+def zipped(s: Builtins, its: list[Iteration], strict: Value = NO) -> Iteration:
     if any(it.items is not None for it in its) or not its:
         lists = [s.items_of(it) for it in its]
         if s.known(strict):
@@ -82,7 +104,7 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
                         ValueError,
                         f"zip() argument {k + 1} is {'shorter' if n < lengths[0] else 'longer'} than {first}",
                     )
-                    return NONE
+                    return Iteration([])
         return Iteration([Sequence(list(row), tuple) for row in zip(*lists, strict=False)])
     length = its[0].length
     for it in its[1:]:
@@ -92,33 +114,48 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
             s.check(apply("eq", it.length, length), ValueError, "zip() arguments are of different lengths")
         else:
             length = apply("minimum", length, it.length)
-    items = [counted(s, it) for it in its]
+    items = [counted(it) for it in its]
     return Iteration(None, s.bind(length, "n"), lambda i: Sequence([item(i) for item in items], tuple))
 
 
 @lowers(map)
 def map_(s: Builtins, function: Value, *many: Value) -> Value:
-    rows = zip_(s, *many)
-    assert isinstance(rows, Iteration)
-    if rows.items is not None:
-        return Iteration([s.call(function, s.listed(r), {}) for r in rows.items])
-    item = rows.item
-    assert item is not None
-    return Iteration(None, rows.length, lambda i: s.call(function, s.listed(item(i)), {}))
+    sources = [source(s, m) for m in many]
+
+    def make() -> Iteration:
+        rows = zipped(s, [inner() for inner in sources])
+        if rows.items is not None:
+            return Iteration([s.call(function, s.listed(r), {}) for r in rows.items])
+        item = rows.item
+        assert item is not None
+        return Iteration(None, rows.length, lambda i: s.call(function, s.listed(item(i)), {}))
+
+    def steps() -> Iterator[Value] | None:
+        rows = zipped(s, [inner() for inner in sources])
+        return None if rows.items is None else (s.call(function, s.listed(r), {}) for r in rows.items)
+
+    return Iter(s, make, steps)
 
 
 @lowers(filter)
 def filter_(s: Builtins, function: Value, items: Value) -> Value:
-    kept = []
-    for v in s.listed(items):
-        test = v if isinstance(function, Static) and function.obj is None else s.call(function, [v], {})
-        if s.known(s.boolean(s.truth(test)), "filter with np.where or a loop"):
-            kept.append(v)
-    return Iteration(kept)
+    inner = source(s, items)
+
+    def kept() -> Iterator[Value]:
+        for v in s.items_of(inner()):
+            test = v if isinstance(function, Static) and function.obj is None else s.call(function, [v], {})
+            if s.known(s.boolean(s.truth(test)), "filter with np.where or a loop"):
+                yield v
+
+    return Iter(s, lambda: Iteration(list(kept())), kept)
 
 
 @lowers(reversed)
 def reversed_(s: Builtins, items: Value) -> Value:
+    return Iter(s, lambda: backwards(s, items))
+
+
+def backwards(s: Builtins, items: Value) -> Iteration:
     it = s.iteration(items)
     if it.items is not None:
         return Iteration(it.items[::-1])
@@ -126,8 +163,8 @@ def reversed_(s: Builtins, items: Value) -> Value:
         assert it.bounds is not None
         start, stop, step = it.bounds
         last = apply("add", start, apply("mul", apply("sub", it.length, ONE), const(step)))
-        return Range(s.bind(last), s.bind(apply("sub", start, const(step))), -step)
-    item = counted(s, it)
+        return s.iteration(Range(s.bind(last), s.bind(apply("sub", start, const(step))), -step))
+    item = counted(it)
     return Iteration(None, it.length, lambda i: item(apply("sub", apply("sub", it.length, ONE), i)))
 
 
@@ -138,21 +175,27 @@ def sorted_(s: Builtins, items: Value, *, key: Value = NONE, reverse: Value = NO
 
 @lowers(iter)
 def iter_(s: Builtins, items: Value) -> Value:
-    return items if isinstance(items, Generator) else s.iteration(items)
+    if isinstance(items, (Generator, Iter)):
+        return items
+    it = s.iteration(items)
+    before = it.items
+
+    def still() -> None:
+        now = s.iteration(items).items
+        if before is not None and (now is None or [*map(id, now)] != [*map(id, before)]):
+            s.refuse("a list changes while an iterator goes through it", "loop over a copy")
+
+    listed = isinstance(items, Sequence) and items.kind is list
+    made = Iter(s, lambda: it, still=still if listed else None)
+    made.made.value = it
+    return made
 
 
 @lowers(next)
 def next_(s: Builtins, it: Value, default: Value | None = None) -> Value:
-    if not isinstance(it, Iteration):
+    if not isinstance(it, Iter):
         s.refuse(f"next() of {describe(it)}", "use an index or a loop")
-    if it.items is None:
-        it.items = s.items_of(it)
-    if not it.items:
-        if default is not None:
-            return default
-        s.throw(StopIteration)
-        return NONE
-    return it.items.pop(0)
+    return s.next_of(it, default)
 
 
 @lowers(list)

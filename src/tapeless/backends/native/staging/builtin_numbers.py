@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeless.backends.native.nest import I64, Expr, apply
+from tapeless.backends.native.nest import (
+    I64,
+    Check,
+    Expr,
+    Intrinsic,
+    Raise,
+    Store,
+    Swap,
+    apply,
+    walk,
+)
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NIL_FLOAT, NO, NONE, Run, lowers
-from tapeless.backends.native.staging.iterables import Entries, Generator
+from tapeless.backends.native.staging.control import Iteration
+from tapeless.backends.native.staging.iterables import GIVEN, Entries, Generator, Iter, Position
 from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -201,12 +213,34 @@ def sum_(s: Builtins, items: Value, start: Value = NIL) -> Value:
 
 @lowers(any)
 def any_(s: Builtins, items: Value) -> Value:
-    return s.fold(items, lambda a, b: s.boolean(apply("any", s.truth(a), s.truth(b))), Static(False))
+    return short(s, items, lambda a, b: s.boolean(apply("any", s.truth(a), s.truth(b))), Static(False))
 
 
 @lowers(all)
 def all_(s: Builtins, items: Value) -> Value:
-    return s.fold(items, lambda a, b: s.boolean(apply("all", s.truth(a), s.truth(b))), Static(True))
+    return short(s, items, lambda a, b: s.boolean(apply("all", s.truth(a), s.truth(b))), Static(True))
+
+
+def short(s: Builtins, items: Value, combine: Callable[[Value, Value], Value], start: Value) -> Value:
+    """`any` and `all`: they stop early, but go through everything here, which must not make a difference."""
+    if not isinstance(items, (Iter, Generator)):
+        return s.fold(items, combine, start)
+    level, clock = s.heap.open(), s.heap.clock
+    with s.collect() as body:
+        made = s.fold(items, combine, start)
+        ended = s.alive and s.block is s.tip(body)
+    changed = [o for o, _ in s.heap.levels[level].values() if s.heap.age(o) <= clock]
+    for o in [o for o in changed if isinstance(o, Position)]:
+        changed.remove(o)
+        if not isinstance(o.value, Iteration):
+            s.heap.write(o, GIVEN)
+    s.heap.close(level)
+    effects = any(isinstance(x, (Store, Check, Raise, Intrinsic, Swap)) for x in walk(body))
+    mine = items.done if isinstance(items, Generator) else None
+    if not ended or effects or any(o is not mine for o in changed):
+        s.refuse("any() or all() of what changes something, or may raise", "write a loop")
+    s.block.extend(body)
+    return made
 
 
 @lowers(functools.reduce)

@@ -15,7 +15,7 @@ from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
 from tapeless.backends.native.staging.calls import Cached, Partial
 from tapeless.backends.native.staging.control import Iteration
-from tapeless.backends.native.staging.iterables import Entries, Generator
+from tapeless.backends.native.staging.iterables import Entries, Generator, Iter
 from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -38,7 +38,7 @@ from tapeless.backends.native.staging.builtin_iterables import list_
 
 @lowers(isinstance)
 def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
-    if isinstance(x, (Iteration, Generator, Entries)):
+    if isinstance(x, (Iteration, Iter, Generator, Entries)):
         return Static(False)
     cls = s.class_of(of_one_class(s, x))
     if cls is None:

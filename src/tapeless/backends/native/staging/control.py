@@ -154,7 +154,9 @@ class Control(Loops):
     # ---- loops
 
     def op_for(self, op: Op) -> None:
-        it = self.iteration(self.read(op.args[0]))
+        self.loop_through(op, self.iteration(self.read(op.args[0])))
+
+    def loop_through(self, op: Op, it: Iteration) -> None:
         key = (self.frames[-1].key, id(op))
         body, orelse = op.blocks
         if it.items is None and key not in self.unrolled:

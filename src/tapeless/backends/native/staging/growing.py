@@ -320,10 +320,45 @@ def append(s: Any, owner: Growing, value: Value) -> Value:
 
 def extend(s: Any, owner: Growing, values: Value) -> Value:
     if isinstance(values, Growing):
-        s.refuse("a list that grows is extended by another one", "append in a loop")
+        return extend_by_rows(s, owner, values)
     for value in s.listed(values):
         push(s, owner, value)
     return Static(None)
+
+
+def extend_by_rows(s: Any, owner: Growing, other: Growing) -> Value:
+    writable(s, owner)
+    spec = joined(owner.spec, other.spec)
+    if spec is None:
+        s.refuse("items of several kinds in a list of a length known at run time only", "use several lists")
+    if spec != owner.spec:
+        raise NeedsGrowing(owner.site, spec)
+    start, count = s.bind(owner.length.expr), s.bind(other.length.expr)
+    size = s.bind(apply("add", start, count), "length")
+    pairs = list(zip(owner.columns, other.columns, strict=True))
+    for column, _ in pairs:
+        s.emit(Grow(column, size))
+    with s.loops((count,), independent=False) as (i,):
+        for column, source in pairs:
+            s.emit(Store(column, (apply("add", start, i),), s.convert(Load(source, (i,)), column.element)))
+    resize(s, owner, size)
+    return Static(None)
+
+
+def concatenated(s: Any, a: Value, b: Value) -> Value | None:
+    """`a + b`, where one of them grows."""
+    if not all(isinstance(v, Growing) or (isinstance(v, Sequence) and v.kind is list) for v in (a, b)):
+        return None
+    specs = [v.spec if isinstance(v, Growing) else spec_of_all(s, v.items) for v in (a, b)]  # type: ignore[attr-defined]
+    empty = [isinstance(v, Sequence) and not v.items for v in (a, b)]
+    spec = specs[1] if empty[0] else specs[0] if empty[1] else joined(*specs)
+    if spec is None:
+        return None
+    owner = a if isinstance(a, Growing) else b
+    made = new(s, spec, ZERO, owner.site)  # type: ignore[attr-defined]
+    extend(s, made, a)
+    extend(s, made, b)
+    return made
 
 
 def pop(s: Any, owner: Growing, index: Value | None = None) -> Value:

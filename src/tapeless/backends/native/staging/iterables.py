@@ -34,6 +34,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.program.ir import Op
 
 
 class Iterables(Operators):
@@ -42,6 +43,8 @@ class Iterables(Operators):
     def iteration(self, value: Value) -> Iteration:
         if isinstance(value, Iteration):
             return value
+        if isinstance(value, Iter):
+            return self.rest(value)
         if isinstance(value, Sequence):
             method = self.python_method(value, "__iter__")
             if method is not None:
@@ -91,6 +94,78 @@ class Iterables(Operators):
             return Iteration([])
         self.refuse(f"a loop over {describe(value)}", "loop over a range, an array or a tuple")
 
+    def gone_through(self, it: Iter) -> Iteration:
+        """All that an iterator gives, from its beginning."""
+        made = it.made.value
+        if made is None:
+            made = it.make()
+            self.heap.write(it.made, made)
+        if not isinstance(made, Iteration):
+            self.refuse("an iterator is used on several paths of the program", "make a list of it")
+        if it.still is not None:
+            it.still()
+        return made
+
+    def rest(self, it: Iter, given: bool = False) -> Iteration:
+        """What an iterator still gives; then it is at its end, or (`given`) at a place that is not known."""
+        at = it.at.value
+        if at is GIVEN or not isinstance(at, (Static, Number)):
+            self.refuse("an iterator is used again after it was left half-way", "make a list of it")
+        made = self.gone_through(it)
+        end: Value
+        if made.items is not None:
+            k = self.known(at, "an iterator goes on where it stopped")
+            found = made if not k else Iteration(made.items[k:])
+            end = Static(len(made.items))
+        else:
+            end = Number(made.length, int)
+            found = made
+            if not (isinstance(at, Static) and at.obj == 0):
+                start, item = self.bind(self.as_expr(at)), counted(made)
+                length = self.bind(apply("sub", made.length, start))
+                found = Iteration(None, length, lambda i: item(apply("add", start, i)))
+        self.heap.write(it.at, GIVEN if given else end)
+        return found
+
+    def next_of(self, it: Iter, default: Value | None) -> Value:
+        """`next(it)`."""
+        at = it.at.value
+        if at is GIVEN or not isinstance(at, (Static, Number)):
+            self.refuse("an iterator is used again after it was left half-way", "make a list of it")
+        made = self.gone_through(it)
+        if made.items is not None:
+            k = self.known(at, "an iterator goes on where it stopped")
+            if k < len(made.items):
+                self.heap.write(it.at, Static(k + 1))
+                return made.items[k]  # type: ignore[no-any-return]
+            if default is not None:
+                return default
+            self.throw(StopIteration)
+            return Static(None)
+        if default is not None:
+            self.refuse("next() with a default, of something of unknown length", "use an index")
+        k = self.bind(self.as_expr(at))
+        self.check(apply("lt", k, made.length), StopIteration)
+        self.heap.write(it.at, Number(self.bind(apply("add", k, const(1))), int))
+        return counted(made)(k)
+
+    def op_for(self, op: Op) -> None:
+        value = self.read(op.args[0])
+        if not isinstance(value, Iter):
+            super().op_for(op)
+            return
+        left = any(inner.kind in ("break", "return") for block in op.blocks[:1] for inner in block.walk())
+        fresh = isinstance(value.at.value, Static) and value.at.value.obj == 0 and value.made.value is None
+        if value.steps is not None and fresh:
+            steps = value.steps()
+            if steps is not None:
+                self.heap.write(value.made, Iteration([]))
+                if left:
+                    self.heap.write(value.at, GIVEN)
+                self.unroll(op, op.blocks[0], op.blocks[1], lambda: self.next_item(op, steps))
+                return
+        self.loop_through(op, self.rest(value, given=left))
+
     def iterated(self, value: Value) -> Iteration:
         """What `__iter__` gave."""
         if isinstance(value, Instance):
@@ -107,6 +182,42 @@ class Iterables(Operators):
         return apply(
             "maximum", apply("floordiv", apply("add", span, const(abs(r.step) - 1)), const(abs(r.step))), ZERO
         )
+
+
+def counted(it: Iteration) -> Callable[[Expr], Value]:
+    """An iteration's item by how many came before it."""
+    item = it.item
+    assert item is not None
+    if it.bounds is None:
+        return item
+    start, _, step = it.bounds
+    return lambda i: item(apply("add", start, apply("mul", i, const(step))))
+
+
+#: Where an iterator is that something else goes on with.
+GIVEN = Static("given")
+
+
+class Position(Cell):
+    """Where an iterator is, or what it goes through."""
+
+
+class Iter(Value):
+    """An iterator: what it goes through is made when it is first asked, and it is gone through once.
+
+    `steps` gives the items one by one, where making them has effects; `still` sees to it that what it goes
+    through is what it was.
+    """
+
+    def __init__(
+        self,
+        s: Iterables,
+        make: Callable[[], Iteration],
+        steps: Callable[[], Iterator[Value] | None] | None = None,
+        still: Callable[[], None] | None = None,
+    ) -> None:
+        self.make, self.steps, self.still = make, steps, still
+        self.at, self.made = s.heap.born(Position(Static(0))), s.heap.born(Position())
 
 
 def counter(i: Expr) -> Value:
@@ -144,13 +255,18 @@ class Entries(Value):
 class Generator(Value):
     """What calling a generator function gives: its body runs when its values are asked for."""
 
-    def __init__(self, run: Callable[[Callable[[Value], None]], None], cells: dict[str, Cell]) -> None:
-        self.run, self.cells, self.done = run, cells, False
+    def __init__(
+        self, run: Callable[[Callable[[Value], None]], None], cells: dict[str, Cell], done: Cell
+    ) -> None:
+        self.run, self.cells, self.done = run, cells, done
 
     def consume(self, s: Iterables, take: Callable[[Value], None]) -> None:
         """Run the body; `take` is given each value as it comes."""
-        if not self.done:
-            self.done = True
+        done = self.done.value
+        if not isinstance(done, Static):
+            s.refuse("a generator is used on several paths, or in a loop", "make it where it is used")
+        if not done.obj:
+            s.heap.write(self.done, Static(True))
             self.run(take)
 
     def items(self, s: Iterables) -> list[Value]:
@@ -168,7 +284,12 @@ class Generator(Value):
             tip = body
             self.consume(s, take)
             ended = s.alive and s.block is s.tip(body)
-        changed = [o for o, _ in s.heap.levels[level].values() if s.heap.age(o) <= start]
+        held = s.heap.levels[level].values()
+        changed = [o for o, _ in held if s.heap.age(o) <= start and o is not self.done]
+        for o in [o for o in changed if isinstance(o, Position)]:  # gone through by the body alone
+            changed.remove(o)
+            if not isinstance(o.value, Iteration):
+                s.heap.write(o, GIVEN)
         s.heap.close(level)
         effects = any(isinstance(x, (Store, Check, Raise, Intrinsic, Swap)) for x in walk(body))
         if changed or effects or not ended:

@@ -166,6 +166,10 @@ class Operators(Calls):
             if kinds[0] is kinds[1]:
                 made = Sequence([*self.listed(a), *self.listed(b)], kinds[0])
                 return self.heap.born(made) if kinds[0] is list else made
+        if op == "Add" and Growing in (type(a), type(b)):
+            joined = growing.concatenated(self, a, b)
+            if joined is not None:
+                return joined
         if op == "Mult" and (self.is_sequence(a) or self.is_sequence(b)):
             if self.is_sequence(b):
                 a, b = b, a
@@ -216,6 +220,9 @@ class Operators(Calls):
         if isinstance(a, Sequence) and a.kind is list and op in ("Add", "Mult"):
             items = [*a.items, *self.listed(b)] if op == "Add" else a.items * int(self.known(b))
             self.heap.write(a, items)
+            return a
+        if isinstance(a, Growing) and op == "Add":
+            growing.extend(self, a, b)
             return a
         if isinstance(a, Mapping) and op == "BitOr":
             self.heap.write(a, {**a.items, **self.table(b)})
