@@ -21,3 +21,28 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_spectra(name):
     tl.check_grads(PROGRAMS[name], (Y,))
+
+
+def test_the_length_of_a_vector_comes_from_blas():
+    from scipy.linalg import norm
+    from scipy.spatial.distance import euclidean, minkowski
+
+    for program in (norm, lambda x: euclidean(x, K[:2]), lambda x: minkowski(x, K[:2], 2)):
+        tl.check_grads(program, (np.array([0.3, -0.4]),))
+    assert tl.grad(norm)(np.zeros(2)).tolist() == [0.0, 0.0]
+
+
+def test_the_length_of_a_vector_is_a_float_when_compiled():
+    pytest.importorskip("llvmlite")
+    from scipy.linalg import norm
+
+    assert type(tl.jit(lambda x: norm(x))(K)) is float
+    assert type(tl.jit(lambda x: norm(x, 1))(K)) is np.float64
+
+
+def test_generalised_eigenvalues_are_refused_by_name():
+    from scipy.linalg import eigh
+
+    a = np.array([[2.0, 0.3], [0.3, 1.0]])
+    with pytest.raises(tl.TapelessError, match="eigh has no derivative rule with b="):
+        tl.grad(lambda x: eigh(x, a)[0].sum())(a)

@@ -66,6 +66,12 @@ def _(a: Any, da: Any, *_: Any, **options: Any) -> Any:
     return np.sum(cofactors(np.asarray(a)) * da, axis=(-2, -1))
 
 
+@jvp_rule(sl.blas.dnrm2, rows=[row(_V)])
+def _(x: Any, dx: Any, *_: Any, out: Any, **options: Any) -> Any:
+    refuse("blas.nrm2", options)
+    return np.sum(x * dx) / out if out else 0.0 * np.sum(dx)
+
+
 _SYMMETRIC = {"sym", "symmetric", "her", "hermitian", "pos", "positive definite"}
 
 
@@ -147,8 +153,17 @@ def _(
     sl.eigh,
     rows=[row(_SPD, driver="ev"), row(_SPD, lower=False, driver="ev"), row(_SPD, eigvals_only=True)],
 )
-def _(a: Any, da: Any, *, lower: bool = True, eigvals_only: bool = False, out: Any, **options: Any) -> Any:
-    refuse("eigh", options)
+def _(
+    a: Any,
+    da: Any,
+    b: Any = None,
+    *,
+    lower: bool = True,
+    eigvals_only: bool = False,
+    out: Any,
+    **options: Any,
+) -> Any:
+    refuse("eigh", {**options, "b": None if b is None else True})
     w, v = sl.eigh(a, lower=lower) if eigvals_only else out
     inside = hermitian(v) @ one_triangle(da, lower) @ v
     dw = np.sum(inside * np.eye(len(w)), axis=-1).real

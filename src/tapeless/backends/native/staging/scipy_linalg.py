@@ -8,14 +8,14 @@ import numpy as np
 import scipy.linalg  # type: ignore[import-untyped]
 
 from tapeless.backends.native.affine import simplify
-from tapeless.backends.native.nest import Assign, Ref, apply
+from tapeless.backends.native.nest import F64, Assign, Ref, apply, cast
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.linear_algebra import cholesky, det, floats, inv, matrix, norm, solve
 from tapeless.backends.native.staging.lowerings import array, items_of, lowers, option
 from tapeless.backends.native.staging.products import same
 from tapeless.backends.native.staging.shapes import permute
-from tapeless.backends.native.staging.values import Sequence, Static, Value
+from tapeless.backends.native.staging.values import Number, Sequence, Static, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -51,7 +51,12 @@ def norm_(
     stager: Stager, a: Value, ord: Value | None = None, axis: Value | None = None,
     keepdims: Value | None = None, check_finite: Value | None = None,
 ) -> Value:  # fmt: skip
-    return norm(stager, a, ord, axis, keepdims)
+    made = norm(stager, a, ord, axis, keepdims)
+    plain = all(v is None or isinstance(v, Static) and not v.obj for v in (axis, keepdims))
+    length = ord is None or isinstance(ord, Static) and ord.obj in (None, 2)
+    if plain and length and isinstance(made, Number) and array(stager, a).ndim == 1:
+        return Number(stager.bind(cast(made.expr, F64)), float)  # BLAS gives a Python float
+    return made
 
 
 @lowers(scipy.linalg.cholesky)
