@@ -25,7 +25,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging.base import Exit, NeedsGrowing, NeedsUnrolling, OpenLoop, Target
+from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
 from tapeless.backends.native.staging.carrying import (
     KEPT,
     Carried,
@@ -340,7 +340,7 @@ class Attempt:
 
     def let_grow(self, obj: Any, items: list[Value | None]) -> None:
         """Begin again with a list that grows, if it may be one and the loop is not short."""
-        from tapeless.backends.native.staging.growing import spec_of_all
+        from tapeless.backends.native.staging.growing import NeedsGrowing, spec_of_all
 
         s, bounds = self.s, self.loop.bounds
         if bounds is not None and isinstance(bounds[0], Const) and isinstance(bounds[1], Const):

@@ -103,14 +103,6 @@ class NeedsUnrolling(Exception):
         super().__init__(why)
 
 
-class NeedsGrowing(Exception):
-    """Staging has to begin again with the list made at a site as one that grows."""
-
-    def __init__(self, site: Any, spec: Any) -> None:
-        self.site, self.spec = site, spec
-        super().__init__("a list grows")
-
-
 @dataclass(eq=False, slots=True)
 class Exit:
     """Control leaving to a target: where, and the state there."""

@@ -31,7 +31,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging.base import TYPES, NeedsGrowing
+from tapeless.backends.native.staging.base import TYPES
 from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.joins import join_kinds
@@ -50,6 +50,14 @@ from tapeless.backends.native.staging.values import (
 #: Scalar type -> dtype of the storage of such items.
 STORED = {F64: "float64", F32: "float32", BOOL: "bool"}
 BEYOND = "list index out of range"
+
+
+class NeedsGrowing(Exception):
+    """Staging has to begin again with the list made at a site as one that grows."""
+
+    def __init__(self, site: Any, spec: Any) -> None:
+        self.site, self.spec = site, spec
+        super().__init__("a list grows")
 
 
 # ---- what items are

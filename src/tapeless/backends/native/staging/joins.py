@@ -23,7 +23,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, NeedsGrowing, Target
+from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target
 from tapeless.backends.native.staging.heap import Changes, is_object
 from tapeless.backends.native.staging.mixed import Mixed, classes, fits, mixed, odd
 from tapeless.backends.native.staging.values import (
@@ -547,7 +547,7 @@ class Merger:
 
     def let_grow(self, obj: Sequence, items: list[Value]) -> None:
         """Begin again with a list that grows, if it may be one."""
-        from tapeless.backends.native.staging.growing import spec_of_all
+        from tapeless.backends.native.staging.growing import NeedsGrowing, spec_of_all
 
         spec = spec_of_all(self.s, items)
         if spec is not None and obj.site is not None and obj.site not in self.s.never_growing:

@@ -33,7 +33,6 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import arrays, growing
 from tapeless.backends.native.staging.base import (
     TYPES,
-    NeedsGrowing,
     NeedsKnown,
     NeedsUnrolling,
     Replay,
@@ -73,8 +72,8 @@ from tapeless.backends.native.staging.values import (
     Lazy,
     Mapping,
     Number,
-    Range,
     RandomNumbers,
+    Range,
     Sequence,
     Static,
     Value,
@@ -504,7 +503,7 @@ def stage(
         except NeedsRecursion as need:
             recursive.add(need.key)
             continue
-        except NeedsGrowing as need:
+        except growing.NeedsGrowing as need:
             grows[need.site] = need.spec
             continue
         except NotCompilable as error:
