@@ -7,8 +7,8 @@ from tapeless.backends.native.intrinsics import CALLED_BACK
 from tapeless.backends.native.llvm import Emitter
 from tapeless.backends.native.nest import Check, Const, Function, Intrinsic, apply, walk
 
-#: A call of so many statements is long: it takes ten microseconds at least, and the release a tenth of one.
-LONG = 20_000
+#: A call of so many statements is long: it takes tens of microseconds, and the release a tenth of one.
+LONG = 100_000
 
 
 def is_long(fn: Function) -> str | None:

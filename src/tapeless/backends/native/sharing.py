@@ -48,7 +48,7 @@ from tapeless.backends.native.saving import DTYPES, trip_count, volume
 from tapeless.backends.native.scopes import look, names
 
 #: A loop of so many statements in all is worth the threads.
-WORTH = 20_000
+WORTH = 100_000
 #: A loop with sums is cut into so many chunks at most.
 CHUNKS = 64
 #: Arrays of sums have at most one element for so many statements, in all chunks together.
