@@ -44,6 +44,7 @@ from tapeless.backends.native.staging.storage import fail
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Element,
+    Flat,
     Growing,
     Index,
     Number,
@@ -344,6 +345,8 @@ def array_(
 def _as_array(stager: Stager, value: Value, dtype: Value | None) -> ArrayValue:
     if isinstance(value, Growing):
         value = array(stager, value)
+    if isinstance(value, Flat):
+        stager.refuse("an array of a flat iterator, which may be a view of it", "use ravel() or flatten()")
     if isinstance(value, ArrayValue):
         kind = dtype_of(stager, dtype, value.dtype)
         return value if kind == value.dtype else storage.make(stager, astype(stager, value, kind))
