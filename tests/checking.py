@@ -11,6 +11,7 @@ reached twice is one leaf.
 
 import contextlib
 import enum
+import importlib.util
 import io
 import itertools
 import linecache
@@ -26,8 +27,10 @@ import numpy as np
 import tapeless as tl
 from tapeless.errors import NotCompilable
 
-#: Whether programs that compile are also held to the contract as native code.
-NATIVE = os.environ.get("TAPELESS_TEST_NATIVE", "0") != "0"
+#: Whether programs that compile are also held to the contract as native code (`TAPELESS_TEST_NATIVE=0`: not).
+NATIVE = (
+    os.environ.get("TAPELESS_TEST_NATIVE", "1") != "0" and importlib.util.find_spec("llvmlite") is not None
+)
 
 #: How near a compiled program is to the plain one, relatively; in float32 it is 1e-5.
 NEAR = 1e-12

@@ -1,6 +1,7 @@
 """Shared setup: where `checking` is found, and how many programs Hypothesis generates.
 
 `TAPELESS_PROPERTY_EXAMPLES` and `TAPELESS_PROPERTY_SEED` (tests/properties) make longer runs.
+`TAPELESS_TEST_NATIVE=0` leaves out the compiled programs of `checking.check`.
 """
 
 import os
