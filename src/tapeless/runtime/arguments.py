@@ -74,6 +74,16 @@ class Arguments(Iteration):
         left.append(x)
         return x, t
 
+    def numeric(self, f: Any, value: Any, t: Any) -> tuple[Any, Any]:
+        """A value that `f` puts into an array of numbers, as rules take it."""
+        if not hides(value) or (type(value) is not np.flatiter and _is_collection(type(value))):
+            return value, t  # of collections NumPy makes no numbers: it refuses them
+        left: list[Any] = []
+        value, t = self.known(f, value, t, left, False)
+        if left:
+            self.missing_rule(f"{name_of(f)}() of objects")
+        return value, t
+
     def known_items(self, f: Any, x: Any, t: Any, left: list[Any]) -> tuple[Any, Any]:
         """A list or tuple with its items as rules take them; it itself if that changes none."""
         inner = t

@@ -12,7 +12,7 @@ import numpy as np
 from tapeless.errors import UntrackedMutationError
 from tapeless.rules import lookup
 from tapeless.runtime.attributes import Attributes, behind
-from tapeless.runtime.mirrors import owner
+from tapeless.runtime.mirrors import ATOMS, owner
 from tapeless.runtime.operators import is_python
 
 NONE_TUPLES = tuple((None,) * n for n in range(32))
@@ -176,6 +176,8 @@ class Items(Attributes):
 
     def array_store(self, x: Any, index: Any, value: Any, t: Any) -> None:
         self.about_to_write(x)
+        if x.dtype.kind in "fc" and type(value) not in ATOMS:
+            value, t = self.numeric(np.ndarray.__setitem__, value, t)
         tangent = self.tangent_of(value, t)
         if type(tangent) in (list, tuple):
             value, _ = self.call(np.array, (value,), (t,))

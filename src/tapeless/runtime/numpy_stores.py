@@ -25,6 +25,7 @@ def _ufunc_at(run: Any, ufunc: Any, args: Any, ts: Any) -> Pair:
     """`ufunc.at(a, index, b)` for a sum: the tangent of `a` gets that of `b` at each mention of an item."""
     a, index = args[0], args[1]
     b, db = (args[2], ts[2]) if len(args) > 2 else (0.0, None)
+    b, db = run.numeric(ufunc, b, db)
     tangent = run.tangent_of(b, db)
     if isinstance(tangent, list):
         b, _ = run.call(np.array, (b,), (db,))

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapeless.autodiff.dual_writer import PLAIN
 from tapeless.rules import lookup
+from tapeless.runtime.mirrors import ATOMS
 from tapeless.runtime.numbers import is_number_type, number_operator
 from tapeless.runtime.state import State
 
@@ -190,6 +191,8 @@ class Operators(State):
     def array_inplace(self, name: str, x: Any, y: Any, dy: Any) -> Any:
         """`x op= y` for an array: the tangent of the operator, stored over the tangent of `x`."""
         self.about_to_write(x)
+        if x.dtype.kind in "fc" and type(y) not in ATOMS:
+            y, dy = self.numeric(getattr(np.ndarray, BINARY[name][4]), y, dy)
         tx, ty = self.tangent_of(x, None), self.tangent_of(y, dy)
         if tx is None and ty is None:
             if x.dtype.kind == "O" and self.reaches((x, y), (None, dy)):
@@ -258,6 +261,9 @@ class Operators(State):
         return issubclass(type(error), tuple(k for k in kinds if not isinstance(k, tuple)))
 
     # given by other parts of a run
+    def numeric(self, f: Any, value: Any, t: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
     def call(self, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None) -> tuple[Any, Any]:
         raise NotImplementedError
 

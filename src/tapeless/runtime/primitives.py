@@ -154,6 +154,9 @@ class Primitives(Arguments):
                 )
                 subclasses = True
                 break
+        if any([hides(v) for v in kw.values()]):
+            pairs = {k: self.numeric(f, v, kts.get(k)) for k, v in kw.items()}
+            kw, kts = {k: v for k, (v, _) in pairs.items()}, {k: t for k, (_, t) in pairs.items()}
         targs = tuple(
             [t if type(a) in ATOMS else self.tangent_of(a, t) for a, t in zip(args, ts, strict=True)]
         )
