@@ -317,3 +317,12 @@ def test_loops_known_not_to_be_shared():
     assert shared(Assign(s, Ref(s) * 2.0 + here)) == 0
     assert shared(Assign(s, here - Ref(s))) == 0
     assert shared(Assign(s, Ref(s) + here), Store(b, (Ref(i),), Ref(s))) == 0
+
+
+def test_a_sum_of_integers_is_not_known_afterwards():
+    a, k, i = Array("a", "float64", 1), Scalar("k", I64), Scalar("i", I64)
+    counting = For(i, ZERO, Dim(a, 0), [Assign(k, Ref(k) - 1)], independent=True)
+    storing = For(i, ZERO, Dim(a, 0), [Store(a, (Ref(i) * Ref(k),), const(1.0))])
+    for before, wanted in (([], 1), ([counting], 1)):
+        fn = Function("f", [a], [Assign(k, const(1)), *before, storing], [])
+        assert len(sharing.share(fn)[1]) == wanted

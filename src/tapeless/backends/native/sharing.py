@@ -101,6 +101,11 @@ class Sharer:
         return [s]
 
     def loop(self, s: For, after: set[Name]) -> list[Stmt]:
+        made = self.judged(s, after)
+        self.values.forget(walk(s.body))
+        return made
+
+    def judged(self, s: For, after: set[Name]) -> list[Stmt]:
         trips = trip_count(s.start, s.stop, s.step)
         small = isinstance(trips, Const) and trips.value < SHORT
         verdict = None if small else self.judge.judge(s, self.values, after)
