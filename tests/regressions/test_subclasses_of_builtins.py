@@ -141,3 +141,38 @@ def test_a_class_made_in_c_whose_objects_object_makes_is_refused():
     points = np.array([[0.0, 0.1], [1.0, 0.0], [0.9, 1.2], [0.1, 0.8]])
     with pytest.raises(tl.TapelessError, match=r"cannot differentiate .*ConvexHull"):
         tl.grad(lambda p: spatial.ConvexHull(p).volume)(points)
+
+
+class Noted(type):
+    def __call__(cls, x):
+        made = super().__call__(x)
+        made.note = x * made.x
+        return made
+
+
+class WithNote(metaclass=Noted):
+    def __init__(self, x):
+        self.x = 2.0 * x
+
+
+def test_a_metaclass_makes_its_objects_by_super():
+    tl.check_grads(lambda x: WithNote(x).note, (1.3,))
+
+
+class Registered:
+    factors: typing.ClassVar = {}
+
+    def __init_subclass__(cls, factor=1.0):
+        Registered.factors[cls.__name__] = factor
+
+
+def keyword_of_a_class(x):
+    class Made(Registered, factor=x):
+        pass
+
+    return Registered.factors[Made.__name__]
+
+
+def test_an_active_keyword_of_a_class_is_refused():
+    with pytest.raises(tl.TapelessError, match="keyword of class Made"):
+        tl.grad(keyword_of_a_class)(1.3)

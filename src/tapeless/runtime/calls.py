@@ -114,6 +114,8 @@ class Calls(Construct):
             me = f.__self__
             if f.__name__ == "__new__" and isinstance(me, type):
                 return self.new_object(me, args, ts, kw or {}, kts or {})
+            if f.__name__ == "__call__" and isinstance(me, type):  # super().__call__ in a metaclass
+                return self.instance(me, args, ts, kw or {}, kts or {})
             if me is not None and (kind is types.MethodWrapperType or not isinstance(me, (ModuleType, type))):
                 found = _descriptor(type(me), f)
                 if found is not None:

@@ -40,13 +40,19 @@ class Construct(Primitives):
         meta_call = type(cls).__call__
         if type(meta_call) is FunctionType and type(cls).__module__ not in INERT_MODULES:
             return self.call(meta_call, (cls, *args), (None, *ts), kw, kts)
-        new, init = cls.__new__, cls.__init__
-        python_init = type(init) is FunctionType
         if type(cls) is not type and type(meta_call) is FunctionType:
             if self.reaches((*args, *kw.values()), (*ts, *kts.values())):
                 return self.foreign(cls, args, ts, kw, kts)
             self.snapshots.clear()
             return cls(*args, **kw), None
+        return self.instance(cls, args, ts, kw, kts)
+
+    def instance(
+        self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """What `type.__call__(cls, …)` does."""
+        new, init = cls.__new__, cls.__init__
+        python_init = type(init) is FunctionType
         if new is object.__new__:
             if init is object.__init__:
                 return cls(*args, **kw), None
@@ -105,6 +111,7 @@ class Construct(Primitives):
                 y = base.__new__(*args)
                 return y, self.derive(rule, y, args[1:], {}, (self.tangent_of(args[1], ts[1]),), {})
         if base is type and len(args) == 4:
+            self.check_keywords(args[1], kw, kts or {})
             return self.new_class(args, kw), None
         if base in (object, list, dict, set, type):
             return base.__new__(*args, **kw), None
@@ -227,6 +234,9 @@ class Construct(Primitives):
         kts: Any = None,
     ) -> Any:
         """What a `class` statement does.  A body that may read something active is opened."""
+        metas = [(kw or {}).get("metaclass", type), *map(type, bases)]
+        if not any(type(getattr(m, "__new__", None)) is FunctionType for m in metas):
+            self.check_keywords(name, kw or {}, kts or {})
         body = FunctionType(code, around.__globals__, name, None, cells)
         names = [n for n in code.co_names if n in around.__globals__]
         used = [around.__globals__[n] for n in names]
@@ -247,6 +257,11 @@ class Construct(Primitives):
             namespace["__orig_bases__"] = bases
         named = {k: (kts or {}).get(k) for k in rest}
         return self.call(meta, (name, resolved, namespace), (None, None, None), rest, named)[0]
+
+    def check_keywords(self, name: str, kw: dict[str, Any], kts: dict[str, Any]) -> None:
+        """`__init_subclass__` runs as it is, so what it is given must not be active."""
+        if kw and self.reaches(kw.values(), kts.values()):
+            self.untracked(f"a keyword of class {name}, which __init_subclass__ takes,")
 
     def new_class(self, args: Any, kw: Any) -> Any:
         """`type.__new__(metaclass, name, bases, namespace)`, with the companions of the namespace."""
