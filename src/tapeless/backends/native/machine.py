@@ -39,7 +39,8 @@ def optimised(text: str) -> llvm.ModuleRef:
     That one (SLP) moves a load above the store it depends on, in LLVM 22 at least, and gains loops nothing.
     """
     module = parse(text)
-    lines = text.count("\n")
+    # of the longest function, but for very many that threads share
+    lines = max(max(part.count("\n") for part in text.split("\ndefine ")), text.count("\n") // 3)
     options = llvm.create_pipeline_tuning_options(speed_level=3 if lines < HUGE else 1)
     options.loop_vectorization, options.slp_vectorization = lines < HUGE, False
     options.loop_interleaving = True

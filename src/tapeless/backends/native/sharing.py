@@ -70,6 +70,8 @@ class Sharer:
     def __init__(self, fn: Function) -> None:
         self.values, self.judge = Values(), Judge(fn)
         self.regions: Regions = {}
+        #: in a loop that has a version in chunks already: there are not to be many versions of one statement
+        self.chunked = False
 
     def body(self, body: list[Stmt], after: set[Name]) -> list[Stmt]:
         """A body with its loops shared; `after`: what is read when it has run."""
@@ -111,12 +113,15 @@ class Sharer:
         verdict = None if small else self.judge.judge(s, self.values, after)
         if verdict == Verdict():
             return [self.region(s, trips)]
+        verdict = None if self.chunked else verdict
         if verdict is not None and not verdict.arrays:
             return Chunks(self, s, verdict, trips, s, False).made()
         around = after | look(s.body, {})[0]
         with self.values.inside(s, s.body):
-            before = len(self.regions)
+            before, outside = len(self.regions), self.chunked
+            self.chunked = outside or verdict is not None
             inner = self.body(s.body, around)
+            self.chunked = outside
             clean = len(self.regions) > before
         serial = For(s.var, s.start, s.stop, inner, s.step, s.independent, line=s.line)
         if verdict is None:
