@@ -114,6 +114,11 @@ def attribute(stager: Stager, value: Value, name: str) -> Value:
         if name in ("T", "mT"):
             return value  # a NumPy number
         value = to_array(stager, value)
+    if name == "real":
+        return real(stager, value)
+    if name == "imag":
+        return imag(stager, value)
+    assert isinstance(value, ArrayValue)
     if name == "shape":
         return Sequence([_length(n) for n in value.shape], tuple)
     if name == "ndim":
@@ -133,10 +138,6 @@ def attribute(stager: Stager, value: Value, name: str) -> Value:
         from tapeless.backends.native.staging.shapes import matrix_transpose, transpose
 
         return transpose(stager, value) if name == "T" else matrix_transpose(stager, value)
-    if name == "real":
-        return real(stager, value)
-    if name == "imag":
-        return imag(stager, value)
     if name == "flat":
         from tapeless.backends.native.staging.reshaping import reshaped
 

@@ -173,8 +173,8 @@ class _Machine:
         chain: list[Stmt] = bodies[-1]
         for k in reversed(range(len(bodies) - 1)):
             chain = [If(apply("eq", Ref(self.here), const(k)), bodies[k], chain)]
-        more = apply("ge", Ref(self.next), ZERO)
-        out.append(While([], more, [Assign(self.here, Ref(self.next)), *chain]))
+        again = apply("ge", Ref(self.next), ZERO)
+        out.append(While([], again, [Assign(self.here, Ref(self.next)), *chain]))
         for s in walk(out):
             s.line = s.line or self.line
         return out

@@ -456,7 +456,7 @@ def parameter_names(function: Any) -> list[str]:
 
 
 def _with_siblings(path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Path, Any]:
-    """What is at a path; if that is a number among integers, all of them, since the next is asked for next."""
+    """What is at a path; if that is a number among integers, all of them: the next is asked for next."""
     if isinstance(path, Item):
         whole = path.of.read(args, kwargs)
         if type(whole) in (list, tuple) and len(whole) > 2 and all(type(v) is int for v in whole):
