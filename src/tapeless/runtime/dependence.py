@@ -169,7 +169,8 @@ def _sums(op: Apply, moved: list[Any]) -> Any:
     if op.rule is SUM and len(args) == 1 and op.kwargs.keys() <= {"axis", "keepdims"}:
         axis = op.kwargs.get("axis")
         words = np.asarray(moved[0], np.uint64)
-        return np.bitwise_or.reduce(
+        together: Any = np.bitwise_or.reduce
+        return together(
             words,
             axis=tuple(range(words.ndim)) if axis is None else axis,
             keepdims=bool(op.kwargs.get("keepdims", False)),
