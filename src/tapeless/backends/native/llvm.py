@@ -74,8 +74,8 @@ class Emitter(Calls):
         self.functions: list[str] = []
         self.regions = regions
 
-    def module(self, name: str = "tl_body") -> str:
-        text = self.text(f"{name}(ptr noalias %frame)")
+    def module(self) -> str:
+        text = self.text("tl_body(ptr noalias %frame)")
         nodes = [f"!{n} = {node}" for n, node in enumerate(self.metadata)]
         used = [f"ptr @{name}" for name in self.declarations if name.startswith("vector.")]
         if used:  # nothing names them until loops are vectorised
