@@ -38,7 +38,8 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(harness.as_json(tables), indent=1) + "\n", encoding="utf-8")
     if options.write:
-        options.write.write_text(harness.markdown(tables), encoding="utf-8")
+        report = harness.markdown(tables, options.names, str(options.write))
+        options.write.write_text(report, encoding="utf-8")
         for table in tables:
             if table.plot:
                 options.write.with_name(table.plot_name).write_text(table.plot, encoding="utf-8")

@@ -365,15 +365,15 @@ def show(table: Table, out: Any = sys.stdout) -> None:
         print("  " + line, file=out)
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """The report as a page of the documentation."""
+def markdown(tables: Sequence[Table], names: Sequence[str], file: str) -> str:
+    """The report as a page of the documentation, which names the command that writes it."""
     about = machine()
+    command = " ".join(["python -m benchmarks", *names, "--write", file])
     lines = [
-        "# Benchmarks",
+        f"# Benchmarks{': ' if names else ''}{', '.join(names)}",
         "",
-        "Value and gradient together, one thread, as multiples of the plain program in CPython;",
-        "everything on a line was measured in one run, in turn, and the best round counts.",
-        "`python -m benchmarks --write docs/benchmarks.md` writes this page.",
+        "Value and gradient together, one thread. Everything on a line was measured in one run, in turn, and the best",
+        f"round counts. `{command}` writes this page.",
         "",
         *[f"- {name}: {value}" for name, value in about.items()],
         "",
