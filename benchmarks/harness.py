@@ -372,8 +372,8 @@ def markdown(tables: Sequence[Table], names: Sequence[str], file: str) -> str:
     lines = [
         f"# Benchmarks{': ' if names else ''}{', '.join(names)}",
         "",
-        "Value and gradient together, one thread. Everything on a line was measured in one run, in turn, and the best",
-        f"round counts. `{command}` writes this page.",
+        "Value and gradient together, one thread. Everything on a line was measured in one run, in turn, and",
+        f"the best round counts. `{command}` writes this page.",
         "",
         *[f"- {name}: {value}" for name, value in about.items()],
         "",
