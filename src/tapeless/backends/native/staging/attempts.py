@@ -157,16 +157,18 @@ class Attempt:
             self.guessed[c.scalar] = (place, way, start)
             s.assume(apply("ge" if way == "low" else "le", Ref(c.scalar), start))
 
-    def confirm_bounds(self, moves: Moves) -> None:
+    def confirm_bounds(self, moves: Moves, facts: list[Any]) -> None:
+        """Begin again unless the bounds hold after an iteration that ends where these facts are known."""
+        s = self.s
+        now, s.ranges.facts[:] = list(s.ranges.facts), facts  # not those of the way that was staged last
         for var, e in moves.scalars:
             if var in self.guessed:
                 place, way, start = self.guessed[var]
-                if not all(
-                    self.s.ranges.proves(apply("ge" if way == "low" else "le", x, start))
-                    for x in self.alternatives(e)
-                ):
+                compare = "ge" if way == "low" else "le"
+                if not all(s.ranges.proves(apply(compare, x, start)) for x in self.alternatives(e)):
                     self.plan.bounded[place] = {"low": "high", "high": "none"}[way]
                     raise Again
+        s.ranges.facts[:] = now
 
     def alternatives(self, e: Expr) -> Iterator[Expr]:
         """What an expression may be on the paths that have met."""
@@ -288,7 +290,7 @@ class Attempt:
                     c.move(table.get(n), moves)
             s.reading = None
             if way in ends:
-                self.confirm_bounds(moves)
+                self.confirm_bounds(moves, way.facts)
             s.recent = arrays_in([*self.test, *self.body])
             with s.at(way.block):
                 carry_out(s, moves)
