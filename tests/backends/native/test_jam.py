@@ -57,12 +57,34 @@ def largest(x, m):
     return np.sum(t * t) * best
 
 
+def last(x, m):
+    """What the last iteration has set is used after the loop."""
+    t = np.zeros(m.shape[1])
+    a = 0.0
+    for i in range(m.shape[0]):
+        a = x[i] * 2.0
+        t += m[i] * x[i]
+    return np.sum(t * t) + 3.0 * a
+
+
+def last_positive(x, m):
+    """Not every iteration sets it."""
+    t = np.zeros(m.shape[1])
+    a = 0.0
+    for i in range(m.shape[0]):
+        if x[i] > 0.0:
+            a = x[i] * 2.0
+        t += m[i] * x[i]
+    return np.sum(t * t) + 3.0 * a
+
+
 def make(n=7):
     rng = np.random.default_rng(0)
     return rng.normal(size=n), rng.normal(size=(n, 5))
 
 
 PROGRAMS = [(transposed, True), (triangle, True), (slabs, True), (running, False), (largest, False)]
+PROGRAMS += [(last, True), (last_positive, False)]
 
 
 @pytest.mark.parametrize(("f", "wanted"), PROGRAMS, ids=lambda x: getattr(x, "__name__", ""))

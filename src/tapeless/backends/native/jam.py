@@ -12,8 +12,11 @@ order of what is added to it.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
+from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.fuse import with_bodies
 from tapeless.backends.native.nest import (
     I64,
@@ -41,7 +44,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.promote import stable_definitions
 from tapeless.backends.native.renaming import Renaming, map_leaves
-from tapeless.backends.native.scopes import exposed, names, written
+from tapeless.backends.native.scopes import exposed, names, touched, written
 from tapeless.backends.native.sweeps import Accesses, Loop
 
 #: So many iterations at once; inner bodies of more statements are left alone.
@@ -56,6 +59,8 @@ def jam(fn: Function) -> Function:
 class _Jam:
     def __init__(self, fn: Function) -> None:
         self.definitions = stable_definitions(fn)
+        self.uses = Counter(_mentions(fn.body))
+        self.uses.update(root(x) for x in (*fn.params, *fn.results))
 
     def body(self, body: list[Stmt], nested: bool = False) -> tuple[list[Stmt], bool]:
         """A body with what can be done together in it, and whether anything was found: inner loops first."""
@@ -87,6 +92,8 @@ class _Jam:
         loops = [s for s in walk(outer.body) if isinstance(s, For)]
         if not all(s.step == 1 and whole.steady(s.start) and whole.steady(s.stop) for s in loops):
             return None
+        if not whole.steady(outer.stop) or self.left(outer):
+            return None
         own = _own(outer)
         if not _pays(whole, loops, nested) or own is None or not _legal(outer, whole):
             return None
@@ -96,6 +103,14 @@ class _Jam:
         counted = Scalar("jam_to", I64)
         jammed = replace(outer, stop=Ref(counted), step=TIMES, body=_together(copies))
         return [Assign(counted, stop, line=outer.line), jammed, replace(_fresh(outer), start=Ref(counted))]
+
+    def left(self, outer: For) -> bool:
+        """Whether something is used outside that the last iteration need not be the one to have set."""
+        branches = [b for s in walk(outer.body) if isinstance(s, If) for b in children(s)]
+        perhaps = {s.var for b in branches for s in walk(b) if isinstance(s, Assign) and not _accumulates(s)}
+        made = {s.array for b in branches for s in walk(b) if isinstance(s, Alloc)}
+        inside = Counter(_mentions(outer.body)) if perhaps or made else {}
+        return any(self.uses[x] != inside[x] for x in (*perhaps, *made))
 
     def bounds(self, body: list[Stmt]) -> list[Stmt]:
         """A body with the bounds of its loops spelled out."""
@@ -196,13 +211,18 @@ def _accumulates(s: Assign) -> bool:
     return isinstance(e, Apply) and e.op in ("add", "sub", "any") and e.args[0] == Ref(s.var)
 
 
+def _mentions(body: list[Stmt]) -> Iterator[Name]:
+    return (x for s in walk(body) for x in touched(s))
+
+
 def _copy(outer: For, own: set[Scalar], k: int) -> list[Stmt]:
-    """The body of an iteration, `k` after the first of those done together."""
-    table: dict[Scalar | Array, Scalar | Array] = {x: Scalar(x.name, x.type) for x in own} if k else {}
+    """The body of an iteration, `k` after the first of those done together; the last one's names remain."""
+    other = k != TIMES - 1
+    table: dict[Scalar | Array, Scalar | Array] = {x: Scalar(x.name, x.type) for x in own} if other else {}
     for s in walk(outer.body):
         if isinstance(s, For):
             table[s.var] = Scalar(s.var.name, I64)
-        elif isinstance(s, Alloc) and k:
+        elif isinstance(s, Alloc) and other:
             table[s.array] = Array(s.array.name, s.array.dtype, s.array.ndim)
     return _Iteration(table, outer.var, k).body(outer.body)
 
