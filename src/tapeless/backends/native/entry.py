@@ -252,7 +252,10 @@ class _Writer:
                 return f"len({found}) == {guard.value}"
             case "same":
                 return f"{found} is {self.path(guard.value)}"
-            case "keys":
+            case "distinct":
+                ids = ", ".join(f"id({self.path(p)})" for p in guard.value)
+                return f"len({{{ids}}}) == {len(guard.value)}"
+            case "keys" if all(type(k) is str for k in guard.value):
                 return f"tuple({found}) == {self.held(guard.value, 'keys')}"
             case "fields":
                 return f"tuple({found}.__dict__) == {self.held(guard.value, 'fields')}"

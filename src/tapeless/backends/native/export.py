@@ -224,6 +224,9 @@ class _Wrapper:
                 return f"list({text}) == {list(guard.value)!r}"
             case "same":
                 return f"{text} is {self.read(guard.value)}"
+            case "distinct":
+                texts = [x for x in map(self.read, guard.value) if x is not None]
+                return f"len({{{', '.join(f'id({x})' for x in texts)}}}) == {len(texts)}"
             case "type" | "fields":
                 return None
         raise NotCompilable(f"{self.name} depends on {guard.path}, which a module cannot check")

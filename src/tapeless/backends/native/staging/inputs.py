@@ -100,6 +100,18 @@ class Inputs(Operations):
         if not isinstance(path, Fixed):
             self.guards.setdefault((path, test), Guard(path, test, value))
 
+    def guard_distinct(self) -> None:
+        """Objects that are distinct in this call stay so, where the program may change one of them."""
+        paths = tuple(path for value, path, _ in self.mutable if not isinstance(value, Cell))
+        if self.heap.outer_changed and len(paths) > 1:
+            self.guards[paths[0], "distinct"] = Guard(paths[0], "distinct", paths)
+
+    def tell_apart(self, a: Value, b: Value) -> None:
+        """The program asks whether two are one object: what holds now is to hold in every call."""
+        found = [path for x in (a, b) for _, value, path in self.identities.values() if value is x]
+        if len(found) == 2 and found[0] != found[1]:
+            self.guards[found[0], f"distinct from {found[1]}"] = Guard(found[0], "distinct", tuple(found))
+
     # ---- objects
 
     def constant(self, obj: Any) -> Value:

@@ -258,6 +258,7 @@ class Operators(Calls):
                 if isinstance(x, Maybe):
                     return self.optional_is(x, y, op == "is")
             same = self.identical(a, b)
+            self.tell_apart(a, b)
             return Static(same if op == "is" else not same)
         if op in ("in", "not in"):
             found = self.contains(b, a)

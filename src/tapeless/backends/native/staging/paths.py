@@ -148,12 +148,29 @@ class Address(Path):
         return str(self.of)
 
 
+def exactly(obj: Any) -> Any:
+    """What tells an object of a plain class from all others: `==` takes True for 1, and -0.0 for 0.0."""
+    match obj:
+        case float() | complex():
+            key: Any = repr(obj)
+        case tuple():
+            key = tuple(map(exactly, obj))
+        case frozenset() | set():
+            key = frozenset(map(exactly, obj))
+        case slice() | range():
+            key = exactly((obj.start, obj.stop, obj.step))
+        case _:
+            key = obj
+    return type(obj), key
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What a staged function assumes of a call.
 
     `test` is "is" (the object itself), "equal" (type and value), "type" (the class), "length" (of a container
-    of that class), "keys" (of a dict), "same" (the object at another path), "fields" (names in `vars`).
+    of that class), "keys" (of a dict), "same" (the object at another path), "distinct" (the objects at
+    several paths are), "fields" (names in `vars`).
     """
 
     path: Path
@@ -169,15 +186,17 @@ class Guard:
             case "is":
                 return found is self.value
             case "equal":
-                return type(found) is type(self.value) and bool(found == self.value)
+                return bool(exactly(found) == exactly(self.value))
             case "type":
                 return type(found) is self.value
             case "length":
                 return bool(len(found) == self.value)
             case "keys":
-                return bool(tuple(found) == self.value)
+                return bool(exactly(tuple(found)) == exactly(self.value))
             case "fields":
                 return bool(tuple(vars(found)) == self.value)
             case "same":
                 return found is self.value.read(args, kwargs)
+            case "distinct":
+                return len({id(p.read(args, kwargs)) for p in self.value}) == len(self.value)
         raise AssertionError(self.test)

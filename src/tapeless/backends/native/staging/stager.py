@@ -239,6 +239,7 @@ class Stager(Builtins):
             builder = Outputs(self, results)
             output = builder.template(result)
             writes = builder.writes()
+        self.guard_distinct()
         code = getattr(function, "__code__", None)
         fn = Function(
             getattr(function, "__name__", "function"),
