@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import tapeless as tl
 from tapeless.colouring import colour, count_of
 from tapeless.errors import NotCompilable, NotDifferentiableError, StructureError
+from tapeless.sparse import SparseJacobian
 from tapeless.sparsity import Pattern, find
 
 X = np.random.default_rng(0).uniform(0.5, 1.5, 40)
@@ -207,6 +208,35 @@ def test_a_pattern_that_does_not_depend_on_numbers_is_found_once():
     agree(compiled(X[:30]), dense(f, X[:30]))
     assert len(compiled.memory.known) == 2
     assert tl.jacobian(tl.jit(f), sparse=True).memory is compiled.memory
+
+
+def chosen(x):
+    return x[x > 1.0] ** 2 * x[-1]
+
+
+def kept(x):
+    items = []
+    for v in x:
+        if v > 1.0:
+            items.append(v * v)
+    return np.array(items)
+
+
+def added(x):
+    return np.cumsum(x[x > 1.0])
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("f", [chosen, kept, added])
+def test_results_whose_length_is_known_once_the_program_has_run(f, mode):
+    compiled = SparseJacobian(tl.jit(f), 0, mode=mode)
+    for x in (X, X[::-1].copy(), X[:5], X[:2] + 1.0, np.full(3, 0.5), X):
+        agree(compiled(x), dense(f, x))
+    whole = SparseJacobian(tl.jit(f), 0, np.ones((3, 4)), mode)
+    few = np.array([2.0, 0.5, 3.0, 1.5])
+    agree(whole(few), dense(f, few))
+    with pytest.raises(StructureError, match="another number of rows"):
+        whole(few + 1.0)
 
 
 def guarded(x):

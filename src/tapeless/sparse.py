@@ -249,7 +249,7 @@ class _Native(_Block):
     def sums(self, colours: Integers, weights: Any, count: int, shape: tuple[int, int], forward: bool) -> Any:
         width = min(WIDTHS, key=lambda w: -(-count // w) * (w + RUN))  # so that few lanes are empty
         made = self.run(colours, weights, count, shape, forward, width, None)
-        return made.reshape(-1, count) if forward else made.reshape(count, -1)
+        return made.reshape((shape[0], count) if forward else (count, shape[1]))
 
     def run(
         self, colours: Integers, weights: Any, count: int, shape: Any, forward: bool, width: int, places: Any

@@ -159,19 +159,26 @@ class _Compressed(Assembly):
     """Whether the colours are the last axis of the result, or the first."""
 
     def given(self, colours: ArrayValue, weights: ArrayValue, size: Expr) -> None:
+        self.of, self.weights, self.size = colours, weights, size
+
+    def fits(self, shape: tuple[Expr, ...], *sizes: Expr) -> None:
+        """Check sizes that were given against a shape; the result's may be known only after the run."""
         s = self.stager
-        assert isinstance(self.seeded, ArrayValue) and isinstance(self.found, ArrayValue)
-        self.of, self.weights = colours, weights
-        seeds, results = storage.size_of(self.seeded.shape), storage.size_of(self.found.shape)
         why = "the pattern has another number of rows than the result has elements"
-        for n, m in ((colours.shape[0], seeds), (weights.shape[0], seeds), (size, results)):
-            s.check(apply("eq", n, m), StructureError, why)
+        for n in sizes:
+            s.check(apply("eq", n, storage.size_of(shape)), StructureError, why)
+
+    def forth(self) -> None:
+        """What runs once, before all colours."""
+        assert isinstance(self.seeded, ArrayValue)
+        self.stager.block.extend(self.linear.once)
+        self.fits(self.seeded.shape, self.of.shape[0], self.weights.shape[0])
 
     def once(self) -> Array:
         """All colours in one run: [..., lane] or, of rows, an array of that order, too."""
         s, linear = self.stager, self.linear
         assert isinstance(linear.seed, Array)
-        s.block.extend(linear.once)
+        self.forth()
         lanes = const(self.width)
         made = Lanes(linear.body, [linear.seed], [linear.slope], lanes)
         assert isinstance(self.seeded, ArrayValue)
@@ -182,9 +189,10 @@ class _Compressed(Assembly):
         else:
             self.units(seed, self.seeded.shape, ZERO, lanes, lanes)
         s.block.extend(body)
+        assert isinstance(self.found, ArrayValue)
+        self.fits(self.found.shape, self.size)
         found = made.result(linear.slope)
         if found is None:
-            assert isinstance(self.found, ArrayValue)
             found = s.array(linear.seed.dtype, self.inner_rank + 1, "none")
             s.emit(Alloc(found, (*self.found.shape, lanes)))
             with s.loops((*self.found.shape, lanes)) as index:
@@ -215,7 +223,7 @@ class _Compressed(Assembly):
         """All colours, some in each run, in an array for `wide` of them."""
         s, linear = self.stager, self.linear
         assert isinstance(self.seeded, ArrayValue) and isinstance(linear.seed, Array)
-        s.block.extend(linear.once)
+        self.forth()
         shape = tuple(s.bind(n) for n in self.seeded.shape)
         whole = s.array(linear.seed.dtype, 1 + self.inner_rank, "compressed")
         restore = [] if self.drawn else self.snapshot()
@@ -227,6 +235,7 @@ class _Compressed(Assembly):
                     "fix its shape",
                 )
             early = self.first_run()
+        self.fits(early, self.size)
         s.emit(Alloc(whole, (*early, wide) if self.last else (wide, *early)))
         lanes = total if self.drawn else const(self.width)
         with nullcontext(ZERO) if self.drawn else self.chunks(total) as chunk:
