@@ -192,6 +192,51 @@ def test_arguments_that_overlap():
     same(jitted(a.copy(), b), smooth(a.copy(), b))
 
 
+def add_rows(a, x):
+    a += x
+    return (a * a).sum()
+
+
+def read_late(a, x):
+    doubled = x * 2.0
+    a[0, 0] = 50.0
+    return doubled.sum()
+
+
+def sum_into(a, x):
+    for k in range(len(x)):
+        a[0, 0] += x[k]
+    return a.sum()
+
+
+@pytest.mark.parametrize("f", [add_rows, read_late, sum_into], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("view", [lambda a: a[0], lambda a: a[:, 0], lambda a: a[0, ::-1]], ids="rcb")
+def test_an_argument_is_written_that_another_one_is_a_view_of(f, view):
+    """NumPy reads whole operands before it stores, or reads them again later: so does a compiled program."""
+    jitted, listed = tl.jit(f, cache=False), tl.jit(lambda a, xs: [f(a, xs[0])], cache=False)
+    for n in (1, 2, 4, 4):
+        want, got, other = (np.arange(1.0, n * n + 1).reshape(n, n) for _ in range(3))
+        value = f(want, view(want))
+        same(jitted(got, view(got)), value)
+        same(listed(other, [view(other)])[0], value)
+        same(got, want)
+        same(other, want)
+
+
+def square_then_clear(a, x):
+    total = (x * x).sum()
+    a[:] = 0.0
+    return total
+
+
+def test_no_derivative_of_what_another_argument_overwrites_is_wrong():
+    gradient = tl.jit(tl.grad(square_then_clear, 1), cache=False)
+    a = np.arange(1.0, 10.0).reshape(3, 3)
+    same(gradient(a.copy(), a[:, 0]), 2.0 * a[:, 0])
+    with pytest.raises(tl.TapelessError, match="shares memory"):
+        gradient(a, a[:, 0])
+
+
 def test_derivatives_of_overlapping_arguments_are_whole_or_refused():
     memory = np.linspace(1, 2, 9)
     same(

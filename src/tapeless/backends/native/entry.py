@@ -99,7 +99,7 @@ class Entry:
         `miss` gets the calls that it does not take, `careful` those for which a derivative is NaN.
         """
         if self.function is None:
-            return self.kernel.door(miss, careful, self.plain if self.plan.replay else None)
+            return self.kernel.door(miss, careful, self.plain if self.plan.replay else None, self.plain)
         made: Any = self.function
         scope = {**made.__globals__, "miss": miss, "careful": careful}
         return FunctionType(made.__code__, scope, made.__name__, made.__defaults__)
@@ -122,7 +122,7 @@ class _Writer:
     def __init__(self, entry: Entry) -> None:
         self.entry, self.plan = entry, entry.plan
         again = _again if self.plan.replay else None
-        kernel = entry.kernel.door(entry.kernel.mismatch, entry.kernel.careful, again)
+        kernel = entry.kernel.door(entry.kernel.mismatch, entry.kernel.careful, again, _again)
         self.scope: dict[str, Any] = {
             "Mismatch": Mismatch, "Careful": Careful, "Again": Again, "Call": Call, "kernel": kernel,
             "plain": entry.plain, "pairs": pairs, "absent": object(),
@@ -161,10 +161,9 @@ class _Writer:
             "    except Careful:",
             "        other = careful",
         ]
-        if plan.replay:
-            lines.append("    except Again:")
-            lines += [f"        k{k}[...] = s{k}" for k in plan.written]
-            lines.append("        other = plain")
+        lines.append("    except Again:")
+        lines += [f"        k{k}[...] = s{k}" for k in plan.written]
+        lines.append("        other = plain")
         if not plan.direct:
             lines += ["    else:", *[f"    {line}" for line in self.result()]]
         lines.append(f"    return other{self.again}")

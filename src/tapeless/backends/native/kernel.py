@@ -144,13 +144,15 @@ class Kernel:
         miss: Callable[..., Any],
         careful: Callable[..., Any],
         replay: Callable[..., Any] | None = None,
+        shared: Callable[..., Any] | None = None,
     ) -> Callable[..., Any]:
         """A function of the kernel's parameters.
 
         `miss` gets what the kernel was not compiled for, `careful` the calls for which a derivative is NaN,
-        and `replay`, if there is one, those that raise.
+        and `replay`, if there is one, those that raise.  Arrays that share memory, one of them written, go to
+        `shared`: staging has read and differentiated the program as if they did not.
         """
-        door = Door(self, miss, careful, replay)
+        door = Door(self, miss, careful, replay, shared)
         made: Callable[..., Any] = builtin(
             self.library["tl_entry"], door.missed, door.failed, self.library, self.code.name
         )
@@ -209,9 +211,11 @@ class Door:
         miss: Callable[..., Any],
         careful: Callable[..., Any],
         replay: Callable[..., Any] | None,
+        shared: Callable[..., Any] | None,
     ) -> None:
         self.kernel, self.miss, self.careful, self.replay = kernel, miss, careful, replay
-        self.overlapping: Callable[..., Any] | None = None
+        #: what takes arguments that share memory; without it, the nest as it stands, compiled for them
+        self.overlapping = shared
 
     def missed(self, *args: Any, **kwargs: Any) -> Any:
         """The arguments are not what was compiled for, or share memory."""
