@@ -107,10 +107,10 @@ class _Jam:
     def left(self, outer: For) -> bool:
         """Whether something is used outside that the last iteration need not be the one to have set."""
         branches = [b for s in walk(outer.body) if isinstance(s, If) for b in children(s)]
-        perhaps = {s.var for b in branches for s in walk(b) if isinstance(s, Assign) and not _accumulates(s)}
-        made = {s.array for b in branches for s in walk(b) if isinstance(s, Alloc)}
-        inside = Counter(_mentions(outer.body)) if perhaps or made else {}
-        return any(self.uses[x] != inside[x] for x in (*perhaps, *made))
+        perhaps: set[Name] = {s.array for b in branches for s in walk(b) if isinstance(s, Alloc)}
+        perhaps |= {s.var for b in branches for s in walk(b) if isinstance(s, Assign) and not _accumulates(s)}
+        inside = Counter(_mentions(outer.body)) if perhaps else Counter()
+        return any(self.uses[x] != inside[x] for x in perhaps)
 
     def bounds(self, body: list[Stmt]) -> list[Stmt]:
         """A body with the bounds of its loops spelled out."""
