@@ -7,7 +7,19 @@ import tapeless as tl
 from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.jam import TIMES, jam
-from tapeless.backends.native.nest import For, Function, walk
+from tapeless.backends.native.nest import (
+    ZERO,
+    Alloc,
+    Array,
+    Dim,
+    For,
+    Function,
+    Load,
+    Ref,
+    Scalar,
+    Store,
+    walk,
+)
 from tapeless.backends.native.verify import verify
 
 
@@ -121,3 +133,18 @@ def test_second_order(f):
 def test_no_iterations():
     assert tl.jit(transposed, cache=False)(np.ones(0), np.ones((0, 5))) == 0.0
     assert tl.jit(transposed, cache=False)(np.ones(2), np.ones((2, 5))) == 20.0
+
+
+def test_an_array_that_is_longer_in_every_iteration():
+    """The iterations done together would all run as far as the first one."""
+    m, t, row = Array("m", "float64", 2), Array("t", "float64", 1), Array("row", "float64", 1)
+    i, j = Scalar("i", "i64"), Scalar("j", "i64")
+    add = Store(t, (Ref(j),), Load(m, (Ref(i), Ref(j))), add=True)
+    inner = For(j, ZERO, Dim(row, 0), [add])
+    outer = For(i, ZERO, Dim(m, 0), [Alloc(row, (Ref(i) + 1,)), inner])
+    fn = Function("rows", [m, t], [outer], [])
+    a, want, got = np.ones((9, 9)), np.zeros(9), np.zeros(9)
+    show.python(fn)(a, want)
+    show.python(jam(fn))(a, got)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(want, np.arange(9.0, 0.0, -1.0))

@@ -26,6 +26,7 @@ from tapeless.backends.native.nest import (
     Assign,
     Comment,
     Const,
+    Dim,
     Expr,
     For,
     Function,
@@ -93,6 +94,9 @@ class _Jam:
         if not all(s.step == 1 and whole.steady(s.start) and whole.steady(s.stop) for s in loops):
             return None
         if not whole.steady(outer.stop) or self.left(outer):
+            return None
+        bounds = [x for s in loops for e in (s.start, s.stop) for x in leaves(e)]
+        if any(isinstance(x, Dim) and x.array.root in whole.made for x in bounds):
             return None
         own = _own(outer)
         if not _pays(whole, loops, nested) or own is None or not _legal(outer, whole):
