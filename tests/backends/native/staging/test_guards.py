@@ -1,10 +1,14 @@
 """A version is used only for calls like the one that it was compiled for; others are not close enough."""
 
+import collections
+import contextlib
 import math
+import types
 
 import pytest
 
 import tapeless as tl
+from tapeless.errors import NotCompilable
 
 
 class Box:
@@ -79,3 +83,66 @@ def test_what_is_equal_is_not_the_same(f, calls):
     compiled = tl.jit(lambda x: f(x))
     for x in calls:
         assert repr(compiled(x)) == repr(f(x))
+
+
+MEMBERS = {1, 2}
+QUEUE = collections.deque([1.0, 2.0])
+ORDERED = collections.OrderedDict(a=1.0)
+SPACE = types.SimpleNamespace(a=1.0)
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+
+class Made:
+    def __new__(cls):
+        return object.__new__(cls)
+
+    def __len__(self):
+        return 1
+
+
+SLOTTED, MADE = Slotted(), Made()
+SLOTTED.a = MADE.a = 1.0
+
+
+class Sized:
+    def __len__(self):
+        return 1
+
+
+SIZED = Sized()
+
+
+def noted(x):
+    return x * noted.a
+
+
+noted.a = 1.0
+
+
+@pytest.mark.parametrize(
+    "f, change",
+    [
+        (lambda x: x if 3 in MEMBERS else -x, lambda: MEMBERS.add(3)),
+        (lambda x: x * len(MEMBERS), lambda: MEMBERS.add(4)),
+        (lambda x: x * QUEUE[0], lambda: QUEUE.appendleft(3.0)),
+        (lambda x: x * ORDERED["a"], lambda: ORDERED.update(a=2.0)),
+        (lambda x: x * SPACE.a, lambda: setattr(SPACE, "a", 2.0)),
+        (lambda x: x * SLOTTED.a, lambda: setattr(SLOTTED, "a", 2.0)),
+        (lambda x: x * MADE.a, lambda: setattr(MADE, "a", 2.0)),
+        (noted, lambda: setattr(noted, "a", 2.0)),
+        (lambda x: x * len(SIZED), lambda: setattr(Sized, "__len__", lambda self: 2)),
+    ],
+)
+def test_what_objects_outside_hold_may_change_between_calls(f, change):
+    compiled = tl.jit(f)
+
+    def agrees():
+        with contextlib.suppress(NotCompilable):  # of a class that is not looked at in every call
+            assert compiled(2.0) == f(2.0)
+
+    agrees()
+    change()
+    agrees()

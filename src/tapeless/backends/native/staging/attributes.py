@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import types
 from typing import Any
@@ -29,6 +30,14 @@ from tapeless.backends.native.staging.values import (
     Value,
 )
 from tapeless.program.ir import Op
+
+
+def can_change(obj: Any, name: str) -> bool:
+    """Whether an attribute of an object that stays the same can be another one at the next call."""
+    if isinstance(obj, types.FunctionType):
+        return name in vars(obj)
+    return type(obj).__module__.split(".")[0] not in SETTLED and not isinstance(obj, enum.Enum)
+
 
 #: What stands for code in a class.
 GUARDED = (types.FunctionType, property, classmethod, staticmethod, functools.cached_property)
@@ -103,7 +112,10 @@ class Attributes(Iterables):
         if isinstance(obj, frozenset) and hasattr(set, name) and not hasattr(frozenset, name):
             self.refuse(f"a set is changed, by {name}", "change it outside the compiled function")
         try:
-            return self.constant(getattr(obj, name))
+            found = getattr(obj, name)
+            if can_change(obj, name):
+                return self.lift(found, Field(Fixed(Held(obj)), name), name)
+            return self.constant(found)
         except AttributeError as error:
             self.throw(AttributeError, *error.args)
             return Static(None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import collections
 import types
 from typing import Any
 
@@ -57,6 +59,8 @@ SETTLED = ("numpy", "math", "cmath", "builtins", "operator", "functools", "itert
 LONGEST = 1000
 #: Axes of at most this length (coordinates, say) have a length that is fixed.
 FEW = 4
+#: What can change while it stays the same object, and is not read at every call.
+CHANGEABLE = (list, dict, set, np.ndarray, bytearray, memoryview, collections.deque, array.array)
 PLAIN = (str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, frozenset)
 
 
@@ -214,6 +218,11 @@ class Inputs(Operations):
             return RandomNumbers(Ref(self.parameter("i64", Address(path), hint)), kind)
         if self.plain_object(obj):
             return self.lift_instance(obj, path, hint)
+        if kind is set:
+            self.guard(path, "equal", set(obj))
+            return Static(frozenset(obj))
+        if isinstance(obj, CHANGEABLE):
+            self.refuse(f"{path} is of class {kind.__name__}", "use a list, a dict or an array")
         self.guard(path, "is", obj)
         return Static(obj)
 
