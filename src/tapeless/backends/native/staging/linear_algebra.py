@@ -406,7 +406,9 @@ def _by_qr(
         longest = Number(stager.bind(n if tall else apply("maximum", n, m)), int)
         rcond = ufunc(stager, np.multiply, [longest, Static(float(np.finfo(a.dtype).eps))])
     limit = ufunc(stager, np.multiply, [amax(stager, s), rcond])
-    stager.check(stager.truth(ufunc(stager, np.greater, [amin(stager, s), limit])), Replay)
+    full = ufunc(stager, np.greater, [amin(stager, s), limit])
+    assert isinstance(full, Number)
+    stager.check(full.expr, Replay)
     return tall, q, r, s
 
 
