@@ -12,6 +12,7 @@ import pytest
 from tests.backends.native.test_derivatives import like_python, numbers
 
 import tapeless as tl
+from tapeless.errors import UntrackedMutationError
 
 #: 0 and 0 again, so that there is 0·∞ beside what is finite.
 X = np.array([0.0, 4.0, 0.0, 2.25])
@@ -176,19 +177,21 @@ def test_arguments_of_any_layout_are_put_back(layout):
             np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-def test_arguments_that_share_memory_are_put_back():
+def test_arguments_that_share_memory_are_refused_as_they_are_uncompiled():
     def f(x, a, b):
         a += 1.0
         b *= 3.0
         return np.sum(root(x)) * a[0] * b[1]
 
-    gradient = tl.jit(tl.grad(f))
-    for _ in range(2):
-        plain, native = np.arange(5.0), np.arange(5.0)
-        f(X, plain[:4], plain[1:])
-        got = gradient(X, native[:4], native[1:])
-        assert native.tolist() == plain.tolist()
-        np.testing.assert_allclose(got, np.array([0.0, 0.25, 0.0, 1 / 3]) * plain[0] * plain[2])
+    compiled = tl.jit(tl.grad(f))
+    for gradient in (tl.grad(f), compiled, compiled):
+        shared = np.arange(5.0)
+        with pytest.raises(UntrackedMutationError, match="shares memory with another argument"):
+            gradient(X, shared[:4], shared[1:])
+        assert shared.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+        apart = np.arange(5.0)
+        want = np.array([0.0, 0.25, 0.0, 1 / 3]) * 1.0 * 6.0
+        np.testing.assert_allclose(gradient(X, apart[:4].copy(), apart[1:]), want)
 
 
 def test_the_argument_itself_is_put_back():
