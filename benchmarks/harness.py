@@ -163,7 +163,8 @@ def contenders(
         except Absent:
             out[name] = "absent"
         except Exception as error:
-            out[name] = "cannot" if name in PEERS else f"fails: {type(error).__name__}: {error}"
+            cannot = name in PEERS or type(error).__name__ == "NotCompilable"
+            out[name] = "cannot" if cannot else f"fails: {type(error).__name__}: {error}"
         else:
             if reference is None:
                 reference = got
