@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapeless.backends.native.nest import FALSE
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
@@ -197,6 +199,14 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
 @lowers(input, open)
 def input_(s: Builtins, *args: Value, **kwargs: Value) -> Value:
     s.refuse("input or a file inside a compiled function", "read before the call")
+
+
+@lowers(warnings.warn)
+def warn(s: Builtins, *args: Value, **kwargs: Value) -> Value:
+    """CPython makes the calls that warn."""
+    s.replay_unless(FALSE)
+    s.die()
+    return NONE
 
 
 @lowers(np.errstate)
