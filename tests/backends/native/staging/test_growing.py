@@ -307,3 +307,133 @@ def test_order_of_equal_items_and_of_nan():
     for x in (0.3, 0.5, 0.7):
         assert tl.jit(ties)(x) == ties(x)
     assert repr(tl.jit(with_nan)(0.7)) == repr(with_nan(0.7))
+
+
+def first_is_python(x):
+    items = [0.0]
+    for v in x:
+        if v > 0.0:
+            items.append(v)
+    try:
+        return 1.0 / items[0] + x[0]
+    except ZeroDivisionError:
+        return x[0] * 3.0
+
+
+def large_integer(x):
+    items = []
+    for v in x:
+        items.append(v if v > 0.0 else 2**60 + 1)
+    return int(items[0])
+
+
+def large_run_time_integer(x, n):
+    items = [0.5]
+    for _ in range(len(x)):
+        items.append(n * 2**50 + 1)
+    return int(items[-1])
+
+
+def index_of_one_class(x):
+    items = []
+    for v in x:
+        items.append(v if v > 0.0 else 1)
+    return np.arange(3.0)[items[0]]
+
+
+def one_of(x, k):
+    items = [0.0, 1]
+    for v in x:
+        items.append(v)
+    items.insert(1, 2.0)
+    items.reverse()
+    items += [3.0]
+    copied = items + items[1:]
+    copied.pop(0)
+    return copied[k]
+
+
+def in_pairs(x, k):
+    items = [(0.0, 1)]
+    for i, v in enumerate(x):
+        items.append((v, i))
+    return items[k][0] * 2.0, items[k][1]
+
+
+def as_array(x):
+    items = []
+    for v in x:
+        items.append(1 if v < 0.5 else v)
+    return np.array(items)
+
+
+def few(x):
+    items = []
+    for v in x:
+        if v > 0.5:
+            items.append(len(items))
+    return np.array(items)
+
+
+def outcome(f, *args):
+    """What a call returns, with the classes, or the exception that it raises."""
+    try:
+        found = f(*args)
+    except Exception as error:
+        return type(error), str(error)
+    parts = found if isinstance(found, tuple) else (found,)
+    return [(type(p), getattr(p, "dtype", None), repr(p)) for p in parts]
+
+
+def test_items_keep_their_classes():
+    x = np.linspace(0.1, 2.0, 20)
+    for f, args in (
+        *[(first_is_python, (v,)) for v in (x, -x)],
+        *[(large_integer, (np.array(v),)) for v in ([-1.0, 2.0], [3.5, -1.0])],
+        *[(large_run_time_integer, (x, n)) for n in (0, 1, 7, 9, -9)],
+        *[(index_of_one_class, (np.array(v),)) for v in ([-1.0, 2.0], [2.0, -1.0])],
+        *[(one_of, (x, k)) for k in (0, 5, 18, 19, 20, 21, 22, 23, 30, -1, -2, -3, -4, 99)],
+        *[(in_pairs, (x, k)) for k in (0, 1, 20, 21)],
+        *[(as_array, (v,)) for v in (x, -x, x + 1.0, x[:0])],
+        *[(few, (v,)) for v in (x, -x, x[:0])],
+    ):
+        assert outcome(tl.jit(f), *args) == outcome(f, *args), (f.__name__, args)
+    assert any(isinstance(s, Grow) for s in walk(stage(first_is_python, (x,)).function.body))
+
+
+def weighted(x):
+    items = [0.0, 2]
+    for v in x:
+        items.append(v * items[-1])
+    return sum(items) + items[1] * items[2] + np.array(items).mean() + items[0]
+
+
+def test_derivatives_with_items_of_several_classes():
+    x = np.linspace(0.6, 1.3, 20)
+    check(weighted, x, native=True)
+    assert tl.jit(tl.grad(first_is_python))(x) == pytest.approx(tl.grad(first_is_python)(x))
+
+
+def either_class(x, n):
+    total = n if n > 0 else 0
+    for v in x:
+        if v > 0.5:
+            total = v
+    return int(total), np.arange(3.0)[total if n % 3 == 1 and x[0] < 0.0 else 1]
+
+
+def test_numbers_of_several_classes_outside_lists():
+    for n in (1, 2**60 + 1):
+        for x in (np.array([-0.3, 0.4]), np.array([0.3, 1.4])):
+            assert outcome(tl.jit(either_class), x, n) == outcome(either_class, x, n)
+
+
+def squared(x, n):
+    y = x[0] if x[0] > 0.0 else n
+    return y * y
+
+
+def test_products_of_integers_among_floats_are_exact():
+    for n in (3, 3**19, 3**25, -(2**27)):
+        for x in (np.array([0.5]), np.array([-0.5])):
+            assert outcome(tl.jit(squared), x, n) == outcome(squared, x, n)

@@ -246,7 +246,7 @@ class Apart:
                 flag = s.scalar(BOOL, "odd")
                 fn.body.append(Assign(flag, value.odd))
                 fn.results.append(flag)
-                return Mixed(made[0], value.kind, Ref(flag), value.other)
+                return Mixed(made[0], value.kind, Ref(flag), value.others)
             if len(made) == 1:
                 return Number(made[0], value.kind)
             return ComplexNumber(made[0], made[1], value.kind)

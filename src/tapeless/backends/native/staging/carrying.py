@@ -27,7 +27,7 @@ from tapeless.backends.native.staging.joins import (
     same_static,
     same_view,
 )
-from tapeless.backends.native.staging.mixed import classes, fits, mixed, odd
+from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -74,10 +74,6 @@ def first_guess(s: Loops, value: Value | None, assigned: bool = True) -> Spec:
     if isinstance(value, Sequence) and value.kind is not list:
         return Spec("sequence", value.kind, tuple(first_guess(s, v) for v in value.items))
     return KEPT
-
-
-def in_order(found: set[type | None]) -> tuple[type | None, ...]:
-    return tuple(sorted(found, key=lambda cls: "" if cls is None else cls.__name__))
 
 
 def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
@@ -177,7 +173,7 @@ def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
             kinds = [spec.kind, s.kind_of(end)]
             if spec.how == "number" and s.is_number(end):
                 found = {spec.kind, *spec.names} | classes(s, end)
-                kind = join_kinds([cls for cls in found if cls is not None])
+                kind = join_kinds(list(found))
                 return CONFLICT if kind is None else Spec("number", kind, names=in_order(found - {kind}))
             return Spec("complex", join_complex(kinds))
         return CONFLICT
@@ -252,7 +248,7 @@ class Carried:
             if entry is not None:
                 fits(s, entry, spec.kind)
             self.scalar = s.scalar(TYPES[spec.kind], hint)
-            first = const(0, self.scalar.type) if entry is None else s.as_expr(entry, self.scalar.type)
+            first = const(0, self.scalar.type) if entry is None else widened(s, entry, self.scalar.type)
             s.emit(Assign(self.scalar, first))
             self.head = Number(Ref(self.scalar), spec.kind)
             if spec.names:
@@ -346,7 +342,7 @@ class Carried:
         assert end is not None
         if how == "number":
             fits(s, end, self.spec.kind)
-            moves.scalars.append((self.scalar, s.as_expr(end, self.scalar.type)))
+            moves.scalars.append((self.scalar, widened(s, end, self.scalar.type)))
             if self.spec.names:
                 still = odd(s, end, self.spec.kind)
                 self.settles = self.settles and still == const(False)

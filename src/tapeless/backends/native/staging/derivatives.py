@@ -126,7 +126,7 @@ def real_number(stager: Stager, what: Any, apart: Apart, value: Value) -> Value:
         if value.expr.type in FLOATS:
             return value
         if value.expr.type != BOOL:  # an integer: the derivative is zero
-            return Mixed(cast(value.expr, F64), float, TRUE, value.kind)
+            return Mixed(cast(value.expr, F64), float, TRUE, (value.kind,))
     got = f"an array of {value.ndim} axes" if isinstance(value, ArrayValue) else f"a {type_name(value)}"
     raise NotScalarError(
         f"grad needs a function whose result is one real number; {name_of(what.fun)} returned {got}. "

@@ -35,7 +35,7 @@ from tapeless.backends.native.staging.base import TYPES
 from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.joins import join_kinds
-from tapeless.backends.native.staging.mixed import Mixed
+from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Growing,
@@ -67,7 +67,8 @@ def spec_of(s: Any, value: Value | None) -> Spec | None:
     """How an item is stored; None if it cannot be."""
     if s.is_number(value):
         assert value is not None
-        return Spec("number", s.kind_of(value), names=("mixed",) if isinstance(value, Mixed) else ())
+        kind = s.kind_of(value)
+        return Spec("number", kind, names=in_order(classes(s, value) - {kind}))
     if isinstance(value, Sequence) and value.kind is not list and value.items:
         parts = [spec_of(s, v) for v in value.items]
         if all(p is not None for p in parts):
@@ -76,13 +77,13 @@ def spec_of(s: Any, value: Value | None) -> Spec | None:
 
 
 def joined(a: Spec | None, b: Spec | None) -> Spec | None:
-    """The spec of items of both kinds; `names` is filled where classes are mixed."""
+    """The spec of items of both kinds."""
     if a is None or b is None or a.how != b.how:
         return None
     if a.how == "number":
-        kind = join_kinds([a.kind, b.kind])
-        mixed = ("mixed",) if a.names or b.names or a.kind is not b.kind else ()
-        return None if kind is None else Spec("number", kind, names=mixed)
+        found = {a.kind, b.kind, *a.names, *b.names}
+        kind = join_kinds(list(found))
+        return None if kind is None else Spec("number", kind, names=in_order(found - {kind}))
     if a.kind is not b.kind or len(a.parts) != len(b.parts):
         return None
     parts = [joined(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
@@ -101,13 +102,18 @@ def spec_of_all(s: Any, values: Iterable[Value | None]) -> Spec | None:
     return made
 
 
+def leaves(spec: Spec) -> list[Spec]:
+    """The specs of the numbers of an item, in order."""
+    return [spec] if spec.how == "number" else [leaf for p in spec.parts for leaf in leaves(p)]
+
+
 def kinds_of(spec: Spec) -> list[type]:
-    """The classes of the numbers of an item, in order."""
-    return [spec.kind] if spec.how == "number" else [k for p in spec.parts for k in kinds_of(p)]
+    """The classes of what is stored of an item: of a number of several classes also whether it is odd."""
+    return [k for leaf in leaves(spec) for k in ([leaf.kind, bool] if leaf.names else [leaf.kind])]
 
 
 def is_mixed(spec: Spec) -> bool:
-    return bool(spec.names) if spec.how == "number" else any(map(is_mixed, spec.parts))
+    return any(leaf.names for leaf in leaves(spec))
 
 
 def numbers(value: Any) -> list[Value]:
@@ -115,11 +121,23 @@ def numbers(value: Any) -> list[Value]:
     return [x for v in value.items for x in numbers(v)] if isinstance(value, Sequence) else [value]
 
 
-def rebuilt(spec: Spec, parts: list[Value]) -> Value:
-    """An item from its numbers, which are taken from the front."""
+def rebuilt(spec: Spec, parts: list[Number]) -> Value:
+    """An item from what is stored of it, which is taken from the front."""
     if spec.how == "number":
-        return parts.pop(0)
+        made = parts.pop(0)
+        return mixed(made.expr, spec.kind, parts.pop(0).expr, spec.names) if spec.names else made
     return Sequence([rebuilt(p, parts) for p in spec.parts], spec.kind)
+
+
+def stored(s: Any, spec: Spec, value: Value) -> list[Expr]:
+    """What is stored of an item."""
+    exprs = []
+    for v, leaf in zip(numbers(value), leaves(spec), strict=True):
+        fits(s, v, leaf.kind)
+        exprs.append(s.bind(widened(s, v, TYPES[leaf.kind])))
+        if leaf.names:
+            exprs.append(s.bind(odd(s, v, leaf.kind)))
+    return exprs
 
 
 # ---- making and changing
@@ -155,14 +173,13 @@ def writable(s: Any, owner: Growing) -> None:
 
 
 def fitting(s: Any, owner: Growing, value: Value) -> list[Expr]:
-    """The numbers of an item as the columns store them."""
+    """What the columns store of an item."""
     spec = joined(owner.spec, spec_of(s, value))
     if spec is None:
         s.refuse("items of several kinds in a list of a length known at run time only", "use several lists")
     if spec != owner.spec:
         raise NeedsGrowing(owner.site, spec)
-    kinds = zip(numbers(value), kinds_of(owner.spec), strict=True)
-    return [s.bind(s.as_expr(v, TYPES[kind])) for v, kind in kinds]
+    return stored(s, owner.spec, value)
 
 
 def push(s: Any, owner: Growing, value: Value) -> None:
@@ -269,19 +286,42 @@ def to_array(s: Any, owner: Growing) -> ArrayValue:
     from tapeless.backends.native.staging import storage
     from tapeless.backends.native.staging.elements import convert
 
-    kinds = kinds_of(owner.spec)
+    parts = leaves(owner.spec)
     nested = owner.spec.how == "sequence"
     if nested and any(p.how != "number" for p in owner.spec.parts):
         s.refuse("an array of nested tuples of a list that grows", "append to several lists")
-    dtypes = [np.dtype(k).name for k in kinds]
+    dtypes = [np.dtype(p.kind).name for p in parts]
     dtype = np.result_type(*dtypes).name
     length = owner.length.expr
-    made = storage.fresh(s, (length, const(len(kinds))) if nested else (length,), dtype)
+    if nested or dtype != "float64":  # what an array of no items is
+        s.replay_unless(apply("gt", length, ZERO))
+    rest = list(owner.columns)
+    chosen = []
+    for p in parts:
+        chosen.append(rest.pop(0))
+        if p.names:
+            keeps_dtype(s, p, rest.pop(0), length)
+    made = storage.fresh(s, (length, const(len(parts))) if nested else (length,), dtype)
     with s.loops((length,)) as (i,):
-        for k, (column, own) in enumerate(zip(owner.columns, dtypes, strict=True)):
+        for k, (column, own) in enumerate(zip(chosen, dtypes, strict=True)):
             e = convert(Load(column, (i,)), own, dtype)
             storage.store(s, made, (i, const(k)) if nested else (i,), e)
     return made
+
+
+def keeps_dtype(s: Any, spec: Spec, odds: Array, length: Expr) -> None:
+    """The plain program runs where an array of items of several classes lacks the usual dtype."""
+    own = np.dtype(spec.kind)
+    if all(np.dtype(cls) == own for cls in spec.names):
+        return
+    # either one item of the usual class is enough, or all have to be
+    enough = np.result_type(own, *map(np.dtype, spec.names)) == own
+    usual = s.scalar(BOOL, "usual")
+    s.emit(Assign(usual, const(not enough)))
+    with s.loops((length,), independent=False) as (i,):
+        here = s.bind(apply("not", Load(odds, (i,))))
+        s.emit(Assign(usual, apply("any" if enough else "all", Ref(usual), here)))
+    s.replay_unless(apply("any", Ref(usual), apply("eq", length, ZERO)))
 
 
 def columns(s: Any, owner: Growing) -> list[View]:
@@ -343,12 +383,11 @@ def extend_by_rows(s: Any, owner: Growing, other: Growing) -> Value:
         raise NeedsGrowing(owner.site, spec)
     start, count = s.bind(owner.length.expr), s.bind(other.length.expr)
     size = s.bind(apply("add", start, count), "length")
-    pairs = list(zip(owner.columns, other.columns, strict=True))
-    for column, _ in pairs:
+    for column in owner.columns:
         s.emit(Grow(column, size))
     with s.loops((count,), independent=False) as (i,):
-        for column, source in pairs:
-            s.emit(Store(column, (apply("add", start, i),), s.convert(Load(source, (i,)), column.element)))
+        for column, e in zip(owner.columns, stored(s, owner.spec, item(s, other, i)), strict=True):
+            s.emit(Store(column, (apply("add", start, i),), e))
     resize(s, owner, size)
     return Static(None)
 

@@ -25,7 +25,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging.base import COMPLEX, TYPES, Base, Exit, Target
 from tapeless.backends.native.staging.heap import Changes, is_object
-from tapeless.backends.native.staging.mixed import Mixed, classes, fits, mixed, odd
+from tapeless.backends.native.staging.mixed import Mixed, classes, fits, mixed, odd, widened
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,
@@ -408,10 +408,11 @@ class Merger:
         for v in values:
             fits(s, v, kind)
         m = s.scalar(TYPES[kind], hint)
-        s.merged[m] = [s.as_expr(v, m.type) for v in values]
-        for e, value in zip(exits, s.merged[m], strict=True):
+        s.merged[m] = []
+        for e, v in zip(exits, values, strict=True):
             with s.at(e.block):
-                s.emit(Assign(m, value))
+                s.merged[m].append(widened(s, v, m.type))
+                s.emit(Assign(m, s.merged[m][-1]))
         others = {cls for v in values for cls in classes(s, v)} - {kind}
         if not others:
             return Number(Ref(m), kind)

@@ -14,27 +14,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.nest import FALSE, Expr, apply, const
-from tapeless.backends.native.staging.values import Number, Sequence, Static, Value
+from tapeless.backends.native.nest import F32, F64, FALSE, I64, Expr, apply, const
+from tapeless.backends.native.staging.values import Number, Sequence, Slice, Static, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.base import Base
 
 #: Operators that raise for numbers of Python where NumPy's give NaN or an infinity.
 CHECKED = (operator.truediv, operator.floordiv, operator.mod, operator.pow)
+#: Up to where such a scalar type holds every integer.
+EXACT = {F64: 2**53, F32: 2**24}
 
 
 @dataclass(eq=False, slots=True)
 class Mixed(Number):
-    """A number that is of the class `other` where `odd` holds, else of `kind`; None stands for several."""
+    """A number that is of one of the classes `others` where `odd` holds, else of `kind`."""
 
     odd: Expr
-    other: type | None
+    others: tuple[type, ...]
+
+    @property
+    def other(self) -> type | None:
+        """What it is where it is odd; None stands for several."""
+        return self.others[0] if len(self.others) == 1 else None
 
 
-def classes(s: Base, value: Value) -> set[type | None]:
+def classes(s: Base, value: Value) -> set[type]:
     """The classes that a number may have."""
-    return {s.kind_of(value)} | ({value.other} if isinstance(value, Mixed) else set())
+    return {s.kind_of(value), *(value.others if isinstance(value, Mixed) else ())}
 
 
 def odd(s: Base, value: Value, kind: type) -> Expr:
@@ -51,12 +58,23 @@ def fits(s: Base, value: Value, kind: type) -> None:
             s.refuse("a variable is a float on one path and a float32 on another", "let both be np.float32")
 
 
-def mixed(e: Expr, kind: type, where: Expr, others: Iterable[type | None]) -> Number:
+def widened(s: Base, value: Value, element: str) -> Expr:
+    """A number in a type of several classes; the plain program runs where an integer would be rounded."""
+    e = s.as_expr(value)
+    if e.type == I64 and element in EXACT:
+        most = EXACT[element]
+        s.replay_unless(apply("all", apply("ge", e, const(-most)), apply("le", e, const(most))))
+    return s.convert(e, element)
+
+
+def mixed(e: Expr, kind: type, where: Expr, others: Iterable[type]) -> Number:
     """A number that is of one of the other classes at some places."""
-    rest = set(others)
-    if where == FALSE or not rest:
-        return Number(e, kind)
-    return Mixed(e, kind, where, next(iter(rest)) if len(rest) == 1 else None)
+    rest = in_order(others)
+    return Mixed(e, kind, where, rest) if rest and where != FALSE else Number(e, kind)
+
+
+def in_order(found: Iterable[type]) -> tuple[type, ...]:
+    return tuple(sorted(set(found), key=lambda cls: cls.__name__))
 
 
 def of_one_class(s: Base, value: Value) -> Value:
@@ -67,18 +85,30 @@ def of_one_class(s: Base, value: Value) -> Value:
     return Number(value.expr, value.kind)
 
 
+def as_index(s: Base, index: Value) -> Value:
+    """An index whose numbers are what they usually are, of integers, truths and floats."""
+    if isinstance(index, Sequence) and index.kind is tuple:
+        return Sequence([as_index(s, v) for v in index.items], tuple)
+    if isinstance(index, Slice):
+        return Slice(*(as_index(s, v) for v in (index.start, index.stop, index.step)))
+    if isinstance(index, Mixed):
+        if any(np.dtype(cls).kind != np.dtype(index.kind).kind for cls in index.others):
+            return of_one_class(s, index)
+    return index
+
+
 def result(s: Base, function: Callable[..., Any], made: Value, operands: list[Value]) -> Value:
     """What an operator has made of operands, some of them mixed: it has the class that Python gives it."""
     unsure = [v for v in operands if isinstance(v, Mixed)]
-    found = _kinds(s, function, operands) if all(v.other is not None for v in unsure) else None
+    found = _kinds(s, function, operands)
     usual = (False,) * len(unsure)
-    if found is None or not isinstance(made, Number) or found[usual] is not made.kind:
-        same = found is not None and len(set(found.values())) == 1
+    if found is None or not isinstance(made, Number) or found[usual] != {made.kind}:
+        same = found is not None and len(set[type]().union(*found.values())) == 1
         if not same:
             for v in unsure:
                 of_one_class(s, v)
         return made
-    strange = {odds for odds, kind in found.items() if kind is not made.kind}
+    strange = {odds for odds, kinds in found.items() if kinds != {made.kind}}
     if not strange:
         return made
     where: Expr = FALSE
@@ -87,7 +117,14 @@ def result(s: Base, function: Callable[..., Any], made: Value, operands: list[Va
         for v, is_odd in zip(unsure, odds, strict=True):
             here = apply("all", here, v.odd if is_odd else apply("not", v.odd))
         where = apply("any", where, here)
-    return mixed(made.expr, made.kind, s.bind(where, "odd"), {found[odds] for odds in strange})
+    others = set[type]().union(*found.values()) - {made.kind}
+    where, e = s.bind(where, "odd"), s.bind(made.expr)
+    if e.type in EXACT and any(
+        np.dtype(cls).kind in "iu" for cls in others
+    ):  # Python's integers are not rounded
+        small = apply("lt", apply("abs", e), const(float(EXACT[e.type]), e.type))
+        s.replay_unless(apply("any", apply("not", where), small))
+    return mixed(e, made.kind, where, others)
 
 
 def called(s: Base, function: Any, made: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -113,18 +150,18 @@ def _inside(values: Iterable[Value]) -> Iterator[Mixed]:
 
 def _kinds(
     s: Base, function: Callable[..., Any], operands: list[Value]
-) -> dict[tuple[bool, ...], type] | None:
-    """The class of a result for each choice of the operands' classes; None if they behave differently."""
-    found: dict[tuple[bool, ...], type] = {}
-    count = sum(isinstance(v, Mixed) for v in operands)
-    for odds in itertools.product((False, True), repeat=count):
-        rest = iter(odds)
+) -> dict[tuple[bool, ...], set[type]] | None:
+    """The classes of a result by which operands are odd; None if they behave differently."""
+    found: dict[tuple[bool, ...], set[type]] = {}
+    unsure = [v for v in operands if isinstance(v, Mixed)]
+    divides = function in CHECKED and function is not operator.pow
+    sound = divides and isinstance(operands[-1], Static) and bool(operands[-1].obj)
+    for chosen in itertools.product(*((v.kind, *v.others) for v in unsure)):
+        rest = iter(chosen)
         sample: list[Any] = []
         for v in operands:
             if isinstance(v, Mixed):
-                cls = v.other if next(rest) else v.kind
-                assert cls is not None
-                sample.append(cls(1))
+                sample.append(next(rest)(1))
             elif isinstance(v, Number):
                 sample.append(v.kind(1))
             elif isinstance(v, Static):
@@ -132,10 +169,11 @@ def _kinds(
             else:
                 return None
         try:
-            found[odds] = type(function(*sample))
+            odds = tuple(cls is not v.kind for cls, v in zip(chosen, unsure, strict=True))
+            found.setdefault(odds, set()).add(type(function(*sample)))
         except TypeError:
             return None
-        if function in CHECKED:
+        if function in CHECKED and not sound:
             raising = not any(isinstance(x, np.generic) for x in sample)
             if raising != (not any(issubclass(s.kind_of(v), np.generic) for v in operands)):
                 return None

@@ -365,7 +365,7 @@ class Outputs:
     def rows(self, value: Growing) -> Template:
         s = self.s
         if growing.is_mixed(value.spec):
-            s.refuse("a list of integers and floats is returned", "fill it with numbers of one class")
+            s.refuse("a list of items of several classes is returned", "fill it with numbers of one class")
         columns = [self.array(a) for a in growing.columns(s, value)]
         indices = [c.index for c in columns if isinstance(c, ArrayResult)]
         return Rows(indices, growing.item_classes(value.spec))

@@ -15,6 +15,7 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.attributes import Attributes
 from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.mixed import as_index
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Growing,
@@ -38,6 +39,7 @@ class Structures(Attributes):
             self.result(op, self.resolved(self.getitem, value, index))
 
     def getitem(self, value: Value, index: Value) -> Value:
+        index = as_index(self, index)
         if isinstance(value, ArrayValue) or (self.is_numpy(value) and not isinstance(value, Static)):
             made: Value = self.arrays.getitem(self, value, index)
             return made
@@ -140,6 +142,7 @@ class Structures(Attributes):
             self.setitem(owner, index, value)
 
     def setitem(self, owner: Value, index: Value, value: Value) -> None:
+        index = as_index(self, index)
         if isinstance(owner, ArrayValue):
             self.arrays.setitem(self, self.in_storage(owner), index, value)
             return
