@@ -69,6 +69,8 @@ def gradient_source(
             case Array():
                 dot = guards.own("vdot", CellType(np.vdot))
                 checks.append(f"not {dot}({text}, {text}) >= 0.0")
+                if kind.ndim == 0:  # a number, or an array of no axes
+                    return f"{guards.own('array', CellType(np.array))}({text}, {kind.dtype!r})"
                 arrays_found.append(text)
                 if many:
                     return text
@@ -136,6 +138,8 @@ def own(a: Any, like: Any, seen: set[int]) -> Any:
     """The cotangent of an array as an array of its own."""
     if a is None:
         return np.zeros_like(like)
+    if not like.ndim:
+        return np.array(a, like.dtype)
     if a.base is not None or not a.flags.writeable or id(a) in seen:
         a = a.copy()
     seen.add(id(a))
@@ -161,7 +165,7 @@ def array_nan(values: Any) -> bool:
 def count_arrays(kind: Any) -> int:
     if isinstance(kind, Tuple):
         return sum(count_arrays(e) for e in kind.elems)
-    return int(isinstance(kind, Array))
+    return int(isinstance(kind, Array) and kind.ndim > 0)
 
 
 def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
@@ -178,6 +182,8 @@ def rebuild(target: Any, lin: Any, bars: list[Any]) -> Any:
         if isinstance(kind, List) and not isinstance(kind.elem, Scalar):
             return ListGradient(kind.elem)(value, *[left.pop(0) for _ in leaves(cells)])
         found = left.pop(0)
+        if isinstance(kind, Array) and kind.ndim == 0:
+            return np.array(found, value.dtype)
         if isinstance(kind, Array):
             if found.base is not None or not found.flags.writeable or any(found is a for a in kept):
                 found = found.copy()
