@@ -120,10 +120,10 @@ def direct(staged: Staged) -> Output | None:
                 return "result", k, None
             case Same(path=path) if path in staged.inputs:
                 return "argument", staged.inputs.index(path)
-            case Items(kind=kind, items=items) if kind is tuple and id(template) not in seen:
-                seen.add(id(template))
+            case Items(kind=kind, items=items) if kind in (tuple, list) and id(template) not in seen:
+                seen.add(id(template))  # what is there twice is one object
                 parts = [output(item) for item in items]
-                return None if None in parts else ("tuple", tuple(parts))
+                return None if None in parts else (kind.__name__, tuple(parts))
         return None
 
     made = output(staged.output)

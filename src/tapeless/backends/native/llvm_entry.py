@@ -6,7 +6,8 @@ status that is not 0, and raises or gives a callable that gets the arguments ins
 are read in place: `ndarray`'s are part of NumPy's binary interface.
 
 What is returned is described by an `Output`: `("result", k, cls)` is the kernel's k-th result, a scalar as an
-object of `cls`; `("argument", k)` an argument as it came; `("none",)`; `("tuple", outputs)`.
+object of `cls`; `("argument", k)` an argument as it came; `("none",)`; `("tuple", outputs)` and
+`("list", outputs)`.
 """
 
 from __future__ import annotations
@@ -273,16 +274,17 @@ class Entry(Builder):
                 return made[k]
             case ("argument", k):
                 return self.again(self.field("%args", 8 * k))
-            case ("tuple", items):
+            case (("tuple" | "list") as kind, items):
+                python = "PyTuple" if kind == "tuple" else "PyList"
                 parts = [self.assemble(item, made) for item in items]
-                pack = self.call("PyTuple_New", "ptr", ("i64", str(len(parts))))
+                pack = self.call(f"{python}_New", "ptr", ("i64", str(len(parts))))
                 good, lost = self.fresh("pack"), self.fresh("lost")
                 self.branch(self.op(f"icmp ne ptr {pack}, null"), good, lost, likely=True)
                 self.label(lost)
                 self.do("ret ptr null")
                 self.label(good)
                 for k, value in enumerate(parts):
-                    self.call("PyTuple_SetItem", "i32", ("ptr", pack), ("i64", str(k)), ("ptr", value))
+                    self.call(f"{python}_SetItem", "i32", ("ptr", pack), ("i64", str(k)), ("ptr", value))
                 return pack
         return self.again(self.symbol("_Py_NoneStruct"))
 
@@ -339,7 +341,7 @@ class Entry(Builder):
 
 
 def _leaves(output: Output) -> Iterator[tuple[int, Any]]:
-    if output[0] == "tuple":
+    if output[0] in ("tuple", "list"):
         for item in output[1]:
             yield from _leaves(item)
     elif output[0] == "result":
