@@ -1,9 +1,10 @@
 """A nest as LLVM's text: one function that takes a frame and returns a status.
 
 The frame is an array of 8-byte slots: for each parameter its value, or an array's address, lengths (and
-strides in elements, unless it is row-major); then for each result its value, or an array's address and
-lengths.  The status is 0, the number of a failure plus 1, `NO_MEMORY`, or another negative number of
-`callbacks`.  Arrays that come back are the caller's to free.
+strides in elements, unless it is row-major); then for each result its value, or an array's address, lengths
+and whether its memory is a block of `memory` (else `free` frees it).  The status is 0, the number of a
+failure plus 1, `NO_MEMORY`, or another negative number of `callbacks`.  Arrays that come back are the
+caller's to free.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
 from tapeless.backends.native.llvm_loose import apart, loose
+from tapeless.backends.native.memory import LARGE
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
@@ -52,7 +54,7 @@ def slots(x: Scalar | Array, *, result: bool = False) -> int:
     """How many slots of the frame a parameter or result takes."""
     if isinstance(x, Scalar):
         return 1
-    return 1 + x.ndim * (1 if x.contiguous or result else 2)
+    return 2 + x.ndim if result else 1 + x.ndim * (1 if x.contiguous else 2)
 
 
 def body(fn: Function, *, may_overlap: bool = False, parallel: bool = False) -> str:
@@ -126,11 +128,13 @@ class Emitter(Calls):
                     kind, got = "i64", self.op(f"zext i1 {got} to i64")
                 self.store(kind, got, self.frame(at))
             else:
-                own, _ = self.owned[r.root]  # an alias names all of its root's memory
+                own, capacity = self.owned[r.root]  # an alias names all of its root's memory
                 self.store("ptr", self.load("ptr", own), self.frame(at))
                 self.store("ptr", "null", own)
                 for k in range(r.ndim):
                     self.store("i64", self.dim(r, k), self.frame(at + 1 + k))
+                block = self.op(f"icmp uge i64 {self.load('i64', capacity)}, {LARGE}")
+                self.store("i64", self.op(f"zext i1 {block} to i64"), self.frame(at + 1 + r.ndim))
             at += slots(r, result=True)
         self.jump("leave")
         self.label("leave")

@@ -35,7 +35,7 @@ from tapeless.backends.native.nest import (
 
 HEAD = object.__basicsize__
 #: Where ndarray and dtype keep what.
-DATA, NDIM, DIMS, STRIDES, DESCR, FLAGS = (HEAD + k for k in (0, 8, 16, 24, 40, 48))
+DATA, NDIM, DIMS, STRIDES, DESCR, FLAGS, HANDLER = (HEAD + k for k in (0, 8, 16, 24, 40, 48, 72))
 BYTEORDER, TYPE_NUM = HEAD + 10, HEAD + 12
 C_CONTIGUOUS, OWNDATA, ALIGNED, WRITEABLE = 0x1, 0x4, 0x100, 0x400
 
@@ -321,7 +321,7 @@ class Entry(Builder):
         return made
 
     def new_array(self, r: Array, slot: str) -> str:
-        """An ndarray on memory that it frees itself."""
+        """An ndarray on memory that it frees itself, by the handler of `memory` if that is a block."""
         data = self.load("ptr", slot)
         flags = C_CONTIGUOUS | ALIGNED | WRITEABLE
         made = self.call(
@@ -335,6 +335,11 @@ class Entry(Builder):
         self.label(good)
         at = self.at(made, FLAGS)
         self.store("i32", self.op(f"or i32 {self.load('i32', at)}, {OWNDATA}"), at)
+        block = self.op(f"icmp ne i64 {self.field(slot, 8 * (1 + r.ndim), 'i64')}, 0")
+        kept = self.fresh("block")
+        self.branch_plain(block, kept, done)
+        self.label(kept)
+        self.store("ptr", self.again(self.symbol("tapeless.handler")), self.at(made, HANDLER))
         self.jump(done)
         self.label(done)
         return made

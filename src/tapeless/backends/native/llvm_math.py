@@ -134,10 +134,10 @@ near:
   call void @free(ptr %block)
   ret void
 far:
-  call void @tapeless.give(ptr %block, i64 %size)
+  call void @tapeless.give(ptr %block)
   ret void
 }
-declare void @tapeless.give(ptr, i64)
+declare void @tapeless.give(ptr)
 """.replace("LARGE", str(LARGE)),
     ("free",),
 )

@@ -79,7 +79,6 @@ class Memory(Expressions):
         moved = {a for s in walk(self.fn.body) if isinstance(s, Swap) for a in (s.a.root, s.b.root)}
         self.grown = {s.array for s in walk(self.fn.body) if isinstance(s, Grow)}
         moved |= {a.root for a in self.fn.results if isinstance(a, Array)}
-        self.moved = moved
         shapes: dict[Array, set[tuple[Expr, ...]]] = {}
         for s in walk(self.fn.body):
             if isinstance(s, Alloc):
@@ -140,8 +139,7 @@ class Memory(Expressions):
         self.branch(more, new, done)
         self.label(new)
         self.free(a)
-        take = "tl_take" if self.lasting(a) else "tl_malloc"
-        made = llvm_math.helper(self, take, "ptr", ("i64", need))
+        made = llvm_math.helper(self, "tl_take", "ptr", ("i64", need))
         self.store("ptr", made, own)
         self.store("ptr", made, self.data[a])
         self.store("i64", need, capacity)
@@ -153,17 +151,10 @@ class Memory(Expressions):
         self.jump(done)
         self.label(done)
 
-    def lasting(self, a: Array) -> bool:
-        """Whether an array's memory never leaves the function."""
-        return a not in self.moved
-
     def free(self, a: Array) -> None:
         own, capacity = self.owned[a]
         block = "ptr", self.load("ptr", own)
-        if self.lasting(a):
-            llvm_math.helper(self, "tl_give", "void", block, ("i64", self.load("i64", capacity)))
-        else:
-            self.call("free", "void", block)
+        llvm_math.helper(self, "tl_give", "void", block, ("i64", self.load("i64", capacity)))
 
     def grow(self, s: Grow) -> None:
         """Room for more, twice as much each time; what is new is 0."""
@@ -181,18 +172,14 @@ class Memory(Expressions):
         self.branch(self.op(f"icmp ugt i64 {need}, {self.load('i64', capacity)}"), more, roomy)
         self.label(more)
         old = self.load("ptr", own)
-        if self.lasting(a):
-            made = llvm_math.helper(self, "tl_take", "ptr", ("i64", need))
-        else:
-            made = self.call("realloc", "ptr", ("ptr", old), ("i64", need))
+        made = llvm_math.helper(self, "tl_take", "ptr", ("i64", need))
         self.branch(self.op(f"icmp ne ptr {made}, null"), good, fail, likely=True)
         self.label(fail)
         self.exit(NO_MEMORY)
         self.label(good)
-        if self.lasting(a):
-            full = self.op(f"mul nuw nsw i64 {had}, {width}")
-            self.call("memcpy", "ptr", ("ptr", made), ("ptr", old), ("i64", full))
-            self.free(a)
+        full = self.op(f"mul nuw nsw i64 {had}, {width}")
+        self.call("memcpy", "ptr", ("ptr", made), ("ptr", old), ("i64", full))
+        self.free(a)
         self.store("ptr", made, own)
         self.store("ptr", made, self.data[a])
         self.store("i64", need, capacity)

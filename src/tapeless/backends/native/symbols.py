@@ -38,6 +38,10 @@ def address(name: str) -> int | None:
         from tapeless.backends.native import memory
 
         return int(memory.library()[f"tl_{rest}"])
+    if name == "tapeless.handler":
+        from tapeless.backends.native import memory
+
+        return id(memory.handler())
     if name == "tapeless.parallel":
         from tapeless.backends.native import threads
 
