@@ -72,7 +72,8 @@ class Apply(Operation):
         self, rule: Linear, args: tuple[Any, ...], kwargs: dict[str, Any], paths: tuple[tuple[int, ...], ...]
     ) -> None:
         self.rule = rule
-        self.args = args
+        # the program may change its lists later
+        self.args = tuple(map(_copied, args)) if any(len(p) > 1 for p in paths) else args
         self.kwargs = kwargs
         self.paths = paths
 
@@ -154,6 +155,10 @@ def careful_product(
             marks[j] = np.asarray(~np.isfinite(args[j]) if j == k else np.not_equal(args[j], 0), float)
         touched = touched | (np.asarray(call(*marks, **kwargs)) != 0)
     return np.where(touched, plain, call(*finite, **kwargs))
+
+
+def _copied(x: Any) -> Any:
+    return [_copied(e) for e in x] if type(x) is list else x
 
 
 def _zero_nest(x: Any) -> Any:

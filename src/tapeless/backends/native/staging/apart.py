@@ -259,7 +259,7 @@ class Apart:
             return SequenceValue([self.result(v) for v in value.items], value.kind)
         if isinstance(value, Growing):
             with s.at(fn.body):
-                columns = tuple(a.array for a in growing.columns(s, value))
+                columns = tuple(growing.columns(s, value))
             fn.results += columns
             length: Any = self.result(value.length)
             return s.heap.born(replace(value, columns=columns, length=length, depth=s.differentiated))  # type: ignore[no-any-return]

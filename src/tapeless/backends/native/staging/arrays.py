@@ -31,6 +31,7 @@ from tapeless.backends.native.staging.storage import (
     argument,
     before_write,
     flush,
+    in_a_list,
     materialise,
     settle,
     store_copy,
@@ -233,7 +234,6 @@ def method(
 
 __all__ = [
     "MODULES", "Array", "Expr", "Raised", "View", "argument", "attribute", "augitem", "before_write",
-    "binary", "call", "compare", "flush", "getitem", "handles", "inplace", "iterate", "materialise", "method",
-    "picked",
-    "setitem", "settle", "store_copy", "to_number", "truth", "unary",
+    "binary", "call", "compare", "flush", "getitem", "handles", "in_a_list", "inplace", "iterate",
+    "materialise", "method", "picked", "setitem", "settle", "store_copy", "to_number", "truth", "unary",
 ]  # fmt: skip

@@ -272,7 +272,7 @@ class Attempt:
             raise Again
         present = [{v for v, x in way.env.items() if not isinstance(x, Maybe)} for way in ways]
         self.bound = set.intersection(*present) if present else set()
-        written = s.written(walk([*self.test, *self.body]))
+        written = s.written(walk([*self.test, *self.body])) - arrays_in([*self.test, *self.body])
         for way in ways:
             if not all(c.stays(way.changes) for c in self.carried.values()):
                 s.refuse(
@@ -342,7 +342,7 @@ class Attempt:
 
     def let_grow(self, obj: Any, items: list[Value | None]) -> None:
         """Begin again with a list that grows, if it may be one and the loop is not short."""
-        from tapeless.backends.native.staging.growing import NeedsGrowing, spec_of_all
+        from tapeless.backends.native.staging.growing_items import NeedsGrowing, spec_of_all
 
         s, bounds = self.s, self.loop.bounds
         if bounds is not None and isinstance(bounds[0], Const) and isinstance(bounds[1], Const):

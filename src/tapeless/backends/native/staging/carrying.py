@@ -388,7 +388,7 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
         if isinstance(value, Lazy) and value.made is None and s.same_shape(value.shape, view.shape):
             with s.thawed():
                 s.copy_into(view, value)
-                s.share(view, [value], names=1)
+            s.share(view, [value], names=1)
             return
     ready: list[tuple[View, View]] = []
     buffers = {view.array for view, _ in moves}
@@ -406,6 +406,8 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
         ready.append((view, made))
     # where the content of each storage is now, while contents are exchanged
     place = {a: a for view, made in ready for a in (view.array, made.array)}
+    for view, made in ready:
+        s.inherit(view, made)
     with s.thawed():
         for view, made in ready:
             source = place[made.array]

@@ -3,19 +3,19 @@
 A list is made growing where it is born, when staging has found that a loop of run time appends to it, or that
 paths meet that leave it with several lengths.  Staging then begins again (`NeedsGrowing`).  What cannot be
 done with such a list is refused, and staging begins once more without it: the loops are unrolled.
+
+Arrays are items, too, if all of a list have one shape: the list has copies of them, and neither they nor the
+originals may be written into from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tapeless.backends.native.nest import (
     BOOL,
-    F32,
-    F64,
     ONE,
     ZERO,
     Alloc,
@@ -23,19 +23,37 @@ from tapeless.backends.native.nest import (
     Assign,
     Const,
     Expr,
-    For,
-    Grow,
     Load,
     Ref,
     Store,
     apply,
     const,
 )
+from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.base import TYPES
 from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.control import Iteration
-from tapeless.backends.native.staging.joins import join_kinds
-from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
+from tapeless.backends.native.staging.growing_items import (
+    NeedsGrowing,
+    dtypes_of,
+    has_arrays,
+    is_mixed,
+    item,
+    item_classes,
+    joined,
+    leaves,
+    length_columns,
+    length_named,
+    move,
+    parts_of,
+    place_in,
+    prepared,
+    put,
+    shape_of,
+    spec_of,
+    spec_of_all,
+    stretches,
+)
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Growing,
@@ -47,100 +65,8 @@ from tapeless.backends.native.staging.values import (
     View,
 )
 
-#: Scalar type -> dtype of the storage of such items.
-STORED = {F64: "float64", F32: "float32", BOOL: "bool"}
+__all__ = ["NeedsGrowing", "is_mixed", "item", "item_classes", "parts_of", "spec_of_all"]
 BEYOND = "list index out of range"
-
-
-class NeedsGrowing(Exception):
-    """Staging has to begin again with the list made at a site as one that grows."""
-
-    def __init__(self, site: Any, spec: Any) -> None:
-        self.site, self.spec = site, spec
-        super().__init__("a list grows")
-
-
-# ---- what items are
-
-
-def spec_of(s: Any, value: Value | None) -> Spec | None:
-    """How an item is stored; None if it cannot be."""
-    if s.is_number(value):
-        assert value is not None
-        kind = s.kind_of(value)
-        return Spec("number", kind, names=in_order(classes(s, value) - {kind}))
-    if isinstance(value, Sequence) and value.kind is not list and value.items:
-        parts = [spec_of(s, v) for v in value.items]
-        if all(p is not None for p in parts):
-            return Spec("sequence", value.kind, tuple(p for p in parts if p is not None))
-    return None
-
-
-def joined(a: Spec | None, b: Spec | None) -> Spec | None:
-    """The spec of items of both kinds."""
-    if a is None or b is None or a.how != b.how:
-        return None
-    if a.how == "number":
-        found = {a.kind, b.kind, *a.names, *b.names}
-        kind = join_kinds(list(found))
-        return None if kind is None else Spec("number", kind, names=in_order(found - {kind}))
-    if a.kind is not b.kind or len(a.parts) != len(b.parts):
-        return None
-    parts = [joined(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
-    if any(p is None for p in parts):
-        return None
-    return Spec("sequence", a.kind, tuple(p for p in parts if p is not None))
-
-
-def spec_of_all(s: Any, values: Iterable[Value | None]) -> Spec | None:
-    specs = [spec_of(s, v) for v in values]
-    if not specs:
-        return None
-    made = specs[0]
-    for other in specs[1:]:
-        made = joined(made, other)
-    return made
-
-
-def leaves(spec: Spec) -> list[Spec]:
-    """The specs of the numbers of an item, in order."""
-    return [spec] if spec.how == "number" else [leaf for p in spec.parts for leaf in leaves(p)]
-
-
-def kinds_of(spec: Spec) -> list[type]:
-    """The classes of what is stored of an item: of a number of several classes also whether it is odd."""
-    return [k for leaf in leaves(spec) for k in ([leaf.kind, bool] if leaf.names else [leaf.kind])]
-
-
-def is_mixed(spec: Spec) -> bool:
-    return any(leaf.names for leaf in leaves(spec))
-
-
-def numbers(value: Any) -> list[Value]:
-    """The numbers of an item, in order."""
-    return [x for v in value.items for x in numbers(v)] if isinstance(value, Sequence) else [value]
-
-
-def rebuilt(spec: Spec, parts: list[Number]) -> Value:
-    """An item from what is stored of it, which is taken from the front."""
-    if spec.how == "number":
-        made = parts.pop(0)
-        return mixed(made.expr, spec.kind, parts.pop(0).expr, spec.names) if spec.names else made
-    return Sequence([rebuilt(p, parts) for p in spec.parts], spec.kind)
-
-
-def stored(s: Any, spec: Spec, value: Value) -> list[Expr]:
-    """What is stored of an item."""
-    exprs = []
-    for v, leaf in zip(numbers(value), leaves(spec), strict=True):
-        fits(s, v, leaf.kind)
-        exprs.append(s.bind(widened(s, v, TYPES[leaf.kind])))
-        if leaf.names:
-            exprs.append(s.bind(odd(s, v, leaf.kind)))
-    return exprs
-
-
-# ---- making and changing
 
 
 def born(s: Any, site: Any, items: list[Value]) -> Value:
@@ -150,21 +76,37 @@ def born(s: Any, site: Any, items: list[Value]) -> Value:
         made: Value = s.heap.born(Sequence(items, list, site))
         return made
     owner = new(s, spec, ZERO, site)
-    for item in items:
-        push(s, owner, item)
+    for value in items:
+        push(s, owner, value)
     return owner
 
 
-def new(s: Any, spec: Spec, length: Expr, site: Any) -> Growing:
-    """A list with room for so many items, not yet stored."""
+def new(s: Any, spec: Spec, length: Expr, site: Any, like: Growing | None = None) -> Growing:
+    """A list with room for so many items, not yet stored, of the shapes of another list's."""
     s.grew.add(site)
-    columns = []
-    for kind in kinds_of(spec):
-        column = Array("row", STORED.get(TYPES[kind], "int64"), 1)
-        s.emit(Alloc(column, (length,)))
-        columns.append(column)
-    made: Growing = s.heap.born(Growing(tuple(columns), spec, Number(length, int), site, s.differentiated))
+    for leaf in leaves(spec):
+        if leaf.how == "rows" and any(n is not None and length_named(s, n) is None for n in leaf.names):
+            raise NeedsGrowing(site, without_names(spec))
+    made = Growing(
+        tuple(Array("row", dtype, 1) for leaf in leaves(spec) for dtype in dtypes_of(leaf)),
+        spec, Number(length, int), site, s.differentiated,
+    )  # fmt: skip
+    for k, (column, n) in enumerate(length_columns(made)):
+        s.emit(Alloc(column, (const(n),)))
+        for axis in range(n):
+            known = ZERO if like is None else Load(length_columns(like)[k][0], (const(axis),))
+            s.emit(Store(column, (const(axis),), known))
+    for column, width in stretches(s, made):
+        s.emit(Alloc(column, (s.bind(apply("mul", length, width)),)))
+    s.heap.born(made)
     return made
+
+
+def without_names(spec: Spec) -> Spec:
+    """A spec whose arrays may have any lengths."""
+    if spec.how == "rows":
+        return Spec("rows", spec.kind, names=(None,) * len(spec.names))
+    return Spec(spec.how, spec.kind, tuple(map(without_names, spec.parts)), spec.names)
 
 
 def writable(s: Any, owner: Growing) -> None:
@@ -172,36 +114,35 @@ def writable(s: Any, owner: Growing) -> None:
         s.refuse("a list that grows is changed by a function whose derivative is taken", "return the items")
 
 
-def fitting(s: Any, owner: Growing, value: Value) -> list[Expr]:
+def fitting(s: Any, owner: Growing, value: Value) -> list[Any]:
     """What the columns store of an item."""
     spec = joined(owner.spec, spec_of(s, value))
     if spec is None:
         s.refuse("items of several kinds in a list of a length known at run time only", "use several lists")
     if spec != owner.spec:
         raise NeedsGrowing(owner.site, spec)
-    return stored(s, owner.spec, value)
+    return prepared(s, owner.spec, value)
 
 
 def push(s: Any, owner: Growing, value: Value) -> None:
     writable(s, owner)
-    exprs = fitting(s, owner, value)
+    found = fitting(s, owner, value)
     at = s.bind(owner.length.expr)
     size = s.bind(apply("add", at, ONE), "length")
-    for column, e in zip(owner.columns, exprs, strict=True):
-        s.emit(Grow(column, size))
-        s.emit(Store(column, (at,), e))
+    before_write(s, owner)
+    put(s, owner, at, found, size)
     resize(s, owner, size)
+
+
+def before_write(s: Any, owner: Growing) -> None:
+    """The items that have been read so far stay what they are."""
+    for column in owner.columns:
+        storage.before_write(s, column)
 
 
 def resize(s: Any, owner: Growing, size: Expr) -> None:
     s.heap.touch(owner)
     owner.length = Number(size, int)
-
-
-def item(s: Any, owner: Growing, at: Expr) -> Value:
-    """The item at an index in range."""
-    kinds = zip(owner.columns, kinds_of(owner.spec), strict=True)
-    return rebuilt(owner.spec, [Number(s.bind(Load(column, (at,))), kind) for column, kind in kinds])
 
 
 def place(s: Any, owner: Growing, index: Value, message: str = BEYOND) -> Expr:
@@ -224,11 +165,11 @@ def getitem(s: Any, owner: Growing, index: Value) -> Value:
 
 def setitem(s: Any, owner: Growing, index: Value, value: Value) -> None:
     writable(s, owner)
-    exprs = fitting(s, owner, value)
+    found = fitting(s, owner, value)
     at = s.bind(place(s, owner, index, "list assignment index out of range"))
     s.heap.touch(owner)
-    for column, e in zip(owner.columns, exprs, strict=True):
-        s.emit(Store(column, (at,), e))
+    before_write(s, owner)
+    put(s, owner, at, found)
 
 
 def sliced(s: Any, owner: Growing, index: Slice) -> Value:
@@ -258,10 +199,9 @@ def sliced(s: Any, owner: Growing, index: Slice) -> Value:
 
 def taken(s: Any, owner: Growing, source: Any, count: Expr) -> Growing:
     """A new list of so many items of another."""
-    made = new(s, owner.spec, count, owner.site)
+    made = new(s, owner.spec, count, owner.site, owner)
     with s.loops((count,)) as (i,):
-        for old, column in zip(owner.columns, made.columns, strict=True):
-            s.emit(Store(column, (i,), Load(old, (source(i),))))
+        move(s, made, i, owner, source(i))
     return made
 
 
@@ -282,10 +222,14 @@ def iteration(s: Any, owner: Growing) -> Iteration:
 
 
 def to_array(s: Any, owner: Growing) -> ArrayValue:
-    """A new array of the items: of numbers, or of tuples of numbers of one class."""
-    from tapeless.backends.native.staging import storage
+    """A new array of the items: of numbers, of tuples of numbers of one class, or of arrays."""
     from tapeless.backends.native.staging.elements import convert
 
+    if owner.spec.how == "rows":
+        s.replay_unless(apply("gt", owner.length.expr, ZERO))  # no items, no axes
+        return all_of(s, owner, 0)
+    if has_arrays(owner.spec):
+        s.refuse("an array of tuples with arrays in them", "append to several lists")
     parts = leaves(owner.spec)
     nested = owner.spec.how == "sequence"
     if nested and any(p.how != "number" for p in owner.spec.parts):
@@ -324,153 +268,51 @@ def keeps_dtype(s: Any, spec: Spec, odds: Array, length: Expr) -> None:
     s.replay_unless(apply("any", Ref(usual), apply("eq", length, ZERO)))
 
 
-def columns(s: Any, owner: Growing) -> list[View]:
-    """The columns, as arrays of their own of the list's length."""
-    from tapeless.backends.native.staging import storage
+def all_of(s: Any, owner: Growing, k: int) -> View:
+    """What the items have as one of their parts, in an array: of numbers, or of arrays with one more axis."""
+    part = parts_of(owner)[k]
+    leaf, columns = part
+    length = owner.length.expr
+    shape = shape_of(s, part) if leaf.how == "rows" else ()
+    width = s.bind(storage.size_of(shape), "size")
+    view = storage.fresh(s, (length, *shape), columns[0].dtype)
+    with storage.nest(s, view.shape) as index:
+        at: Expr = ZERO
+        for i, n in zip(index[1:], shape, strict=True):
+            at = apply("add", apply("mul", at, n), i)
+        storage.store(
+            s, view, index, Load(columns[0], (place_in(index[0], width, at) if shape else index[0],))
+        )
+    return view
 
+
+def columns(s: Any, owner: Growing) -> list[Array]:
+    """The columns, as arrays of their own that are as long as needed."""
+    widths = dict(stretches(s, owner))
+    lengths = {column: const(n) for column, n in length_columns(owner)}
     made = []
     for column in owner.columns:
-        view = storage.fresh(s, (owner.length.expr,), column.dtype)
-        with s.loops((owner.length.expr,)) as (i,):
+        size = lengths.get(column)
+        if size is None:
+            size = s.bind(apply("mul", owner.length.expr, widths[column]))
+        view = storage.fresh(s, (size,), column.dtype)
+        with s.loops((size,)) as (i,):
             storage.store(s, view, (i,), Load(column, (i,)))
-        made.append(view)
+        made.append(view.array)
     return made
-
-
-def item_classes(spec: Spec) -> Any:
-    return spec.kind if spec.how == "number" else (spec.kind, tuple(map(item_classes, spec.parts)))
 
 
 def repeated(s: Any, items: list[Value], times: Expr, site: Any) -> Growing | None:
     """`[x] * n`."""
     spec = spec_of_all(s, items)
-    if spec is None or len(items) != 1 or site in s.never_growing:
+    if spec is None or has_arrays(spec) or len(items) != 1 or site in s.never_growing:
         return None
     spec = joined(s.growing.get(site, spec), spec)
     if spec is None:
         return None
     count = s.bind(apply("maximum", times, ZERO), "n")
     made = new(s, spec, count, site)
-    exprs = fitting(s, made, items[0])
+    found = fitting(s, made, items[0])
     with s.loops((count,)) as (i,):
-        for column, e in zip(made.columns, exprs, strict=True):
-            s.emit(Store(column, (i,), e))
+        put(s, made, i, found)
     return made
-
-
-# ---- methods
-
-
-def append(s: Any, owner: Growing, value: Value) -> Value:
-    push(s, owner, value)
-    return Static(None)
-
-
-def extend(s: Any, owner: Growing, values: Value) -> Value:
-    if isinstance(values, Growing):
-        return extend_by_rows(s, owner, values)
-    for value in s.listed(values):
-        push(s, owner, value)
-    return Static(None)
-
-
-def extend_by_rows(s: Any, owner: Growing, other: Growing) -> Value:
-    writable(s, owner)
-    spec = joined(owner.spec, other.spec)
-    if spec is None:
-        s.refuse("items of several kinds in a list of a length known at run time only", "use several lists")
-    if spec != owner.spec:
-        raise NeedsGrowing(owner.site, spec)
-    start, count = s.bind(owner.length.expr), s.bind(other.length.expr)
-    size = s.bind(apply("add", start, count), "length")
-    for column in owner.columns:
-        s.emit(Grow(column, size))
-    with s.loops((count,), independent=False) as (i,):
-        for column, e in zip(owner.columns, stored(s, owner.spec, item(s, other, i)), strict=True):
-            s.emit(Store(column, (apply("add", start, i),), e))
-    resize(s, owner, size)
-    return Static(None)
-
-
-def concatenated(s: Any, a: Value, b: Value) -> Value | None:
-    """`a + b`, where one of them grows."""
-    if not all(isinstance(v, Growing) or (isinstance(v, Sequence) and v.kind is list) for v in (a, b)):
-        return None
-    specs = [v.spec if isinstance(v, Growing) else spec_of_all(s, v.items) for v in (a, b)]  # type: ignore[attr-defined]
-    empty = [isinstance(v, Sequence) and not v.items for v in (a, b)]
-    spec = specs[1] if empty[0] else specs[0] if empty[1] else joined(*specs)
-    if spec is None:
-        return None
-    owner = a if isinstance(a, Growing) else b
-    made = new(s, spec, ZERO, owner.site)  # type: ignore[attr-defined]
-    extend(s, made, a)
-    extend(s, made, b)
-    return made
-
-
-def pop(s: Any, owner: Growing, index: Value | None = None) -> Value:
-    writable(s, owner)
-    length = owner.length.expr
-    if index is None or (isinstance(index, Static) and index.obj == -1):
-        message = "pop from empty list"
-        s.check(apply("gt", length, ZERO), IndexError, message)
-        last = s.bind(apply("sub", length, ONE), "length")
-        found = item(s, owner, last)
-        resize(s, owner, last)
-        return found
-    s.check(apply("gt", length, ZERO), IndexError, "pop from empty list")
-    at = s.bind(place(s, owner, index, "pop index out of range"))
-    found = item(s, owner, at)
-    last = s.bind(apply("sub", length, ONE), "length")
-    var = s.scalar("i64", "i")
-    body = [Store(c, (Ref(var),), Load(c, (apply("add", Ref(var), ONE),))) for c in owner.columns]
-    s.emit(For(var, at, last, list(body)))
-    resize(s, owner, last)
-    return found
-
-
-def insert(s: Any, owner: Growing, index: Value, value: Value) -> Value:
-    """The items behind the place move, the last one first."""
-    writable(s, owner)
-    exprs = fitting(s, owner, value)
-    length = s.bind(owner.length.expr)
-    k = s.as_expr(index, "i64")
-    k = apply("select", apply("lt", k, ZERO), apply("maximum", apply("add", k, length), ZERO), k)
-    at = s.bind(apply("minimum", k, length))
-    size = s.bind(apply("add", length, ONE), "length")
-    for column in owner.columns:
-        s.emit(Grow(column, size))
-    var = s.scalar("i64", "i")
-    body = [Store(c, (Ref(var),), Load(c, (apply("sub", Ref(var), ONE),))) for c in owner.columns]
-    s.emit(For(var, length, at, list(body), step=-1))
-    for column, e in zip(owner.columns, exprs, strict=True):
-        s.emit(Store(column, (at,), e))
-    resize(s, owner, size)
-    return Static(None)
-
-
-def clear(s: Any, owner: Growing) -> Value:
-    writable(s, owner)
-    resize(s, owner, ZERO)
-    return Static(None)
-
-
-def reverse(s: Any, owner: Growing) -> Value:
-    writable(s, owner)
-    length = s.bind(owner.length.expr)
-    s.heap.touch(owner)
-    with s.loops((s.bind(apply("floordiv", length, const(2))),), independent=False) as (i,):
-        other = s.bind(apply("sub", apply("sub", length, ONE), i))
-        for column in owner.columns:
-            a, b = s.scalar(column.element, "a"), s.scalar(column.element, "b")
-            s.emit(Assign(a, Load(column, (i,))))
-            s.emit(Assign(b, Load(column, (other,))))
-            s.emit(Store(column, (i,), Ref(b)))
-            s.emit(Store(column, (other,), Ref(a)))
-    return Static(None)
-
-
-METHODS: dict[str, Callable[..., Value]] = {
-    "append": append, "extend": extend, "pop": pop, "insert": insert, "clear": clear, "copy": copied,
-    "reverse": reverse,
-}  # fmt: skip

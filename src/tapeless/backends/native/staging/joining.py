@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import I64, ONE, ZERO, Assign, Expr, Ref, apply, const
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import joining_rows, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_same, operand
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.elementwise import ufunc
@@ -37,7 +37,16 @@ from tapeless.backends.native.staging.shapes import (
     rows_of,
 )
 from tapeless.backends.native.staging.storage import fail, known_length
-from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Sequence, Static, Value, View
+from tapeless.backends.native.staging.values import (
+    ArrayValue,
+    Element,
+    Growing,
+    Index,
+    Sequence,
+    Static,
+    Value,
+    View,
+)
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -85,6 +94,10 @@ def concatenate(
     *, dtype: Value | None = None, casting: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "concatenate", out=out)
+    if isinstance(arrays, Growing):
+        unsupported(stager, "concatenate", dtype=dtype)
+        flat = axis is not None and not given(axis)
+        return joining_rows.concatenated(stager, arrays, None if flat else option(stager, axis, 0))
     values = rows_of(stager, arrays)
     if axis is not None and not given(axis):
         values = [ravel(stager, v) for v in values]
@@ -98,6 +111,8 @@ def stack(
     *, dtype: Value | None = None, casting: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "stack", out=out, dtype=dtype)
+    if isinstance(arrays, Growing):
+        return joining_rows.stacked(stager, arrays, option(stager, axis, 0))
     values = rows_of(stager, arrays)
     if not values:
         fail(stager, ValueError, "need at least one array to stack")
@@ -107,10 +122,15 @@ def stack(
     return joined(stager, [expand_dims(stager, v, Static(k)) for v in values], k)
 
 
-def _prepared(least: Callable[..., Value], axis: Callable[[ArrayValue], int]) -> Callable[..., Value]:
+def _prepared(
+    name: str, least: Callable[..., Value], axis: Callable[[ArrayValue], int]
+) -> Callable[..., Value]:
     def lowering(
         stager: Stager, tup: Value, *, dtype: Value | None = None, casting: Value | None = None
     ) -> Value:
+        if isinstance(tup, Growing):
+            unsupported(stager, name, dtype=dtype)
+            return joining_rows.by_name(stager, name, tup)
         values = [array(stager, least(stager, v)) for v in rows_of(stager, tup)]
         return joined(
             stager, values, axis(values[0]), dtype_of(stager, dtype, "") or None if given(dtype) else None
@@ -119,13 +139,15 @@ def _prepared(least: Callable[..., Value], axis: Callable[[ArrayValue], int]) ->
     return lowering
 
 
-hstack = lowers(np.hstack)(_prepared(atleast_1d, lambda first: 0 if first.ndim == 1 else 1))
-vstack = lowers(np.vstack)(_prepared(atleast_2d, lambda first: 0))
-dstack = lowers(np.dstack)(_prepared(atleast_3d, lambda first: 2))
+hstack = lowers(np.hstack)(_prepared("hstack", atleast_1d, lambda first: 0 if first.ndim == 1 else 1))
+vstack = lowers(np.vstack)(_prepared("vstack", atleast_2d, lambda first: 0))
+dstack = lowers(np.dstack)(_prepared("dstack", atleast_3d, lambda first: 2))
 
 
 @lowers(np.column_stack)
 def column_stack(stager: Stager, tup: Value) -> Value:
+    if isinstance(tup, Growing):
+        return joining_rows.by_name(stager, "column_stack", tup)
     values = [v if v.ndim > 1 else expand_dims(stager, v, Static(1)) for v in rows_of(stager, tup)]
     return joined(stager, values, 1)
 

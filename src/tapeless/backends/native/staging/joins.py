@@ -548,7 +548,7 @@ class Merger:
 
     def let_grow(self, obj: Sequence, items: list[Value]) -> None:
         """Begin again with a list that grows, if it may be one."""
-        from tapeless.backends.native.staging.growing import NeedsGrowing, spec_of_all
+        from tapeless.backends.native.staging.growing_items import NeedsGrowing, spec_of_all
 
         spec = spec_of_all(self.s, items)
         if spec is not None and obj.site is not None and obj.site not in self.s.never_growing:

@@ -113,10 +113,17 @@ class Loops(Joins):
     def share(self, view: View, originals: list[Value], names: int = 0, ended: Any = None) -> None:
         """`view` is a copy of what the program knows as one array of these: none may be changed any more."""
         for v in originals:
+            self.inherit(view, v)
             known = isinstance(v, View) and (v.array.root in self.array_sources or v.array.root in self.lent)
             if known or self.holders(v, ended) > names:
                 why = "on another path of the program it is another array"
                 self.frozen[self.made(v).array.root] = self.frozen[view.array.root] = why
+
+    def inherit(self, view: View, original: Value) -> None:
+        """What takes the place of an array that may not be changed may not be changed either."""
+        made = original.made if isinstance(original, Lazy) else original
+        if isinstance(made, View) and made.array.root in self.frozen:
+            self.frozen[view.array.root] = self.frozen[made.array.root]
 
     def own(self, array: Array) -> bool:
         """Whether storage was made by the iteration that is being staged."""

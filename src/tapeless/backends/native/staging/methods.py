@@ -8,7 +8,7 @@ from typing import Any
 
 from tapeless.backends.native.nest import F64, apply
 from tapeless.backends.native.staging.calls import Method
-from tapeless.backends.native.staging.growing import METHODS as GROWING
+from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
 from tapeless.backends.native.staging.values import (
     Bound,
     ComplexNumber,

@@ -17,7 +17,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )  # fmt: skip
-from tapeless.backends.native.staging import growing
+from tapeless.backends.native.staging import growing, growing_methods
 from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.inputs import SETTLED
@@ -171,7 +171,7 @@ class Operators(Calls):
                 made = Sequence([*self.listed(a), *self.listed(b)], kinds[0])
                 return self.heap.born(made) if kinds[0] is list else made
         if op == "Add" and Growing in (type(a), type(b)):
-            joined = growing.concatenated(self, a, b)
+            joined = growing_methods.concatenated(self, a, b)
             if joined is not None:
                 return joined
         if op == "Mult" and (self.is_sequence(a) or self.is_sequence(b)):
@@ -226,7 +226,7 @@ class Operators(Calls):
             self.heap.write(a, items)
             return a
         if isinstance(a, Growing) and op == "Add":
-            growing.extend(self, a, b)
+            growing_methods.extend(self, a, b)
             return a
         if isinstance(a, Mapping) and op == "BitOr":
             self.heap.write(a, {**a.items, **self.table(b)})
@@ -343,6 +343,9 @@ class Operators(Calls):
             return any(v is other and o is known.obj for o, v, _ in self.identities.values())
         if isinstance(a, Number) and isinstance(b, Number) and a is not b:
             self.refuse("two numbers are compared with `is`", "compare them with ==")
+        if isinstance(a, ArrayValue) and isinstance(b, ArrayValue) and a is not b:
+            if self.arrays.in_a_list(self, a) or self.arrays.in_a_list(self, b):
+                self.refuse("an item of a list is compared with `is`", "compare indices")
         if isinstance(a, View) and isinstance(b, View):
             return a is b or (a.array is b.array and (a.axes, a.shape) == (b.axes, b.shape))
         return a is b

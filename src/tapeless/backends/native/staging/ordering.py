@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from tapeless.backends.native.nest import FLOATS, Expr, apply
 from tapeless.backends.native.staging.base import TYPES
-from tapeless.backends.native.staging.growing import is_mixed, kinds_of, numbers, rebuilt, spec_of_all
-from tapeless.backends.native.staging.values import Number, Value
+from tapeless.backends.native.staging.carrying import Spec
+from tapeless.backends.native.staging.growing_items import has_arrays, is_mixed, leaves, numbers, spec_of_all
+from tapeless.backends.native.staging.values import Number, Sequence, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.builtin_calls import Builtins
@@ -21,7 +22,9 @@ def ordered(s: Builtins, items: list[Value], keys: list[Value], backwards: bool)
     spec, by = spec_of_all(s, items), spec_of_all(s, keys)
     if len(items) > FEW or spec is None or by is None or by.how != "number" or is_mixed(spec) or is_mixed(by):
         return None
-    kinds = kinds_of(spec)
+    if has_arrays(spec):
+        return None
+    kinds = [leaf.kind for leaf in leaves(spec)]
     rows = [[s.bind(s.as_expr(v, TYPES[k])) for v, k in zip(numbers(x), kinds, strict=True)] for x in items]
     places = [s.bind(s.as_expr(k)) for k in keys]
     if places[0].type in FLOATS:
@@ -48,4 +51,11 @@ def ordered(s: Builtins, items: list[Value], keys: list[Value], backwards: bool)
             exchange(s.bind(apply("lt", places[j], places[j - 1])), j)
     if backwards:
         rows.reverse()
-    return [rebuilt(spec, [Number(e, kind) for e, kind in zip(row, kinds, strict=True)]) for row in rows]
+    return [assembled(spec, [Number(e, kind) for e, kind in zip(row, kinds, strict=True)]) for row in rows]
+
+
+def assembled(spec: Spec, parts: list[Number]) -> Value:
+    """An item from its numbers, which are taken from the front."""
+    if spec.how == "number":
+        return parts.pop(0)
+    return Sequence([assembled(p, parts) for p in spec.parts], spec.kind)

@@ -366,7 +366,8 @@ class Outputs:
         s = self.s
         if growing.is_mixed(value.spec):
             s.refuse("a list of items of several classes is returned", "fill it with numbers of one class")
-        columns = [self.array(a) for a in growing.columns(s, value)]
+        parts = range(len(growing.parts_of(value)))
+        columns = [self.array(growing.all_of(s, value, k)) for k in parts]
         indices = [c.index for c in columns if isinstance(c, ArrayResult)]
         return Rows(indices, growing.item_classes(value.spec))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from tapeless.backends.native.affine import affine, plus
 from tapeless.backends.native.nest import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 Shape = tuple[Expr, ...]
 #: A lazy of at most this cost is computed wherever it is used, rather than once into storage.
 CHEAP = 4
+BORROWED = "it is an item of a list whose length is known at run time only"
 #: The cost of an elementary function, and of a loop for an element.
 FUNCTION, LOOP = 10, 1000
 
@@ -62,6 +63,8 @@ class State:
         """Storage whose elements NumPy may have in another order (see `strides`)."""
         self.copied: dict[Array, View] = {}
         """Storage that stands for a view that is not whole, while a derivative is taken by it."""
+        self.borrowed: WeakSet[Lazy] = WeakSet()
+        """Copies of what a list holds: the program may write into the list's own only."""
         self.serial = 0
         self.operation = 0
         """How many operations of the program have been staged."""
@@ -277,6 +280,8 @@ def make(stager: Stager, value: ArrayValue) -> View:
             target = place(stager, value.home, value.shape, value.dtype)
             fill(stager, target, value)
         value.made = target
+        if value in state(stager).borrowed:
+            stager.frozen[target.array] = BORROWED
     return value.made
 
 
@@ -308,6 +313,14 @@ def store_copy(stager: Stager, value: ArrayValue) -> View:
     target = fresh(stager, value.shape, value.dtype)
     fill(stager, target, value)
     return target
+
+
+def in_a_list(stager: Stager, value: ArrayValue) -> bool:
+    """Whether a list of a length known at run time only has a copy of an array, or it is such a copy."""
+    if isinstance(value, Lazy):
+        return value in state(stager).borrowed or (value.made is not None and in_a_list(stager, value.made))
+    assert isinstance(value, View)
+    return value.array.root in stager.frozen
 
 
 def materialise(stager: Stager, value: ArrayValue) -> View:

@@ -7,6 +7,8 @@ from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tapeless.backends.native.staging.paths import Path
 
 
@@ -121,10 +123,15 @@ class Rows(Template):
 
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
-            columns = [call.results[k].tolist() for k in self.columns]
+            columns = [separate(call.results[k]) for k in self.columns]
             rows = zip(*columns, strict=True)
             call.made[id(self)] = [assembled(self.item, iter(row)) for row in rows]
         return call.made[id(self)]
+
+
+def separate(column: Any) -> list[Any]:
+    """The items of an array: numbers, or arrays of their own."""
+    return [row.copy() for row in column] if column.ndim > 1 else column.tolist()
 
 
 def assembled(item: Any, numbers: Iterator[Any]) -> Any:
@@ -132,7 +139,7 @@ def assembled(item: Any, numbers: Iterator[Any]) -> Any:
     if isinstance(item, tuple):
         kind, parts = item
         return tuple.__new__(kind, [assembled(p, numbers) for p in parts])
-    return item(next(numbers))
+    return next(numbers) if item is np.ndarray else item(next(numbers))
 
 
 @dataclass(eq=False, slots=True)
