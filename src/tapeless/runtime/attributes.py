@@ -31,11 +31,18 @@ _NUMBERS = (float, complex, np.generic, np.ndarray)
 _CONSTANTS = frozenset({type(None), int, float, bool, str, tuple, np.ndarray})
 #: attributes of an array that carry no derivative, or are the same memory
 _LAYOUT = frozenset({"T", "shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags"})
-_ABSENT = object()
 _METHODS = (FunctionType, MethodDescriptorType, WrapperDescriptorType)
 _WINDOWS = ("flat", "base", "data", "ctypes", "__array_interface__")
 _SETATTR: Any = object.__setattr__
 _GETATTRIBUTE: Any = object.__getattribute__
+
+
+def is_property(found: Any, method: str = "__get__") -> bool:
+    """Whether `found` is a property, or of a subclass that leaves `method` as it is."""
+    kind = type(found)
+    return (
+        kind is property or issubclass(kind, property) and getattr(kind, method) is getattr(property, method)
+    )
 
 
 class Attributes(Operators):
@@ -44,12 +51,12 @@ class Attributes(Operators):
     def getattr(self, x: Any, dx: Any, name: str) -> tuple[Any, Any]:
         kind = type(x)
         if kind in self.ordinary:
-            attributes, found = x.__dict__, getattr(kind, name, _ABSENT)
-            if found is _ABSENT or (type(found) in _CONSTANTS and on_class(kind, name) is found):
+            attributes, found = x.__dict__, on_class(kind, name)
+            if type(found) in _CONSTANTS:
                 if name in attributes:  # the class has no say in it
                     m = self.mirrors.get(id(x))
                     return attributes[name], None if m is None else m.data.get(name)
-                if found is not _ABSENT and not self.class_stores:
+                if found is not None and not self.class_stores:
                     return found, None
         elif kind is np.ndarray and name in _LAYOUT:
             return getattr(x, name), None
@@ -60,7 +67,7 @@ class Attributes(Operators):
             return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
         if isinstance(x, _NUMBERS):
             found = getattr(kind, name, None)
-            if type(found) is not property and type(found) is not FunctionType:
+            if not isinstance(found, property) and type(found) is not FunctionType:
                 return self.number_attribute(x, dx, name, found)
         if isinstance(x, type):
             return self.class_attribute(x, name)
@@ -84,7 +91,7 @@ class Attributes(Operators):
                 raise
         found = on_class(kind, name)
         how = type(found)
-        if how is property and found.fget is not None:
+        if is_property(found) and found.fget is not None:
             try:
                 return self.call(found.fget, (x,), (dx,))
             except AttributeError:
@@ -174,8 +181,11 @@ class Attributes(Operators):
         for cls in mro[mro.index(start) + 1 :]:
             if name in cls.__dict__:
                 found = cls.__dict__[name]
-                if type(found) is property:
+                if is_property(found):
                     return self.call(found.fget, (obj,), (dx,))
+                get = getattr(type(found), "__get__", None)
+                if type(get) is FunctionType and obj is not owner:
+                    return self.call(get, (found, obj, owner), (None, dx, None))
                 if name in getattr(cls, "_fields", ()) and dx is not None:
                     return getattr(x, name), dx[cls._fields.index(name)]
                 break
@@ -202,7 +212,7 @@ class Attributes(Operators):
 
     def setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
         kind = type(x)
-        if kind in self.ordinary and kind.__setattr__ is _SETATTR and getattr(kind, name, _ABSENT) is _ABSENT:
+        if kind in self.ordinary and kind.__setattr__ is _SETATTR and on_class(kind, name) is None:
             setattr(x, name, value)
             self.put(x, name, t)
             return
@@ -227,8 +237,8 @@ class Attributes(Operators):
             x.cell_contents = value
             self.put(x, 0, t)
             return
-        found = on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
-        if type(found) is property and found.fset is not None:
+        found: Any = on_class(kind, name) if not isinstance(x, (type, ModuleType)) else None
+        if is_property(found, "__set__") and found.fset is not None:
             self.call(found.fset, (x, value), (None, t))
             return
         put = getattr(type(found), "__set__", None)
@@ -264,7 +274,7 @@ class Attributes(Operators):
         found = on_class(kind, name)
         if type(hook) is FunctionType:
             self.call(hook, (x, name), (None, None))
-        elif type(found) is property and found.fdel is not None:
+        elif is_property(found, "__delete__") and found.fdel is not None:
             self.call(found.fdel, (x,), (None,))
         else:
             delattr(x, name)

@@ -12,6 +12,7 @@ from types import GeneratorType
 from typing import Any
 
 from tapeless.autodiff.dual_writer import PLAIN
+from tapeless.runtime.attributes import is_property
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.items import tuple_tangent
@@ -246,8 +247,8 @@ def _object_setattr(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(object.__getattribute__)
 def _object_getattribute(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, name = args
-    found = next((c.__dict__[name] for c in type(x).__mro__ if name in c.__dict__), None)
-    if type(found) is property:
+    found: Any = next((c.__dict__[name] for c in type(x).__mro__ if name in c.__dict__), None)
+    if is_property(found):
         return run.call(found.fget, (x,), (ts[0],))  # type: ignore[no-any-return]
     value = object.__getattribute__(x, name)
     if name == "__dict__":

@@ -30,6 +30,7 @@ from tapeless.backends.native.staging.values import (
     Value,
 )
 from tapeless.program.ir import Op
+from tapeless.runtime.attributes import is_property
 
 
 def can_change(obj: Any, name: str) -> bool:
@@ -123,7 +124,7 @@ class Attributes(Iterables):
     def instance_attribute(self, owner: Instance, name: str) -> Value:
         cls_value = self.on_class(owner.cls, name)
         if isinstance(cls_value, property):
-            return self.call_object(cls_value.fget, [owner], {})
+            return self.class_attribute(owner, owner.cls, name)
         held = owner.fields.get(name)
         if held is not None:
             if isinstance(held, (Maybe, Conflict)):
@@ -167,7 +168,7 @@ class Attributes(Iterables):
                 return self.call_object(fallback, [owner, Static(name)], {})
             self.throw(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
             return Static(None)
-        if isinstance(found, property):
+        if is_property(found):
             return self.call_object(found.fget, [owner], {})
         if isinstance(found, staticmethod):
             return Static(found.__func__)
@@ -201,8 +202,11 @@ class Attributes(Iterables):
                     return Static(found.__func__)
                 if isinstance(found, classmethod):
                     return Bound(Static(found.__func__), Static(obj.cls))
-                if isinstance(found, property):
+                if is_property(found):
                     return self.call_object(found.fget, [obj.owner], {})
+                getter = getattr(type(found), "__get__", None)
+                if isinstance(getter, types.FunctionType) and not obj.by_class:
+                    return self.call_object(getter, [self.outside(found), obj.owner, Static(obj.cls)], {})
                 if name == "__new__":
                     return Static(found)
                 return Bound(Static(found), obj.owner)
@@ -225,14 +229,6 @@ class Attributes(Iterables):
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:
         found = lookup(owner.cls, name)
-        if isinstance(found, property):
-            if found.fset is None:
-                self.throw(
-                    AttributeError, f"property '{name}' of '{owner.cls.__name__}' object has no setter"
-                )
-            else:
-                self.call_object(found.fset, [owner, value], {})
-            return
         setter = lookup(owner.cls, "__setattr__")
         if isinstance(setter, types.FunctionType):
             if setter.__code__.co_filename == "<string>":
@@ -241,6 +237,14 @@ class Attributes(Iterables):
                 self.throw(dataclasses.FrozenInstanceError, f"cannot assign to field {name!r}")
             else:
                 self.call_object(setter, [owner, Static(name), value], {})
+            return
+        if is_property(found, "__set__"):
+            if found.fset is None:
+                self.throw(
+                    AttributeError, f"property '{name}' of '{owner.cls.__name__}' object has no setter"
+                )
+            else:
+                self.call_object(found.fset, [owner, value], {})
             return
         put = getattr(type(found), "__set__", None)
         if isinstance(put, types.FunctionType):
