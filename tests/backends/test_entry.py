@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typed_programs import IDS, PROGRAMS
 
+import tapeless as tl
 from tapeless.backends.python.entry import reverse_entry
 from tapeless.backends.python.linear_entry import call_linearized, vjp_entry
 from tapeless.specialise.types import NotTyped
@@ -270,3 +271,23 @@ def test_a_cotangent_that_is_written_into_is_not_shared():
     gx, gy = reverse_entry(f, (x, y), {}, (0, 1), with_value=False, has_aux=False).call(x, y)
     np.testing.assert_allclose(gx, [0.0, 3.0, 4.5])
     np.testing.assert_allclose(gy, [1.5 * 2.0 * 2.0, 0.6, 0.75])
+
+
+@pytest.mark.parametrize("nums", [0, 1, 2, (0, 1), (0, 2), (0, 1, 2)])
+def test_a_cached_call_with_parts_in_two_arguments(nums):
+    """Arguments that share a part are one variable, wherever the part is; a later call must notice."""
+
+    def f(xs, ys, pair):
+        return np.sum(xs[0] * ys[1]) + np.sum(xs[1] * pair[0][0]) + np.sum(ys[0] * pair[0][1] * xs[0])
+
+    def arrays():
+        return [np.array([0.3 * k + 0.2, 1.0 - k]) for k in range(2)]
+
+    gradient = tl.grad(f, nums)
+    for i, j, k in [(0, 1, 0), (0, 2, 1), (1, 2, 0), (0, 0, 0)]:
+        args = (arrays(), arrays(), (arrays(), 1.0))
+        gradient(*args)
+        lists = args[0], args[1], args[2][0]
+        lists[j][1 - k if i == j else k] = lists[i][k]
+        fresh = tl.grad(lambda *a: f(*a), nums)(*args)
+        assert flat(gradient(*args)) == pytest.approx(flat(fresh))

@@ -11,19 +11,6 @@ from tapeless.rules import Linear
 ndarray = np.ndarray
 
 
-def split(ct: Any, arrays: Any, axis: int = 0) -> Any:
-    """The parts of the cotangent of `np.concatenate(arrays, axis)`."""
-    out = []
-    axis %= ct.ndim
-    lead = (slice(None),) * axis
-    start = 0
-    for a in arrays:
-        stop = start + a.shape[axis]
-        out.append(ct[(*lead, slice(start, stop))])
-        start = stop
-    return out
-
-
 def unbroadcast(ct: Any, like: Any) -> Any:
     """The cotangent `ct` summed over the axes along which `like` was broadcast."""
     shape = like.shape

@@ -19,6 +19,15 @@ def typed(operand: Operand) -> Any:
     return operand.type if isinstance(operand, Var) else type_of(operand.value)
 
 
+def _beside(x: Operand, other: Operand) -> Operand:
+    """`x`, an integer beside an array of floats as the float that NumPy is quicker to take."""
+    if isinstance(x, Lit) and type(x.value) is int and abs(x.value) < 2**24:
+        kind = typed(other)
+        if isinstance(kind, Array) and kind.ndim and kind.dtype[0] == "f":
+            return Lit(float(x.value))
+    return x
+
+
 class Builder:
     """Appends operations to `block`."""
 
@@ -46,6 +55,8 @@ class Builder:
             for x, y in ((a, b), (b, a)):
                 if isinstance(x, Lit) and type(x.value) in (int, float) and x.value == 1:
                     return y
+        if op in ("Add", "Sub", "Mult", "Div"):
+            a, b = _beside(a, b), _beside(b, a)
         out = (
             into
             if into is not None

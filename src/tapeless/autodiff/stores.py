@@ -11,8 +11,9 @@ from tapeless.autodiff import adjoints
 from tapeless.autodiff.adjoints import unbroadcast
 from tapeless.autodiff.builder import Builder, typed
 from tapeless.autodiff.linear_program import Cell, LStore
+from tapeless.autodiff.regions import Region, disjoint, region
 from tapeless.autodiff.residuals import Expr, Version
-from tapeless.program.ir import Lit, Operand, Var
+from tapeless.program.ir import Block, Lit, Operand, Var
 from tapeless.specialise.types import Array, Const, Dict, List, NotTyped, Opaque, Scalar, Tuple, type_of
 
 
@@ -21,6 +22,8 @@ class Stores:
 
     b: Builder
     live: set[Cell]
+    filled: dict[Cell, tuple[Block, list[Region]]]
+    """Cotangents made of zeros, the block of that, and the parts that were added to since."""
     plan: Any
 
     if TYPE_CHECKING:
@@ -29,11 +32,14 @@ class Stores:
         def add(self, cell: Cell, value: Operand, sign: int = 1, fresh: bool = True) -> None: ...
         def use(self, version: Version) -> Operand: ...
         def expr(self, e: Expr) -> Operand: ...
+        def leafed(self, e: Expr) -> Expr: ...
+        def shaped(self, cell: Cell) -> None: ...
 
     # ---- storage
 
     def store_node(self, node: LStore) -> None:
         base = node.base
+        filled = self.filled.get(base)
         bar = self.bar(base)
         if node.kind in ("new", "display"):
             if base in self.live:
@@ -49,7 +55,9 @@ class Stores:
         if node.kind == "clone":
             self.clone(node)
             return
-        self.ensure(base, node)
+        if base not in self.live:
+            self.ensure(base, node)
+            filled = (self.b.block, [])
         held = isinstance(base.type, List | Dict) and isinstance(base.type.elem, Array)
         match node.kind:
             case "append":
@@ -85,7 +93,10 @@ class Stores:
                     attrs: dict[str, Any] = {"keywords": (), "starred": (False,) * 3, "text": ""}
                     self.b.op("call", (Lit(adjoints.put), *args), None, **attrs)
                     return
-                self.accumulate(bar, self.expr(node.index), self.bar(node.x), node)
+                if self.first(node, filled):
+                    self.b.op("setitem", (bar, self.expr(node.index), self.bar(node.x)))
+                else:
+                    self.accumulate(bar, self.expr(node.index), self.bar(node.x), node)
             case "set":
                 assert node.index is not None
                 index = self.expr(node.index)
@@ -196,10 +207,20 @@ class Stores:
         self.b.op("getitem", (bar, index), out)
         return out
 
+    def first(self, node: LStore, filled: tuple[Block, list[Region]] | None) -> bool:
+        """Whether nothing has been added yet to the part `base[index]` of a cotangent that began as zeros in
+        this block, where `filled` parts have been added to."""
+        at = region(node.index) if node.index is not None else None
+        if filled is None or at is None or filled[0] is not self.b.block:
+            return False
+        if not isinstance(node.base.type, Array):
+            return False
+        block, parts = filled
+        self.filled[node.base] = (block, [*parts, at])
+        return all(disjoint(at, p) for p in parts)
+
     def ensure(self, base: Cell, node: LStore) -> None:
         """Make the cotangent of a container exist."""
-        if base in self.live:
-            return
         self.live.add(base)
         value = self.b.zero(base.type, self.use(node.version))
         last = self.b.block.ops[-1]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.autodiff import adjoints
 from tapeless.autodiff.adjoints import unbroadcast
 from tapeless.autodiff.builder import Builder, Careful, typed
 from tapeless.autodiff.control import leaves
@@ -20,12 +19,12 @@ from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoo
 from tapeless.autodiff.linearize import Linearized
 from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
-from tapeless.autodiff.stores import Stores
+from tapeless.autodiff.sequences import Sequences
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Scalar, Tuple
 
 
-class Transpose(Stores):
+class Transpose(Sequences):
     """Writes the reverse pass of one linear program."""
 
     def __init__(self, lin: Linearized, plan: Plan, careful: bool = False) -> None:
@@ -33,6 +32,7 @@ class Transpose(Stores):
         self.walked: dict[Var, Var] = {}
         self.bars: dict[Cell, Var] = {}
         self.live: set[Cell] = set()
+        self.filled = {}
         self.vague: set[Cell] = set()
         """Arrays whose cotangent may be the number 0.0: a zero of a shape that is not known."""
         self.once: set[Cell] = set()
@@ -45,6 +45,7 @@ class Transpose(Stores):
         self.ordinals: dict[Any, Var] = {}
 
     def bar(self, cell: Cell) -> Var:
+        self.filled.pop(cell, None)  # whoever asks may write there
         if cell not in self.bars:
             hidden = "_" if cell.name.startswith("_") else ""
             self.bars[cell] = Var(self.plan.fresh(f"{hidden}{cell.name.lstrip('_')}_bar"), cell.type)
@@ -553,43 +554,6 @@ class Transpose(Stores):
         for cell, v in zip(ins, outs, strict=True):
             assert cell is not None
             self.add(cell, v, fresh=not cell.mutable)
-
-    def sequence_node(self, node: LSequence) -> None:
-        if node.out not in self.live:
-            return
-        self.shaped(node.out)
-        self.live.discard(node.out)
-        values = [self.bar(node.out), *(self.expr(e) for e in node.args)]
-        names = node.keywords
-        axis = values[2] if len(values) > 2 else Lit(0)
-        whole_arrays = isinstance(node.type, Tuple) and all(isinstance(e, Array) for e in node.type.elems)
-        quick = (
-            node.rule.function is np.concatenate
-            and whole_arrays
-            and len(values) <= 3
-            and names in ((), ("axis",))
-            and isinstance(axis, Lit)
-            and type(axis.value) is int
-        )
-        fn = adjoints.split if quick else node.rule.transpose
-        nest: Operand = self.b.call(fn, tuple(values), node.type, names)
-        held = Var(self.plan.fresh("parts"), node.type)
-        self.b.op("copy", (nest,), held)
-        whole = self.leafed(node.args[0])
-        for path, cell in node.cells():
-            kind, part, like = node.type, held, whole
-            for i in path:
-                kind = kind.elems[i]
-                out = self.b.temp(kind)
-                self.b.op("getitem", (part, Lit(i)), out)
-                part = out
-                like = like.args[i] if like.kind == "tuple" else like
-            value: Operand = part
-            if isinstance(cell.type, Scalar):
-                value = self.b.call(float, (part,), cell.type, text="float")
-            elif like is not whole and not (quick and typed(part) == cell.type):
-                value = self.b.call(unbroadcast, (part, self.b.expr(like)), cell.type)
-            self.add(cell, value, fresh=False)
 
 
 def sampling_bool() -> Any:

@@ -206,28 +206,29 @@ def type_of(value: Any, depth: int = 0) -> Any:
 def shared(value: Any) -> bool:
     """Whether two parts of `value` are one storage: their derivatives are then one as well."""
     seen: set[int] = set()
-
-    def walk(v: Any, depth: int) -> bool:
+    left = [value]
+    while left:
+        v = left.pop()
         cls = type(v)
         if cls is float or cls is int:
-            return False
+            continue
         if cls is np.ndarray:
             while v.base is not None:
                 v = v.base
                 if type(v) is not np.ndarray:
                     break
-        elif isinstance(v, tuple):
-            return depth > 8 or any([walk(e, depth + 1) for e in v])
-        elif cls is not list and cls is not dict:
-            return False
-        elif depth > 8 or any([walk(e, depth + 1) for e in (v.values() if cls is dict else v)]):
-            return True
+        elif cls is list:
+            left += v
+        elif cls is dict:
+            left += v.values()
+        else:
+            if isinstance(v, tuple):
+                left += v
+            continue
         if id(v) in seen:
             return True
         seen.add(id(v))
-        return False
-
-    return walk(value, 0)
+    return False
 
 
 def apart(a: Any, b: Any) -> bool:

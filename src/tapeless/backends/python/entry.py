@@ -143,17 +143,19 @@ class Target:
     def sharing(self, guards: Guards, names: list[str]) -> list[str]:
         """Tests that the parts of the differentiated arguments are reached in one way only."""
         kinds, tests = self.kinds, []
-        for i in dict.fromkeys(self.nums):
-            if storages(kinds[i]) > 1:
-                tests.append(guards.unshared(names[i]))
-            tests += [guards.unshared(f"({names[i]}, {names[j]})") for j in self.beside(i)]
-            if has_array(kinds[i]):
-                if not isinstance(
-                    kinds[i], Array
-                ):  # by an array argument, what is read from outside is a constant
-                    tests += [
-                        guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live
-                    ]
+        nums = list(dict.fromkeys(self.nums))
+        pairs = {frozenset((i, j)) for i in nums for j in self.beside(i)}
+        paired = sorted(frozenset[int]().union(*pairs))
+        if 2 * len(pairs) == len(paired) * (len(paired) - 1):  # each beside each other: all at once
+            pairs = {frozenset(paired)} if paired else set()
+        alone = [[i] for i in nums if storages(kinds[i]) > 1 and i not in paired]
+        for group in [*alone, *sorted(map(sorted, pairs))]:
+            inner = ", ".join(names[i] for i in group)
+            tests.append(guards.unshared(inner if len(group) == 1 else f"({inner})"))
+        for i in nums:
+            if has_array(kinds[i]) and not isinstance(kinds[i], Array):
+                # by an array argument, what is read from outside is a constant
+                tests += [guards.apart(names[i], kinds[i], guards.place(g), kind) for g, kind, _ in self.live]
         return tests
 
     def varying(self) -> set[str]:
