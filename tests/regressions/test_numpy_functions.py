@@ -98,3 +98,25 @@ def test_the_length_of_nothing_has_no_derivative():
     assert tl.grad(length)(zero).tolist() == [0.0, 0.0]
     assert tl.jvp(length, (zero,), (np.ones(2),))[1] == 0.0
     assert tl.grad(length)(np.array([3.0, -4.0])).tolist() == [0.6, -0.8]
+
+
+@pytest.mark.parametrize("part", [np.real, np.imag, lambda z: z.imag])
+def test_parts_of_an_empty_complex_array(part):
+    z = np.zeros((0, 4), complex)
+    assert tl.grad(lambda z: np.sum(part(z)))(z).shape == (0, 4)
+    assert tl.jvp(part, (z,), (z,))[1].shape == (0, 4)
+
+
+def test_complex_numbers_added_at_repeated_places():
+    def spread(z):
+        total = np.zeros(3, complex)
+        np.add.at(total, np.array([2, 0, 0]), z * z)
+        return np.sum(np.abs(total) ** 4)
+
+    tl.check_grads(spread, (np.array([1 + 2j, 0.3 - 1j, 0.5j]),), order=2)
+
+
+def test_linear_algebra_that_numpy_wraps():
+    a = np.cos(np.arange(36.0) ** 2).reshape(2, 3, 6)
+    tl.check_grads(np.linalg.tensorsolve, (a, a[:, :, 0]), order=2)
+    tl.check_grads(lambda m: np.linalg.cond(m, "fro"), (a[:, :, :3].reshape(6, 3)[:3],), order=2)

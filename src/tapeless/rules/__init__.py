@@ -5,7 +5,16 @@
 
 # reading these files enters their rules; they come first, for one is called like a function exported below
 from tapeless.rules import elementwise as _elementwise  # noqa: F401
-from tapeless.rules import indexing, linalg, mathematics, operators, reductions, shape, signal  # noqa: F401
+from tapeless.rules import (  # noqa: F401
+    factorisations,
+    indexing,
+    linalg,
+    mathematics,
+    operators,
+    reductions,
+    shape,
+    signal,
+)
 from tapeless.rules.registry import (
     Elementwise,
     Jvp,

@@ -1,5 +1,4 @@
-"""Products of arrays (multilinear: transposes) and matrix factorisations (tangents), also for stacks of
-matrices."""
+"""Products of arrays (multilinear: transposes), inverses and determinants, also for stacks of matrices."""
 
 from __future__ import annotations
 
@@ -18,7 +17,6 @@ _S = np.array([[3.0, 0.5, -0.2], [0.4, 2.5, 0.3], [-0.6, 0.2, 1.5]])
 _STACK = np.stack((_S, _S.T + 0.7 * np.eye(3)))
 _Z = _S + 1j * np.array([[0.2, -0.4, 0.1], [0.3, 0.5, -0.2], [0.0, 0.6, -0.1]])
 _SPD = _S @ _S.T + np.eye(3)
-_HERMITE = _Z @ _Z.conj().T + np.eye(3)
 
 
 def plus(s: Any, t: Any) -> Any:
@@ -36,7 +34,7 @@ def transposed(a: Any) -> Any:
     return np.swapaxes(a, -1, -2)
 
 
-def hermitian(a: Any) -> Any:
+def adjoint(a: Any) -> Any:
     """The conjugate transposed matrices of a stack."""
     return np.conjugate(np.swapaxes(a, -1, -2))
 
@@ -52,9 +50,9 @@ def matmul_transpose(ct: Any, a: Any, b: Any, wrt: int) -> Any:
     if a.ndim == 1:
         ct = np.expand_dims(ct, -2)
     if wrt == 0:
-        out = np.matmul(ct, hermitian(right))
+        out = np.matmul(ct, adjoint(right))
         return out[..., 0, :] if a.ndim == 1 else out
-    out = np.matmul(hermitian(left), ct)
+    out = np.matmul(adjoint(left), ct)
     return out[..., 0] if b.ndim == 1 else out
 
 
@@ -237,18 +235,27 @@ def _(ct: Any, a: Any, b: Any, *, wrt: int) -> Any:
 _SQUARE = [row(_S), row(_STACK), row(_Z), row(-_S)]
 
 
-@jvp_rule(np.linalg.inv, rows=_SQUARE)
-def _(a: Any, da: Any, *, out: Any) -> Any:
+@jvp_rule([np.linalg.inv, *find_all("numpy.linalg._umath_linalg.inv")], rows=_SQUARE)
+def _(a: Any, da: Any, *, out: Any, signature: Any = None) -> Any:
     return -(out @ da @ out)
 
 
 # solving is linear in the right-hand side, and its tangent solves with the same matrix
 @jvp_rule(
-    np.linalg.solve, rows=[row(_S, _V), row(_S, _S.T), row(_STACK, _STACK), row(_Z, _V), row(_STACK, _S)]
+    np.linalg.solve,
+    rows=[
+        row(_S, _V),
+        row(_S, _S.T),
+        row(_STACK, _STACK),
+        row(_Z, _V),
+        row(_STACK, _S),
+        row(_S, _STACK),
+        row(_STACK, _V),
+    ],
 )
 def _(a: Any, b: Any, da: Any, db: Any, *, out: Any) -> Any:
     vector = np.ndim(b) == 1
-    moved = None if da is None else da @ out
+    moved = None if da is None else (da @ out[..., None])[..., 0] if vector else da @ out
     return solve_linear(a, minus(db, moved), vector)
 
 
@@ -290,197 +297,20 @@ def _(a: Any, da: Any, *, out: Any) -> Any:
     return sign * rate.imag * 1j, rate.real
 
 
-@jvp_rule(np.linalg.pinv, rows=[row(_S), row(_A), row(_A.T), row(_Z), row(_B)])
-def _(a: Any, da: Any, rcond: Any = None, hermitian_: bool = False, *, rtol: Any = None, out: Any) -> Any:
-    dah = hermitian(da)
-    rows, columns = np.eye(a.shape[-2]) - a @ out, np.eye(a.shape[-1]) - out @ a
-    inner = hermitian(out) @ out
-    return -(out @ da @ out) + (out @ hermitian(out)) @ dah @ rows + columns @ dah @ inner
-
-
-@jvp_rule(
-    np.linalg.lstsq, rows=[row(_S, _V, rcond=None), row(_A.T, _V, rcond=None), row(_A.T, _S, rcond=None)]
-)
-def _(a: Any, b: Any, da: Any, db: Any, rcond: Any = None, *, out: Any) -> Any:
-    x, residuals, rank, s = out
-    inverse, rest = np.linalg.pinv(a), b - a @ x
-    change = minus(db, None if da is None else da @ x)
-    dx = inverse @ change
-    ds = None
-    if da is not None:
-        dah = hermitian(da)
-        dx = dx + (inverse @ hermitian(inverse)) @ (dah @ rest)
-        dx = dx + (np.eye(a.shape[-1]) - inverse @ a) @ (dah @ (hermitian(inverse) @ x))
-        u, _, vh = np.linalg.svd(a, full_matrices=False)
-        ds = np.sum(np.conjugate(u) * (da @ hermitian(vh)), axis=0).real
-    dres = (
-        np.reshape(np.sum((2 * np.conjugate(rest) * change).real, axis=0), (-1,)) if residuals.size else None
-    )
-    return dx, dres, None, ds
-
-
-# ---- factorisations ------------------------------------------------------------------------------
-
-
-def lower_half(a: Any) -> Any:
-    """The lower triangle with half the diagonal."""
-    return a * (np.tril(np.ones(a.shape[-2:])) - 0.5 * np.eye(a.shape[-1]))
-
-
-@jvp_rule(np.linalg.cholesky, rows=[row(_SPD), row(np.stack((_SPD, 2.0 * _SPD))), row(_HERMITE)])
-def _(a: Any, da: Any, upper: bool = False, *, out: Any) -> Any:
-    # NumPy reads one triangle only; its elements stand for both
-    factor = hermitian(out) if upper else out
-    half = np.triu(np.ones(a.shape[-2:])) if upper else np.tril(np.ones(a.shape[-2:]))
-    eye = np.eye(a.shape[-1])
-    read = da * half
-    whole = read + hermitian(read) * (1 - eye) + (read.imag * (-1j * eye) if np.iscomplexobj(a) else 0 * read)
-    inverse = np.linalg.inv(factor)
-    t = factor @ lower_half(inverse @ whole @ hermitian(inverse))
-    return hermitian(t) if upper else t
-
-
 def symmetric_part(da: Any, uplo: str) -> Any:
     """The Hermitian tangent that `eigh` sees: it reads one triangle."""
     n = da.shape[-1]
     read = da * (np.triu(np.ones((n, n))) if uplo.upper() == "U" else np.tril(np.ones((n, n))))
     diagonal = (da.real if da.dtype.kind == "c" else da) * np.eye(n)
     strict = read * (1 - np.eye(n))
-    return strict + hermitian(strict) + diagonal
+    return strict + adjoint(strict) + diagonal
 
 
-def gaps(w: Any) -> Any:
-    """1 / (w_j - w_i) off the diagonal, 0 on it and between equal values."""
-    difference = w[..., None, :] - w[..., :, None]
-    return np.where(difference == 0, 0, 1 / np.where(difference == 0, 1, difference))
-
-
-def free_phase(v: Any, dv: Any) -> Any:
-    """i times the rates at which complex vectors turn. LAPACK fixes their phase by making one row real: it
-    must stay so."""
-    if not np.iscomplexobj(v):
-        return None
-    rows = np.flatnonzero(np.all(np.abs(v.imag) < 1e-15, axis=(*range(v.ndim - 2), v.ndim - 1)))
-    if len(rows) == 0:
-        return None
-    k = int(rows[0])
-    pivot = v[..., k : k + 1, :]
-    return (dv[..., k : k + 1, :] / np.where(pivot == 0, np.inf, pivot)).imag * 1j
-
-
-@jvp_rule(np.linalg.eigh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_SPD, "U"), row(_HERMITE)])
-def _(a: Any, da: Any, UPLO: Any = "L", *, out: Any) -> Any:
-    w, v = out
-    inside = hermitian(v) @ symmetric_part(da, UPLO) @ v
-    dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
-    dv = v @ (gaps(w) * inside)
-    phase = free_phase(v, dv)
-    return dw.real, dv if phase is None else dv - v * phase
-
-
-@jvp_rule(np.linalg.eigvalsh, rows=[row(_SPD), row(np.stack((_SPD, _SPD + 1.0))), row(_HERMITE)])
-def _(a: Any, da: Any, UPLO: Any = "L") -> Any:
-    v = np.linalg.eigh(a, UPLO)[1]
-    return np.sum((hermitian(v) @ symmetric_part(da, UPLO) @ v) * np.eye(a.shape[-1]), axis=-1).real
-
-
-@jvp_rule(np.linalg.eig, rows=[row(_S), row(_STACK), row(_Z)])
-def _(a: Any, da: Any, *, out: Any) -> Any:
-    w, v = out
-    inside = np.linalg.inv(v) @ da @ v
-    dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
-    dv = v @ (gaps(w) * inside)
-    # LAPACK makes each vector of length one, and its largest component real
-    length = np.sum((np.conjugate(v) * dv).real, axis=-2, keepdims=True)
-    dv = dv - v * length
-    if not np.iscomplexobj(v):
-        return dw, dv
-    largest = np.argmax(np.abs(v), axis=-2, keepdims=True)
-    chosen = np.arange(a.shape[-1])[:, None] == largest
-    pivot = np.sum(v * chosen, axis=-2, keepdims=True)
-    moved = np.sum(dv * chosen, axis=-2, keepdims=True)
-    return dw, dv - v * ((moved / np.where(pivot == 0, 1, pivot)).imag * 1j)
-
-
-@jvp_rule(np.linalg.eigvals, rows=[row(_S), row(_STACK), row(_Z)])
-def _(a: Any, da: Any) -> Any:
-    w, v = np.linalg.eig(a)
-    return np.sum((np.linalg.inv(v) @ da @ v) * np.eye(a.shape[-1]), axis=-1)
-
-
-@jvp_rule(
-    np.linalg.svd,
-    rows=[
-        row(_S),
-        row(_A, False),
-        row(_A.T, full_matrices=False),
-        row(_STACK),
-        row(_A, compute_uv=False),
-        row(_Z),
-        row(_A[:2, :2] @ _Z[:2], False),
-        row(_B, False),
-    ],
-)
-def _(
-    a: Any,
-    da: Any,
-    full_matrices: bool = True,
-    compute_uv: bool = True,
-    hermitian_: bool = False,
-    *,
-    out: Any,
-) -> Any:
-    if not compute_uv:
-        u, _, vh = np.linalg.svd(a, full_matrices=False)
-        return np.sum((hermitian(u) @ da @ hermitian(vh)) * np.eye(u.shape[-1]), axis=-1).real
-    u, s, vh = out
-    m, n = a.shape[-2:]
-    k = min(m, n)
-    if full_matrices and m != n:
-        raise NotImplementedError(
-            "the vectors of numpy.linalg.svd(full_matrices=True) beyond the rank of a non-square matrix "
-            "are not determined, so they have no derivative: use full_matrices=False"
-        )
-    v = hermitian(vh)
-    inside = hermitian(u) @ da @ v
-    ds = np.sum(inside * np.eye(k), axis=-1).real
-    gap = gaps(s * s)
-    right, left = inside * s[..., None, :], s[..., :, None] * inside
-    du = u @ (gap * (right + hermitian(right)))
-    dv = v @ (gap * (left + hermitian(left)))
-    if np.iscomplexobj(
-        u
-    ):  # the free phases: half of the imaginary diagonal goes to u (any share gives u s v^H)
-        eye = np.eye(k)
-        du = du + u @ ((inside * eye).imag * (1j / s[..., None, :]))
-    if m > k:
-        du = du + (da @ v - u @ (hermitian(u) @ (da @ v))) / s[..., None, :]
-    if n > k:
-        dah = hermitian(da)
-        dv = dv + (dah @ u - v @ (vh @ (dah @ u))) / s[..., None, :]
-    phase = free_phase(v, dv) if m >= n else free_phase(u, du)
-    if phase is not None:
-        du, dv = du - u * phase, dv - v * phase
-    return du, ds, hermitian(dv)
-
-
-@jvp_rule(np.linalg.qr, rows=[row(_S), row(_A.T), row(_STACK), row(_S, "r"), row(_Z)])
-def _(a: Any, da: Any, mode: str = "reduced", *, out: Any) -> Any:
-    q, r = (np.linalg.qr(a)) if mode == "r" else out
-    m, n = a.shape[-2:]
-    if m < n or (mode == "complete" and m != n):
-        raise NotImplementedError(
-            "numpy.linalg.qr has a derivative rule for matrices with no more columns than rows, "
-            "and mode 'reduced' or 'r'"
-        )
-    inverse = np.linalg.inv(r)
-    moved = da @ inverse
-    inside = hermitian(q) @ moved
-    strict = inside * np.tril(np.ones((n, n)), -1)
-    turn = strict - hermitian(strict)
-    if np.iscomplexobj(inside if isinstance(inside, np.ndarray) else q):
-        turn = turn + (inside * np.eye(n)).imag * 1j
-    dr = (inside - turn) @ r
-    if mode == "r":
-        return dr
-    return q @ turn + (moved - q @ inside), dr
+@jvp_rule(np.linalg.pinv, rows=[row(_S), row(_A), row(_A.T), row(_Z), row(_B), row(_SPD, hermitian=True)])
+def _(a: Any, da: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None, out: Any) -> Any:
+    if hermitian:  # NumPy reads one triangle
+        a, da = symmetric_part(a, "L"), symmetric_part(da, "L")
+    dah = adjoint(da)
+    rows, columns = np.eye(a.shape[-2]) - a @ out, np.eye(a.shape[-1]) - out @ a
+    inner = adjoint(out) @ out
+    return -(out @ da @ out) + (out @ adjoint(out)) @ dah @ rows + columns @ dah @ inner

@@ -53,6 +53,11 @@ def _(ct: Any, a: Any, shape: Any = None, order: Any = "C", *, newshape: Any = N
     return np.reshape(ct, np.shape(a), order=_order(a, order))
 
 
+@jvp_rule(np.ndarray.__array_wrap__, rows=[row(_A, _B), row(_V, np.array(2.0))])
+def _(like: Any, array: Any, dlike: Any, darray: Any, *_: Any, out: Any) -> Any:
+    return None if darray is None else np.reshape(darray, np.shape(out))
+
+
 @transpose_rule(np.ndarray.reshape, rows=[row(_A, 3, 2), row(_A, (3, 2)), row(_A, -1, order="F")])
 def _(ct: Any, a: Any, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
     return np.reshape(ct, np.shape(a), order=_order(a, order))

@@ -54,6 +54,8 @@ class Window:
     def __call__(self, buffer: Any) -> Any:
         if not buffer.flags.c_contiguous:
             buffer = np.ascontiguousarray(buffer)
+        if buffer.size == 0:  # strides of no elements fit nowhere
+            return np.empty(self.shape, self.dtype)
         return np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
 
 

@@ -53,7 +53,11 @@ def _rule(f: Any) -> Any:
 
 def scatter_sum(n, positions, values):  # type: ignore[no-untyped-def]
     """A vector of length `n` with the sum of the values at each position."""
-    return np.bincount(positions.ravel(), weights=values.ravel(), minlength=n)
+    positions, values = positions.ravel(), values.ravel()
+    if np.iscomplexobj(values):
+        imaginary = np.bincount(positions, weights=values.imag, minlength=n)
+        return np.bincount(positions, weights=values.real, minlength=n) + 1j * imaginary
+    return np.bincount(positions, weights=values, minlength=n)
 
 
 @handle(np.multiply.at)
