@@ -37,6 +37,7 @@ from tapeless.backends.native.staging.templates import (
     Template,
     Write,
 )
+from tapeless.backends.native.watch import split
 
 Function = Callable[..., Any]
 
@@ -77,6 +78,7 @@ class Entry:
 
     def __init__(self, plan: Plan, kernel: Kernel, plain: Function) -> None:
         self.plan, self.kernel, self.plain = plan, kernel, plain
+        self.watched, self.guards = split(plan.guards)
         self.hits = 0
         self.text, self.function = "", None
         if not self.bare:
@@ -87,7 +89,7 @@ class Entry:
         """Whether the kernel itself can be the function: nothing to check, to look up or to rebuild."""
         plan = self.plan
         simple = plan.inputs == [Argument(k) for k in range(plan.positional)] and not plan.keywords
-        return simple and plan.direct and not (plan.guards or plan.pairs or plan.written)
+        return simple and plan.direct and not (self.guards or plan.pairs or plan.written)
 
     def takes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a call has the right number of arguments for this entry to look at them."""
@@ -99,7 +101,8 @@ class Entry:
         `miss` gets the calls that it does not take, `careful` those for which a derivative is NaN.
         """
         if self.function is None:
-            return self.kernel.door(miss, careful, self.plain if self.plan.replay else None, self.plain)
+            replay = self.plain if self.plan.replay else None
+            return self.kernel.door(miss, careful, replay, self.plain, self.watched)
         made: Any = self.function
         scope = {**made.__globals__, "miss": miss, "careful": careful}
         return FunctionType(made.__code__, scope, made.__name__, made.__defaults__)
@@ -122,7 +125,7 @@ class _Writer:
     def __init__(self, entry: Entry) -> None:
         self.entry, self.plan = entry, entry.plan
         again = _again if self.plan.replay else None
-        kernel = entry.kernel.door(entry.kernel.mismatch, entry.kernel.careful, again, _again)
+        kernel = entry.kernel.door(entry.kernel.mismatch, entry.kernel.careful, again, _again, entry.watched)
         self.scope: dict[str, Any] = {
             "Mismatch": Mismatch, "Careful": Careful, "Again": Again, "Call": Call, "kernel": kernel,
             "plain": entry.plain, "pairs": pairs, "absent": object(),
@@ -176,7 +179,7 @@ class _Writer:
         """Check the guards and read what is not an argument; what is missing makes the call another one."""
         plan = self.plan
         tests = [f"kwargs.keys() == {self.held(plan.keywords, 'names')}"] if plan.keywords else []
-        tests += [self.guard(g) for g in plan.guards]
+        tests += [self.guard(g) for g in self.entry.guards]
         self.inputs, reads = [], []
         for k, path in enumerate(plan.inputs):
             text = self.path(path)

@@ -35,17 +35,27 @@ def of_class(cls: type) -> str:
         made.update(f"{base.__module__}.{base.__qualname__}\n".encode())
         if base.__flags__ & (1 << 9):  # a class made by Python
             for name, value in sorted(vars(base).items()):
-                made.update(f"{name} {_member(value)}\n".encode())
+                made.update(f"{name} {member(value)}\n".encode())
     return made.hexdigest()
 
 
-def _member(value: Any) -> str:
-    if isinstance(value, types.FunctionType):
-        return of_code(value.__code__)
-    if isinstance(value, (staticmethod, classmethod)):
-        return f"{type(value).__name__} {_member(value.__func__)}"
-    if isinstance(value, property):
-        return " ".join(_member(part) for part in (value.fget, value.fset, value.fdel))
+def member(value: Any) -> str:
+    """What something held by a class or a function is, as far as that can be told without a name."""
+    match value:
+        case types.FunctionType():
+            return of_code(value.__code__)
+        case types.CodeType():
+            return of_code(value)
+        case staticmethod() | classmethod():
+            return f"{type(value).__name__} {member(value.__func__)}"
+        case property():
+            return " ".join(member(part) for part in (value.fget, value.fset, value.fdel))
+        case tuple():
+            return f"({', '.join(map(member, value))})"
+        case type():
+            return f"class {value.__module__}.{value.__qualname__}"
+        case bool() | int() | float() | complex() | str() | bytes():
+            return f"{type(value).__name__} {value!r}"
     return type(value).__name__
 
 

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import llvmlite.binding as llvm
 
 from tapeless.backends.native import symbols
+from tapeless.backends.native.watch import table
 
 if TYPE_CHECKING:
     from tapeless.backends.native.nest import Failure, Function
+    from tapeless.backends.native.staging.paths import Guard
 
 #: LLVM's own state is one for the process.
 LOCK = threading.RLock()
@@ -115,7 +117,14 @@ def link(code: bytes, imports: Sequence[str], exports: Sequence[str]) -> llvm.Re
 METH_FASTCALL, METH_KEYWORDS = 0x80, 0x2
 
 
-def builtin(at: int, miss: Callable[..., Any], fail: Callable[..., Any], owner: Any, name: str) -> Any:
+def builtin(
+    at: int,
+    miss: Callable[..., Any],
+    fail: Callable[..., Any],
+    guards: Sequence[Guard],
+    owner: Any,
+    name: str,
+) -> Any:
     """A built-in function of the machine code at an address; `owner` lives as long as it."""
     # a PyMethodDef in a bytes object, which the collector of cycles cannot take away too early
     spelled = name.encode()
@@ -123,7 +132,7 @@ def builtin(at: int, miss: Callable[..., Any], fail: Callable[..., Any], owner: 
     method = struct.pack("PPiP", _address(spelled), at, flags, 0)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
-    return make(_address(method), (miss, fail, (owner, method, spelled)), None)
+    return make(_address(method), (miss, fail, table(guards), (owner, method, spelled, guards)), None)
 
 
 def _address(content: bytes) -> int:
@@ -145,16 +154,17 @@ class Kernel:
         careful: Callable[..., Any],
         replay: Callable[..., Any] | None = None,
         shared: Callable[..., Any] | None = None,
+        guards: Sequence[Guard] = (),
     ) -> Callable[..., Any]:
-        """A function of the kernel's parameters.
+        """A function of the kernel's parameters, for as long as the `guards` hold.
 
         `miss` gets what the kernel was not compiled for, `careful` the calls for which a derivative is NaN,
         and `replay`, if there is one, those that raise.  Arrays that share memory, one of them written, go to
         `shared`: staging has read and differentiated the program as if they did not.
         """
-        door = Door(self, miss, careful, replay, shared)
+        door = Door(self, miss, careful, replay, shared, guards)
         made: Callable[..., Any] = builtin(
-            self.library["tl_entry"], door.missed, door.failed, self.library, self.code.name
+            self.library["tl_entry"], door.missed, door.failed, guards, self.library, self.code.name
         )
         return made
 
@@ -212,15 +222,19 @@ class Door:
         careful: Callable[..., Any],
         replay: Callable[..., Any] | None,
         shared: Callable[..., Any] | None,
+        guards: Sequence[Guard],
     ) -> None:
+        self.guards = guards
         self.kernel, self.miss, self.careful, self.replay = kernel, miss, careful, replay
         #: what takes arguments that share memory; without it, the nest as it stands, compiled for them
         self.overlapping = shared
 
     def missed(self, *args: Any, **kwargs: Any) -> Any:
-        """The arguments are not what was compiled for, or share memory."""
+        """The arguments are not what was compiled for, or share memory, or a name means something else."""
         from tapeless.backends.native.machine import fits
 
+        if not all(guard.holds((), {}) for guard in self.guards):
+            return self.miss(*args, **kwargs)
         if kwargs or self.kernel.code.may_overlap or not fits(self.kernel.code, args):
             return self.miss(*args, **kwargs)
         if self.overlapping is None:

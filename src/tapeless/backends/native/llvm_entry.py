@@ -1,9 +1,10 @@
 """The function that CPython calls, as LLVM's text: reads the arguments, runs the body, builds the results.
 
-`tl_entry(self, args, nargs, names)` has the convention of METH_FASTCALL with keywords; `self` is a tuple of
-two callables: the first gets the arguments where they are not what the kernel was compiled for, the second a
-status that is not 0, and raises or gives a callable that gets the arguments instead.  The fields of objects
-are read in place: `ndarray`'s are part of NumPy's binary interface.
+`tl_entry(self, args, nargs, names)` has the convention of METH_FASTCALL with keywords; `self` is a tuple that
+begins with two callables: the first gets the arguments where they are not what the kernel was compiled for,
+the second a status that is not 0, and raises or gives a callable that gets the arguments instead.  Then comes
+the table of guards (see `watch`).  The fields of objects are read in place: `ndarray`'s are part of NumPy's
+binary interface.
 
 What is returned is described by an `Output`: `("result", k, cls)` is the kernel's k-th result, a scalar as an
 object of `cls`; `("argument", k)` an argument as it came; `("none",)`; `("tuple", outputs)` and
@@ -32,8 +33,11 @@ from tapeless.backends.native.nest import (
     Swap,
     walk,
 )
+from tapeless.backends.native.watch import ROW, WORD
 
 HEAD = object.__basicsize__
+#: Where tuples and bytes have what is in them.
+ITEMS, CONTENT = tuple.__basicsize__, bytes.__basicsize__ - 1
 #: Where ndarray and dtype keep what.
 DATA, NDIM, DIMS, STRIDES, DESCR, FLAGS, HANDLER = (HEAD + k for k in (0, 8, 16, 24, 40, 48, 72))
 BYTEORDER, TYPE_NUM = HEAD + 10, HEAD + 12
@@ -117,6 +121,7 @@ class Entry(Builder):
     def text(self) -> str:
         fn = self.fn
         self.entry += [f"  %frame = alloca [{self.total} x i64], align 16", "  %over = alloca i32"]
+        self.guards()
         fits = self.op(f"icmp eq i64 %nargs, {len(fn.params)}")
         self.expect(self.op(f"and i1 {fits}, {self.op('icmp eq ptr %names, null')}"))
         at = 0
@@ -154,6 +159,32 @@ class Entry(Builder):
         nodes = [f"!{n} = {text}" for n, text in enumerate(self.metadata)]
         declared = ["declare i64 @tl_body(ptr) nounwind", *self.declarations.values()]
         return "\n".join([*declared, *lines, *nodes]) + "\n"
+
+    def guards(self) -> None:
+        """Go on only if every row of the table of guards holds."""
+        first = self.at(self.field("%self", ITEMS + 2 * WORD), CONTENT)
+        self.jump("guard")
+        self.label("guard")
+        row = self.op(f"phi ptr [{first}, %start], [%next.row, %same]")
+        owner = self.field(row, WORD)
+        self.branch(self.op(f"icmp eq ptr {owner}, null"), "guarded", "look")
+        self.label("look")
+        function = self.field(row, 0)
+        self.branch(self.op(f"icmp eq ptr {function}, null"), "slot", "ask")
+        self.label("slot")
+        held = self.load("ptr", owner)
+        self.jump("seen")
+        self.label("ask")
+        given = self.op(f"call ptr {function}(ptr {owner}, ptr {self.field(row, 2 * WORD)})")
+        self.jump("seen")
+        self.label("seen")
+        found = self.op(f"phi ptr [{held}, %slot], [{given}, %ask]")
+        wanted = self.op(f"icmp eq ptr {found}, {self.field(row, 3 * WORD)}")
+        self.branch(wanted, "same", "miss", likely=True)
+        self.label("same")
+        self.do(f"%next.row = getelementptr inbounds i8, ptr {row}, i64 {ROW}")
+        self.jump("guard")
+        self.label("guarded")
 
     def put(self, kind: str, value: str, at: int) -> None:
         self.store(kind, value, self.at("%frame", 8 * at))

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.backends.native.staging.paths import Content, Field, Fixed, Global, Guard, Held, Path
+from tapeless.backends.native import fingerprints
+from tapeless.backends.native.staging.paths import (
+    Content,
+    Field,
+    Fixed,
+    Global,
+    Guard,
+    Held,
+    OnClass,
+    Path,
+)
 from tapeless.backends.native.staging.templates import Kept
 from tapeless.transformed import Transformed
 
@@ -122,11 +132,35 @@ def resolve(ref: Ref, root: Any) -> Any:
     raise KeyError(ref)
 
 
+def name_of(obj: Any) -> str:
+    """What an object calls itself."""
+    names = [getattr(obj, n, "") for n in ("__module__", "__qualname__", "__name__")]
+    return f"{type(obj).__qualname__} {' '.join(n for n in names if isinstance(n, str))}"
+
+
+def as_it_is(guard: Guard) -> bool:
+    """Whether a guard is about something without a name, that is told by what it is like."""
+    match guard.path:
+        case OnClass() | Field(name="__code__" | "__mro__"):
+            return True
+        case Field(of=Fixed(held=Held(obj=types.ModuleType()))):
+            return isinstance(guard.value, CONSTANTS)
+    return False
+
+
+def live(path: Path, text: str) -> Guard:
+    """The guard that what is at a path now, which has to be like what is told, stays there."""
+    found = path.read((), {})
+    if fingerprints.member(found) != text:
+        raise KeyError(path)
+    return Guard(path, "is", found)
+
+
 class _Named:
     """An object that is written as its reference."""
 
-    def __init__(self, ref: Ref) -> None:
-        self.ref = ref
+    def __init__(self, ref: Ref, text: str) -> None:
+        self.ref, self.text = ref, text
 
 
 class _Writer(pickle.Pickler):
@@ -135,7 +169,7 @@ class _Writer(pickle.Pickler):
         self.reach = reach
 
     def persistent_id(self, obj: Any) -> Any:
-        return obj.ref if type(obj) is _Named else None
+        return (obj.ref, obj.text) if type(obj) is _Named else None
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is Held:
@@ -143,6 +177,8 @@ class _Writer(pickle.Pickler):
         if type(obj) is Kept:
             return Kept, (self.named(obj.obj),)
         if type(obj) is Guard and obj.test == "is":
+            if as_it_is(obj):
+                return live, (obj.path, fingerprints.member(obj.value))
             return Guard, (obj.path, "is", self.named(obj.value))
         return NotImplemented
 
@@ -154,7 +190,7 @@ class _Writer(pickle.Pickler):
         ref = self.reach.of(obj)
         if ref is None:
             raise pickle.PicklingError(f"{type(obj).__name__} has no name")
-        return _Named(ref)
+        return _Named(ref, name_of(obj))
 
 
 class _Reader(pickle.Unpickler):
@@ -162,8 +198,12 @@ class _Reader(pickle.Unpickler):
         super().__init__(file)
         self.root = root
 
-    def persistent_load(self, ref: Ref) -> Any:
-        return resolve(ref, self.root)
+    def persistent_load(self, named: tuple[Ref, str]) -> Any:
+        ref, text = named
+        found = resolve(ref, self.root)
+        if name_of(found) != text:  # something else stands there
+            raise KeyError(ref)
+        return found
 
 
 def write(value: Any, reach: Reach) -> bytes:

@@ -14,7 +14,7 @@ from tapeless.backends.native.staging.calls import Method, Partial
 from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
-from tapeless.backends.native.staging.paths import Field, Fixed, Held
+from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -36,12 +36,8 @@ from tapeless.runtime.attributes import is_property
 def can_change(obj: Any, name: str) -> bool:
     """Whether an attribute of an object that stays the same can be another one at the next call."""
     if isinstance(obj, types.FunctionType):
-        return name in vars(obj)
+        return name in vars(obj) or name in ("__defaults__", "__kwdefaults__")
     return type(obj).__module__.split(".")[0] not in SETTLED and not isinstance(obj, enum.Enum)
-
-
-#: What stands for code in a class.
-GUARDED = (types.FunctionType, property, classmethod, staticmethod, functools.cached_property)
 
 
 class Attributes(Iterables):
@@ -148,22 +144,11 @@ class Attributes(Iterables):
             return owner.fields[name] if self.alive else made
         return self.class_attribute(owner, owner.cls, name)
 
-    def on_class(self, cls: type, name: str) -> Any:
-        """What a class has under a name; a function there is guarded, since it can be replaced."""
-        found = lookup(cls, name)
-        if isinstance(found, GUARDED) and cls.__module__.split(".")[0] not in SETTLED:
-            at = Field(Fixed(Held(cls)), name)
-            if isinstance(found, classmethod):
-                self.guard(Field(at, "__func__"), "is", found.__func__)
-            else:
-                self.guard(at, "is", getattr(cls, name))
-        return found
-
     def class_attribute(self, owner: Value, cls: type, name: str) -> Value:
         """An attribute that an object has by its class."""
         found = self.on_class(cls, name)
-        if found is MISSING:
-            fallback = lookup(cls, "__getattr__")
+        if found is Missing:
+            fallback = self.on_class(cls, "__getattr__")
             if isinstance(fallback, types.FunctionType):
                 return self.call_object(fallback, [owner, Static(name)], {})
             self.throw(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
@@ -194,8 +179,11 @@ class Attributes(Iterables):
         return self.attribute_of(cls, name)
 
     def super_attribute(self, obj: SuperOf, name: str) -> Value:
-        mro = (obj.owner.obj if obj.by_class else obj.cls).__mro__
+        start = obj.owner.obj if obj.by_class else obj.cls
+        self.guard_order(start)
+        mro = start.__mro__
         for base in mro[mro.index(obj.after) + 1 :]:
+            self.on_class(base, name)
             if name in base.__dict__:
                 found = base.__dict__[name]
                 if isinstance(found, staticmethod):
@@ -228,8 +216,8 @@ class Attributes(Iterables):
             self.refuse(f"the attribute {name!r} of {describe(owner)} is set", "return the value instead")
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:
-        found = lookup(owner.cls, name)
-        setter = lookup(owner.cls, "__setattr__")
+        found = self.on_class(owner.cls, name)
+        setter = self.on_class(owner.cls, "__setattr__")
         if isinstance(setter, types.FunctionType):
             if setter.__code__.co_filename == "<string>":
                 import dataclasses
@@ -250,7 +238,7 @@ class Attributes(Iterables):
         if isinstance(put, types.FunctionType):
             self.call_object(put, [self.outside(found), owner, value], {})
             return
-        if found is MISSING and not owner.cls.__dictoffset__:
+        if found is Missing and not owner.cls.__dictoffset__:
             self.throw(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
             return
         self.set_field(owner, name, value)
@@ -259,11 +247,11 @@ class Attributes(Iterables):
         owner, name = self.read(op.args[0]), op.attrs["name"]
         if not isinstance(owner, Instance):
             self.refuse(f"the attribute {name!r} of {describe(owner)} is deleted", "set it to None")
-        found = lookup(owner.cls, name)
+        found = self.on_class(owner.cls, name)
         if isinstance(found, property) and found.fdel is not None:
             self.call_object(found.fdel, [owner], {})
             return
-        if isinstance(lookup(owner.cls, "__delattr__"), types.FunctionType):
+        if isinstance(self.on_class(owner.cls, "__delattr__"), types.FunctionType):
             self.refuse(f"an attribute of {describe(owner)} is deleted", "set it to None")
         if name not in owner.fields:
             self.throw(AttributeError, name)
@@ -277,14 +265,3 @@ class SuperOf:
 
     def __init__(self, after: type, cls: type, owner: Any, by_class: bool) -> None:
         self.after, self.cls, self.owner, self.by_class = after, cls, owner, by_class
-
-
-MISSING = object()
-
-
-def lookup(cls: type, name: str) -> Any:
-    """What a class holds under a name, not bound to anything."""
-    for base in cls.__mro__:
-        if name in base.__dict__:
-            return base.__dict__[name]
-    return MISSING

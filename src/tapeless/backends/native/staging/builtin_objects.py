@@ -19,6 +19,7 @@ from tapeless.backends.native.staging.calls import Cached, Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator, Iter
 from tapeless.backends.native.staging.mixed import of_one_class
+from tapeless.backends.native.staging.paths import Missing
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -46,6 +47,7 @@ def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
     if cls is None:
         s.refuse(f"isinstance of {describe(x)}", "test it outside the compiled function")
     wanted = s.known(kinds)
+    s.guard_order(cls)
     if isinstance(x, Static):
         return Static(isinstance(x.obj, wanted))
     return Static(issubclass(cls, wanted))
@@ -53,6 +55,7 @@ def isinstance_(s: Builtins, x: Value, kinds: Value) -> Value:
 
 @lowers(issubclass)
 def issubclass_(s: Builtins, cls: Value, kinds: Value) -> Value:
+    s.guard_order(s.known(cls))
     return s.evaluate(issubclass, cls, kinds)
 
 
@@ -74,9 +77,14 @@ def callable_(s: Builtins, x: Value) -> Value:
 @lowers(hasattr)
 def hasattr_(s: Builtins, x: Value, name: Value) -> Value:
     n = s.known(name)
-    if isinstance(x, Instance):
-        return Static(n in x.fields or hasattr(x.cls, n))
     cls = s.class_of(x)
+    if cls is not None:
+        s.on_class(cls, n)
+    if isinstance(x, Instance):
+        found = n in x.fields or hasattr(x.cls, n)
+        if not found and s.on_class(x.cls, "__getattr__") is not Missing:
+            s.refuse(f"whether there is {n!r}, which __getattr__ decides", "ask for the attribute")
+        return Static(found)
     return Static(hasattr(x.obj, n) if isinstance(x, Static) else cls is not None and hasattr(cls, n))
 
 

@@ -12,6 +12,7 @@ from tapeless.backends.native.nest import Ref
 from tapeless.backends.native.staging.base import Frame, NeedsKnown, describe
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.liveness import liveness
+from tapeless.backends.native.staging.paths import Field, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import Recursion
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -164,7 +165,7 @@ class Calls(Recursion):
             return self.call_object(obj.__func__, [owner, *args], kwargs, op)
         if isinstance(obj, functools.partial):
             held = [self.outside(v) for v in obj.args]
-            named = {k: self.outside(v) for k, v in obj.keywords.items()}
+            named = self.live_keywords(Field(Fixed(Held(obj)), "keywords"), obj.keywords)
             return self.call_object(obj.func, [*held, *args], {**named, **kwargs}, op)
         if isinstance(obj, type):
             return self.construct(obj, args, kwargs, op)
@@ -193,11 +194,14 @@ class Calls(Recursion):
 
     def outside(self, obj: Any) -> Value:
         """An object held by another one that is known."""
-        from tapeless.backends.native.staging.paths import Fixed, Held
-
         return self.lift(obj, Fixed(Held(obj)), getattr(obj, "__name__", "held"))
 
     lift_owner = outside
+
+    def live_keywords(self, path: Path, table: dict[str, Any]) -> dict[str, Value]:
+        """What is passed by name, in a dict that anybody can change."""
+        self.guards[path, "keys"] = Guard(path, "keys", tuple(table))
+        return {k: self.lift(v, Item(path, k), k) for k, v in table.items()}
 
     def builtin(self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value | None:
         """The result of a function that staging knows; None if it does not."""
@@ -210,17 +214,19 @@ class Calls(Recursion):
             name: self.cell_of(cell, name)
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         }
-        from tapeless.backends.native.staging.paths import Field, Fixed, Held, Item
-
         home = Fixed(Held(function))
-        defaults = tuple(
-            self.lift(v, Item(Field(home, "__defaults__"), i))
-            for i, v in enumerate(function.__defaults__ or ())
-        )
-        named = {
-            k: self.lift(v, Item(Field(home, "__kwdefaults__"), k))
-            for k, v in (function.__kwdefaults__ or {}).items()
-        }
+        code, at, named_at = (Field(home, n) for n in ("__code__", "__defaults__", "__kwdefaults__"))
+        self.guard(code, "is", function.__code__)
+        if function.__defaults__ is None:
+            self.guard(at, "is", None)
+        else:
+            self.guard(at, "length", len(function.__defaults__))
+        defaults = tuple(self.lift(v, Item(at, i)) for i, v in enumerate(function.__defaults__ or ()))
+        named: dict[str, Value] = {}
+        if function.__kwdefaults__ is None:
+            self.guard(named_at, "is", None)
+        else:
+            named = self.live_keywords(named_at, function.__kwdefaults__)
         return self.inline(function, cells, defaults, named, args, kwargs, op)
 
     def program_of(self, function: types.FunctionType) -> Program:
@@ -389,6 +395,9 @@ class Calls(Recursion):
         meta = type(cls)
         if meta is not type and "__call__" in meta.__dict__ and meta.__module__ != "abc":
             self.refuse(f"the class {cls.__qualname__} makes its objects by its metaclass", "make it outside")
+        self.guard_order(cls)
+        for name in ("__new__", "__init__"):
+            self.on_class(cls, name)
         new, init = cls.__new__, cls.__init__
         if new is not object.__new__:
             if not isinstance(new, types.FunctionType) or cls.__module__.split(".")[0] == "numpy":

@@ -35,7 +35,10 @@ from tapeless.backends.native.staging.paths import (
     Held,
     Item,
     Length,
+    Missing,
+    OnClass,
     Path,
+    lookup,
 )
 from tapeless.backends.native.staging.scalars import SMALL
 from tapeless.backends.native.staging.values import (
@@ -53,7 +56,7 @@ from tapeless.backends.native.staging.values import (
 )
 from tapeless.program.ir import Op
 
-#: Packages whose numbers do not change and whose functions are not replaced.
+#: Packages that do not change on the inside.
 SETTLED = ("numpy", "math", "cmath", "builtins", "operator", "functools", "itertools", "scipy", "tapeless")
 #: Containers with more items than this are not taken apart.
 LONGEST = 1000
@@ -103,6 +106,18 @@ class Inputs(Operations):
     def guard(self, path: Path, test: str, value: Any) -> None:
         if not isinstance(path, Fixed):
             self.guards.setdefault((path, test), Guard(path, test, value))
+
+    def on_class(self, cls: type, name: str) -> Any:
+        """What a class holds under a name, not bound to anything: code there, or nothing, is to stay that."""
+        found = lookup(cls, name)
+        if of_program(cls) and (found is Missing or hasattr(type(found), "__get__")):
+            self.guard(OnClass(Held(cls), name), "is", found)
+        return found
+
+    def guard_order(self, cls: Any) -> None:
+        """A class keeps its bases, and theirs."""
+        if isinstance(cls, type) and of_program(cls):
+            self.guard(Field(Fixed(Held(cls)), "__mro__"), "is", cls.__mro__)
 
     def guard_distinct(self) -> None:
         """Objects that are distinct in this call stay so, where the program may change one of them."""
@@ -253,6 +268,7 @@ class Inputs(Operations):
 
     def lift_instance(self, obj: Any, path: Path, hint: str) -> Value:
         self.guard(path, "type", type(obj))
+        self.guard_order(type(obj))
         self.guard(path, "fields", tuple(vars(obj)))
         made = Instance(type(obj), {})
         self.identities[id(obj)] = (obj, made, path)
@@ -332,10 +348,12 @@ class Inputs(Operations):
         except (KeyError, AttributeError):
             self.throw(NameError, f"name '{name}' is not defined")
             return
-        if name not in frame.namespace or settled_namespace(frame.namespace):
-            self.assign(
-                op.outs[0], Static(obj) if name not in frame.namespace else self.settled_value(obj, path)
-            )
+        if settled_namespace(frame.namespace):
+            self.assign(op.outs[0], self.settled_value(obj, path))
+            return
+        if name not in frame.namespace:
+            self.guard(path, "is", obj)  # a global of that name may come later
+            self.assign(op.outs[0], Static(obj))
             return
         self.assign(op.outs[0], self.lift(obj, path, name))
 
@@ -352,10 +370,20 @@ class Inputs(Operations):
         except AttributeError as error:
             self.throw(AttributeError, *error.args)
             return Static(None)
+        path = Field(Fixed(Held(owner)), name)
         module = owner if isinstance(owner, types.ModuleType) else None
-        if settled(module) or (module is None and getattr(owner, "__module__", "").split(".")[0] in SETTLED):
+        if settled(module):
+            self.guard(path, "is", obj)
             return Static(obj)
-        return self.lift(obj, Field(Fixed(Held(owner)), name), name)
+        if module is None and getattr(owner, "__module__", "").split(".")[0] in SETTLED:
+            return Static(obj)
+        return self.lift(obj, path, name)
+
+    def imported(self, found: Any, module: Any, name: str) -> Value:
+        """What a program imports from a module while it runs."""
+        if name in vars(module):
+            return self.attribute_of(module, name)
+        return self.constant(found)
 
     def cell_of(self, cell: types.CellType, name: str) -> Cell:
         """The value of a closure cell that exists outside."""
@@ -370,6 +398,11 @@ class Inputs(Operations):
             made.value = self.lift(held, path, name)
             self.mutable.append((made, path, made.value))
         return self.cells[id(cell)][1]
+
+
+def of_program(cls: type) -> bool:
+    """Whether a class is made by a program, so that it may change."""
+    return bool(cls.__flags__ & HEAP_TYPE) and cls.__module__.split(".")[0] not in SETTLED
 
 
 def settled_namespace(namespace: dict[str, Any]) -> bool:

@@ -306,7 +306,10 @@ class Operations(Scalars):
             found = getattr(module, part, None)
             if found is None:
                 found = importlib.import_module(f"{name}.{part}", package if attrs["level"] else None)
-            self.assign(out, self.constant(found))
+            self.assign(out, self.imported(found, module, part))
+
+    def imported(self, found: Any, module: Any, name: str) -> Value:
+        raise NotImplementedError
 
     def op_yield(self, op: Op) -> None:
         self.refuse("a generator is used in a way that is not compiled", "use a list")

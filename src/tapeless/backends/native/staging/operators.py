@@ -20,10 +20,8 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import growing, growing_methods
 from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.calls import Calls, Partial
-from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import Mixed, result
-from tapeless.backends.native.staging.paths import Field, Fixed, Held
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -106,13 +104,8 @@ class Operators(Calls):
         cls = self.class_of(value)
         if cls is None or not isinstance(value, (Instance, Sequence, Mapping)):
             return None
-        for base in cls.__mro__:
-            if name in base.__dict__:
-                found = base.__dict__[name]
-                if isinstance(found, types.FunctionType) and base.__module__.split(".")[0] not in SETTLED:
-                    self.guard(Field(Fixed(Held(cls)), name), "is", found)
-                return found if isinstance(found, (types.FunctionType, functools.partialmethod)) else None
-        return None
+        found = self.on_class(cls, name)
+        return found if isinstance(found, (types.FunctionType, functools.partialmethod)) else None
 
     # ---- operators
 

@@ -33,6 +33,7 @@ class Held:
     """An object, hashed and compared by its identity, so that paths can hold any."""
 
     __slots__ = ("obj",)
+    __match_args__ = ("obj",)
 
     def __init__(self, obj: Any) -> None:
         self.obj = obj
@@ -105,6 +106,32 @@ class Field(Path):
 
     def __str__(self) -> str:
         return f"{self.of}.{self.name}"
+
+
+class Missing:
+    """In place of what is not there."""
+
+
+def lookup(cls: type, name: str) -> Any:
+    """What a class holds under a name, not bound to anything; `Missing` if it does not."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return Missing
+
+
+@dataclass(frozen=True, slots=True)
+class OnClass(Path):
+    """What a class holds under a name, itself or by a base, not bound to anything."""
+
+    cls: Held
+    name: str
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return lookup(self.cls.obj, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.cls.obj.__name__}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
