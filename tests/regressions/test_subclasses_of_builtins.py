@@ -102,7 +102,36 @@ def attributes_of_a_tuple(x):
     return box.more * box.__dict__["twice"]
 
 
+class Twice:
+    def __get__(self, instance, owner=None):
+        return instance * 2.0
+
+
+class Angle(float):
+    name = ""
+    turn = 1.0
+    twice = Twice()
+
+    def labelled(self, label):
+        self.name = label
+        self.size = self * len(self.name)
+        return self
+
+
+def class_attribute_of_a_float(x):
+    Angle.turn = x
+    try:
+        return Angle(x).turn * Angle(2.0).turn * 3.0
+    finally:
+        Angle.turn = 1.0
+
+
 PROGRAMS = {
+    "class attribute of a float": class_attribute_of_a_float,
+    "attributes of a float and of its class": lambda x: (
+        Angle(x).labelled("abc").size * Angle(x).turn * len(Angle(x).name + "a")
+    ),
+    "descriptor of a float": lambda x: Angle(x).twice * x,
     "float": lambda x: Metres(x) + x,
     "bound operator": lambda x: Metres(x) * x,
     "operator of the other operand": lambda x: x * Odd(x) + Odd(x) * x,

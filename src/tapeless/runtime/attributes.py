@@ -66,9 +66,11 @@ class Attributes(Operators):
         if kind is ModuleType:
             return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
         if isinstance(x, _NUMBERS):
-            found = getattr(kind, name, None)
-            if not isinstance(found, property) and type(found) is not FunctionType:
-                return self.number_attribute(x, dx, name, found)
+            get = getattr(type(on_class(kind, name)), "__get__", None)
+            if type(get) is not FunctionType:  # a descriptor in Python is called below
+                found = getattr(kind, name, None)
+                if not isinstance(found, property) and type(found) is not FunctionType:
+                    return self.number_attribute(x, dx, name, found)
         if isinstance(x, type):
             return self.class_attribute(x, name)
         if dx is not None and is_number_type(kind):
@@ -143,7 +145,9 @@ class Attributes(Operators):
         if name == "__dict__":
             self.share_dict(x, value)
             return value, None
-        if found is None and not isinstance(x, np.ndarray):  # an attribute of an instance of a subclass
+        if not hasattr(found, "__get__") and not isinstance(x, np.ndarray):  # of a subclass or its instance
+            if self.class_stores and name not in getattr(x, "__dict__", ()):
+                return value, self.class_tangent(type(x), name)
             return value, self.look(x, name)
         rule = lookup(found) if found is not None else None
         tx = self.tangent_of(x, dx)
