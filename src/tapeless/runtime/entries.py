@@ -173,8 +173,11 @@ class Entries(ScalarRecording):
             return copy
         if isinstance(x, np.ndarray):
             return np.array(x)
-        if type(x) is list or (type(x) is tuple and any(isinstance(e, (np.ndarray, list, tuple)) for e in x)):
-            return type(x)([self.frozen(e) for e in x])
+        if type(x) is list or (
+            isinstance(x, tuple) and any(isinstance(e, (np.ndarray, list, tuple)) for e in x)
+        ):
+            make = getattr(x, "_make", type(x))  # of a NamedTuple, as `np.linalg.svd` returns one
+            return make([self.frozen(e) for e in x])
         return x
 
 
