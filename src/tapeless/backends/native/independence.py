@@ -251,7 +251,7 @@ class Judge:
             out: dict[object, Access] = {}
             with values.inside(loop, loop.body, turn):
                 outer, values.ranges = values.ranges, []
-                _accesses(loop.body, values, changed, out)
+                collect(loop.body, values, changed, out)
                 values.ranges = outer
             found.append(list(out.values()))
         return found[0], found[1]
@@ -271,12 +271,12 @@ class Judge:
                 key = frozenset(map(frozen, both))
                 if key not in known:
                     known[key] = Facts(unknowns, both)
-                if not _distinct(a, b, known[key]):
+                if not distinct(a, b, known[key]):
                     return False
         return True
 
 
-def _distinct(a: Access, b: Access, facts: Facts) -> bool:
+def distinct(a: Access, b: Access, facts: Facts) -> bool:
     ranges = [*a.ranges, *b.ranges]
     pairs = list(zip(a.index, b.index, strict=True)) if a.array is b.array else []
     if a.array.contiguous and b.array.contiguous and (a.array is not b.array or a.array.ndim > 1):
@@ -289,32 +289,32 @@ def _distinct(a: Access, b: Access, facts: Facts) -> bool:
     return False
 
 
-def _accesses(body: list[Stmt], values: Values, arrays: set[Array], out: dict[object, Access]) -> None:
+def collect(body: list[Stmt], values: Values, arrays: set[Array], out: dict[object, Access]) -> None:
     """The elements of some arrays that a body touches."""
     for s in body:
         for e in expressions(s):
             for x in leaves(e):
                 if isinstance(x, Load):
-                    _access(x.array, x.index, False, values, arrays, out)
+                    note(x.array, x.index, False, values, arrays, out)
         if isinstance(s, Store):
-            _access(s.array, s.index, True, values, arrays, out)
+            note(s.array, s.index, True, values, arrays, out)
         if isinstance(s, For):
             with values.inside(s, s.body):
-                _accesses(s.body, values, arrays, out)
+                collect(s.body, values, arrays, out)
         elif isinstance(s, While):
             with values.inside(s, s.body):
-                _accesses(s.test, values, arrays, out)
-                _accesses(s.body, values, arrays, out)
-                _accesses([If(s.condition, [])], values, arrays, out)
+                collect(s.test, values, arrays, out)
+                collect(s.body, values, arrays, out)
+                collect([If(s.condition, [])], values, arrays, out)
         elif isinstance(s, If):
             for branch in (s.then, s.orelse):
                 with values.inside(s, branch):
-                    _accesses(branch, values, arrays, out)
+                    collect(branch, values, arrays, out)
         else:
             values.passed(s)
 
 
-def _access(
+def note(
     a: Array,
     index: tuple[Expr, ...],
     writes: bool,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.nest import (
+    FLOATS,
     FUNCTIONS,
     I64,
     Alias,
@@ -37,6 +38,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
+from tapeless.backends.native.overwritten import unneeded
 from tapeless.backends.native.scopes import Block, Scopes, reads, writes, written
 
 
@@ -75,12 +77,9 @@ class Needed:
         self.program: set[Name] = set(scopes.home) | self.given
         #: arrays that need storage in the reverse sweep, or cotangents
         self.active = {x for x in active if isinstance(x, Array)}
-        self.saved: set[tuple[int, Name]] = set()
-        self.kept: set[Name] = set()
-        self.undone: set[int] = set()
-        self.swapped: set[int] = set()
-        self.used: set[Name] = set()
-        self.extra: dict[int, set[Name]] = {}
+        self._forget()
+        #: stores over elements that nothing before them needs
+        self.free: set[int] = set()
         self.recomputable = self._candidates()
         self._wants: dict[int, set[Name]] = {}
         for key, code in adjoints.items():
@@ -88,6 +87,34 @@ class Needed:
         #: stores whose adjoint reads the array at the stored element only: its old value, which they save
         self.alone = {id(s) for s in walk(scopes.top.body) if isinstance(s, Store) and self._alone(s)}
         self.solve()
+        self.free = unneeded(scopes.top.body, self._over(), adjoints, self._again(), several)
+        if self.free:
+            self._forget()
+            self.solve()
+
+    def _forget(self) -> None:
+        self.saved: set[tuple[int, Name]] = set()
+        self.kept: set[Name] = set()
+        self.undone: set[int] = set()
+        self.swapped: set[int] = set()
+        self.used: set[Name] = set()
+        self.extra: dict[int, set[Name]] = {}
+
+    def _over(self) -> set[int]:
+        """The stores into arrays that are saved somewhere."""
+        arrays = {x for _, x in self.saved}
+        return {id(s) for s in walk(self.scopes.top.body) if isinstance(s, Store) and s.array.root in arrays}
+
+    def _again(self) -> dict[Scalar, Assign]:
+        """The scalars that may be computed again: more than now, if more conditions or sizes are needed."""
+        todo = [x for x in self.recomputable if x in self.used or x.type not in FLOATS]
+        found: dict[Scalar, Assign] = {}
+        while todo:
+            x = todo.pop()
+            if x not in found:
+                found[x] = self.recomputable[x]
+                todo += [y for y in names(found[x].value) if isinstance(y, Scalar) and y in self.recomputable]
+        return found
 
     def _alone(self, s: Store) -> bool:
         code = self.adjoints.get(id(s), [])
@@ -193,7 +220,7 @@ class Needed:
         return live
 
     def _overwrite(self, s: Stmt, x: Name, live: set[Name]) -> bool:
-        if x in live:
+        if x in live and id(s) not in self.free:
             self.saved.add((id(s), x))
             self.used.add(x)
             return True
@@ -278,11 +305,14 @@ class Needed:
                 wants = wants | set(names(x.value))
             if a in wants or (isinstance(x, (Alloc, Swap, Grow)) and a in writes(x)):
                 return False
+        over = [x for x in walk([s]) if a in writes(x)]
+        if all(id(x) in self.free for x in over):
+            return False
         inner = {x.var for body in children(s) for x in walk(body) if isinstance(x, For)}
-        for x in walk([s]):
-            if isinstance(x, Intrinsic) and a in writes(x):
+        for x in over:
+            if isinstance(x, Intrinsic):
                 return True
-            if isinstance(x, Store) and x.array.root is a and x.index:
+            if isinstance(x, Store) and x.index:
                 if all(inner & set(names(i)) for i in x.index):
                     return True
         return False

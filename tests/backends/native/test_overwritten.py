@@ -1,0 +1,215 @@
+"""Elements whose old value no derivative reads are overwritten without being saved; all others are saved."""
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+
+
+def agrees(f: Callable[..., Any], *args: Any) -> str:
+    """Compares the compiled gradient with the plain one; gives the loops."""
+    want = tl.grad(f)(*args)
+    np.testing.assert_allclose(tl.jit(tl.grad(f))(*args), want, rtol=1e-11, atol=1e-13)
+    return tl.compiled(tl.grad(f), *args)
+
+
+def elements_saved(loops: str) -> int:
+    """How many statements save an element of an array, rather than a number that has been computed."""
+    return len(re.findall(r"saved\w*\[.*\] = \w+\[", loops))
+
+
+START = np.linspace(0.3, 1.1, 24)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "d"), list(itertools.product((1, 2, -1), (0, 3), (1, 2, -1), (0, 1, 3)))[::2]
+)
+def test_read_here_and_stored_there(a, b, c, d):
+    b, d = b + 8 * (a < 0), d + 8 * (c < 0)
+
+    def f(x):
+        u = x.copy()
+        s = 0.5
+        for i in range(7):
+            s = s + u[a * i + b] * u[a * i + b]
+            u[c * i + d] = s * u[c * i + d + 2]
+        return np.sum(u * u) + s
+
+    agrees(f, START)
+
+
+def test_rows_made_of_rows_above():
+    def f(x):
+        n = 5
+        u = np.zeros((n, n))
+        for i in range(n):
+            for j in range(n):
+                u[i, j] = x[i + j]
+                if i > 0:
+                    u[i, j] = u[i, j] * u[i - 1, j] / (1.0 + x[i])
+        return np.sum(u * u)
+
+    agrees(f, START)
+
+
+def test_columns_from_columns_before_are_not_saved():
+    def f(x):
+        u = np.zeros((6, 4))
+        for k in range(1, 4):
+            for i in range(6):
+                u[i, k] = x[i] * u[i, k - 1] + x[k]
+        return np.sum(u * u)
+
+    assert not elements_saved(agrees(f, START))
+
+
+def test_a_factorisation_in_place_saves_no_element():
+    def f(x):
+        a = x.reshape(4, 6)[:, :4] + 3.0 * np.eye(4)
+        for i in range(4):
+            for j in range(i):
+                s = a[i, j]
+                for k in range(j):
+                    s -= a[i, k] * a[k, j]
+                a[i, j] = s / a[j, j]
+            for j in range(i, 4):
+                s = a[i, j]
+                for k in range(i):
+                    s -= a[i, k] * a[k, j]
+                a[i, j] = s
+        return np.sum(a * a)
+
+    assert not elements_saved(agrees(f, START))
+
+
+def test_what_an_iteration_before_has_read_is_saved():
+    def f(x):
+        u = x.copy()
+        for i in range(1, 20):
+            u[i] = u[i] * u[i - 1] * u[i + 1]
+        return np.sum(u)
+
+    assert "saved" in agrees(f, START)
+
+
+def test_what_the_same_iteration_has_read_is_saved():
+    def f(x):
+        u = x.copy()
+        s = 0.0
+        for i in range(20):
+            s = s + u[i] * u[i]
+            u[i] = s
+        return np.sum(u * u)
+
+    assert "saved" in agrees(f, START)
+
+
+def test_what_an_earlier_loop_has_read_is_saved():
+    def f(x):
+        u = x.copy()
+        s = 0.0
+        for i in range(20):
+            s = s + u[i] * u[i]
+        for i in range(10, 20):
+            u[i] = s * x[i]
+        return np.sum(u * u)
+
+    agrees(f, START)
+
+
+def test_what_an_earlier_loop_has_read_elsewhere_is_not():
+    def f(x):
+        u = x.copy()
+        s = 0.0
+        for i in range(10):
+            s = s + u[i] * u[i]
+        for i in range(10, 20):
+            u[i] = s * x[i]
+        return np.sum(u * u)
+
+    assert not elements_saved(agrees(f, START))
+
+
+def test_places_in_an_array():
+    def f(x, order):
+        u = x.copy()
+        s = 1.0
+        for i in range(8):
+            s = s * u[order[i]]
+            u[order[i + 1]] = s
+        return np.sum(u * u)
+
+    agrees(f, START, np.array([3, 1, 3, 0, 3, 1, 7, 7, 2]))
+
+
+def test_integers_that_are_read_again():
+    def f(x):
+        order = np.arange(8)
+        s = 0.0
+        for i in range(7):
+            s = s + x[order[i]] * x[order[i]] * i
+            order[i + 1] = order[i] // 2
+        return s
+
+    agrees(f, START)
+
+
+def test_passes_over_the_same_elements():
+    def f(x):
+        u = x.copy()
+        s = 0.0
+        for step in range(3):
+            for i in range(1, 20):
+                s = s + u[i] * u[i] * step
+            for i in range(1, 20):
+                u[i] = s * x[i]
+        return s
+
+    agrees(f, START)
+
+
+def test_loops_with_a_test():
+    def f(x):
+        u = x.copy()
+        s, i = 1.0, 0
+        while s < 4.0 and i < 20:
+            s = s + u[i] * u[i]
+            u[i // 2] = s
+            i += 1
+        return np.sum(u * u)
+
+    agrees(f, START)
+
+
+def test_arrays_that_change_places():
+    def f(x):
+        u, v = x.copy(), np.zeros(24)
+        for _ in range(4):
+            for i in range(1, 24):
+                v[i] = u[i] * u[i - 1]
+            u, v = v, u
+        return np.sum(u * u) + np.sum(v)
+
+    agrees(f, START)
+
+
+def test_second_derivatives():
+    def f(x):
+        u = np.zeros(8)
+        u[0] = x[0]
+        for k in range(1, 8):
+            u[k] = x[k] * u[k - 1] * u[k - 1] + x[k - 1]
+        return np.sum(u * u)
+
+    x = START[:8]
+    np.testing.assert_allclose(tl.jit(tl.hessian(f))(x), tl.hessian(f)(x), rtol=1e-10)
+
+    def slope(x):
+        return np.sum(tl.grad(f)(x) * np.cos(x))
+
+    np.testing.assert_allclose(tl.jit(tl.grad(slope))(x), tl.grad(slope)(x), rtol=1e-10)
