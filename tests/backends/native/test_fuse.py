@@ -59,6 +59,39 @@ def rows(x, y):
     return np.sum((m @ y) * x) + np.sum(x @ m)
 
 
+def passed_over(x, y):
+    """Fusing the first chain moves loops before it that can be fused with later ones."""
+    a = x * y
+    m = np.outer(x, y)
+    total = np.sum(m, axis=1)
+    b = a + x
+    m += np.outer(y, x)
+    return np.sum(m * m) + np.sum(b * total)
+
+
+def both_add(x, y):
+    """Two loops add to the same elements, each iteration to all of them."""
+    m = np.outer(x, y)
+    total = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        total += y[i] * m[i]
+    for i in range(x.shape[0]):
+        total += x[i] * m[i] * m[i]
+    return np.sum(total * total)
+
+
+def added_and_read(x, y):
+    """The second loop reads what all iterations of the first add to."""
+    total = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        total += y[i] * x
+    made = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        made += total[i] * x
+        total += made
+    return np.sum(made * total)
+
+
 def checked(x, y):
     """The second loop may only run if the first has found nothing."""
     for i in range(x.shape[0]):
@@ -75,7 +108,7 @@ def make():
     return rng.normal(size=7), rng.normal(size=7)
 
 
-PROGRAMS = [chain, shifted, in_turn, rows, checked]
+PROGRAMS = [chain, shifted, in_turn, rows, passed_over, both_add, added_and_read, checked]
 
 
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
@@ -187,3 +220,16 @@ def test_neighbours_are_added_to_once():
 
 def is_row(s):
     return isinstance(s, Store) and s.array.name.endswith("_row")
+
+
+def test_loops_that_add_to_the_same_elements_are_one():
+    fn = staged_function(both_add, make(), {}).function
+    assert loops(fused(fn)) <= 4  # 6 if additions kept them apart
+    x, y = make()
+    assert np.isclose(show.python(fused(fn))(x, y)[0], both_add(x, y), rtol=1e-12)
+
+
+def test_loops_that_come_before_a_fused_one_are_looked_at():
+    both = tl.value_and_grad(passed_over, (0, 1))
+    fn = staged_function(both, make(), {}).function
+    assert loops(fused(fn)) <= 10  # 13 if they were passed over
