@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapeless.autodiff.control import Exit
+from tapeless.autodiff.copies import without_copies
 from tapeless.autodiff.linear_program import LLoop
 from tapeless.autodiff.linearize import Linearized, Walk
 from tapeless.autodiff.merging import left_in_place
@@ -21,12 +22,12 @@ from tapeless.specialise.unit import Unit
 
 @dataclass(slots=True)
 class Fused:
-    """The value program and the reverse program of a unit with one exit, to be run in one frame."""
+    """The value program of a unit with one exit, and its reverse program from a cotangent of 1.0, to be run
+    in one frame."""
 
     forward: list[Op]
     reverse: Block
     record: list[Var]
-    cts: list[Var]
     results: list[Operand]
     value: Operand
 
@@ -78,6 +79,7 @@ def _build(unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, key: An
         assemble.join(forward, cts, body, results)
         return
     record = assemble.record
+    without_copies(body, results)
     lin.forward.program.params = unit.program.params
     lin.forward.program.body = Block(forward)
     lin.forward.result = lin.record
@@ -253,7 +255,10 @@ class Assemble:
         lin = self.lin
         assert lin.forward is not None
         lin.forward.program.params = [*lin.unit.program.params]
-        lin.fused = Fused(forward, body, list(self.record), cts, results, lin.exits[0].op.args[0])
+        seeds = [Op("copy", (Lit(1.0),), (ct,), {}, (), 0) for ct in cts]
+        body = Block([*seeds, *body.ops])
+        without_copies(body, [*results, *self.record])
+        lin.fused = Fused(forward, body, list(self.record), results, lin.exits[0].op.args[0])
 
 
 def careful_half(lin: Linearized) -> Unit:

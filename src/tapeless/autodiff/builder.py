@@ -19,11 +19,14 @@ def typed(operand: Operand) -> Any:
     return operand.type if isinstance(operand, Var) else type_of(operand.value)
 
 
+_FLOAT = Scalar(frozenset({"float"}))
+
+
 def _beside(x: Operand, other: Operand) -> Operand:
-    """`x`, an integer beside an array of floats as the float that NumPy is quicker to take."""
+    """`x`, an integer beside a float or an array of floats as the float that is quicker to take."""
     if isinstance(x, Lit) and type(x.value) is int and abs(x.value) < 2**24:
         kind = typed(other)
-        if isinstance(kind, Array) and kind.ndim and kind.dtype[0] == "f":
+        if kind == _FLOAT or isinstance(kind, Array) and kind.ndim and kind.dtype[0] == "f":
             return Lit(float(x.value))
     return x
 

@@ -77,6 +77,12 @@ def _expr(node: ast.expr, scope: dict[str, Expr], fn: FunctionType) -> Expr:
             if target is sign:
                 return Expr("sign", tuple(inner))
             return call(target, *inner)
+        case ast.IfExp(
+            test=ast.Compare(left=ast.Name(id=name), ops=[ast.Is()], comparators=[ast.Constant(value=None)]),
+            body=absent,
+            orelse=given,
+        ) if name in scope and scope[name].kind == "lit":
+            return _expr(absent if scope[name].args[0] is None else given, scope, fn)
         case ast.Name() | ast.Attribute():
             value = _value(node, fn)
             if isinstance(value, int | float):

@@ -213,7 +213,7 @@ class Stores:
         at = region(node.index) if node.index is not None else None
         if filled is None or at is None or filled[0] is not self.b.block:
             return False
-        if not isinstance(node.base.type, Array):
+        if isinstance(node.base.type, Dict):
             return False
         block, parts = filled
         self.filled[node.base] = (block, [*parts, at])

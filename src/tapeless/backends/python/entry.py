@@ -21,9 +21,10 @@ from tapeless.autodiff.linearize import Linearized
 from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.guards import Guards, has_array, live_arrays
+from tapeless.backends.python.quiet import quiet
 from tapeless.backends.python.results import gradient_source, keeps, kept_name
 from tapeless.errors import TapelessError
-from tapeless.program.ir import Block, Lit, Op, Var
+from tapeless.program.ir import Block, Op, Var
 from tapeless.rules import lookup
 from tapeless.specialise.calls import is_ours
 from tapeless.specialise.infer import specialise
@@ -249,7 +250,7 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     name = f"grad_{unit.name}" if unit.name.isidentifier() else "grad_lambda"
     shell = Unit(renamed(unit, name), unit.namespace, unit.cells)
     if isinstance(lin.fused, Fused):
-        shell.program.body = Block([*lin.fused.forward, *_seeded(lin.fused), _uses(lin.fused)])
+        shell.program.body = Block([*lin.fused.forward, *lin.fused.reverse.ops, _uses(lin.fused)])
     emitter = Emitter(shell)
     emitter.program = shell.program
     names = [p if p not in emitter.taken else p for p in target.params]
@@ -317,10 +318,6 @@ def renamed(unit: Unit, name: str) -> Any:
     return replace(unit.program, name=name, body=Block())
 
 
-def _seeded(fused: Fused) -> list[Op]:
-    return [*(Op("copy", (Lit(1.0),), (ct,), {}, (), 0) for ct in fused.cts), *fused.reverse.ops]
-
-
 def _uses(fused: Fused) -> Op:
     """An operation that uses all that the entry reads after the reverse pass, so that nothing is folded
     away."""
@@ -348,10 +345,11 @@ def _fused_body(
     emitter.pure = emitter.comments = True
     emitter.write("try:")
     emitter.indent += 1
+    arrays = arrays and not quiet(fused.reverse.ops)
     if arrays:
         emitter.write(f"with {guards.own('errstate', CellType(np.errstate))}(all='ignore'):")
         emitter.indent += 1
-    for op in _seeded(fused):
+    for op in fused.reverse.ops:
         emitter.statement(op)
     emitter.flush()
     if not fused.reverse.ops:
