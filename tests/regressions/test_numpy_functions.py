@@ -68,7 +68,14 @@ def both_move(x):
     return v.dot(v) * np.dot(a, v).dot(v) + (a @ a)[0, 1] + (v @ a)[1]
 
 
+def without_nan(x):
+    holes = np.array([np.nan, x, 0.2, np.nan, x * x, 3.0 * x])
+    running = np.fmax.accumulate(holes)[1:].sum() + np.fmin.accumulate(holes)[1:].sum()
+    return np.nanprod(holes) + np.nanmax(holes) * running + np.nanmin(holes[:2])
+
+
 CASES = [
+    without_nan,
     ranges,
     from_iterables,
     outer,

@@ -6,6 +6,7 @@
 # reading these files enters their rules; they come first, for one is called like a function exported below
 from tapeless.rules import elementwise as _elementwise  # noqa: F401
 from tapeless.rules import (  # noqa: F401
+    extremes,
     factorisations,
     indexing,
     linalg,

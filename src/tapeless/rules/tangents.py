@@ -43,6 +43,8 @@ def tangent(
         if type(a) not in _USUAL and isinstance(a, (float, complex)):
             args = tuple([_plain(a) for a in args])  # a subclass may have operators of its own
             break
+    if kwargs and any([v is np._NoValue for v in kwargs.values()]):  # NumPy's mark of what is left out
+        kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     if type(rule) is Elementwise:
         if len(args) > rule.limit:
             args, targs = args[: rule.limit], targs[: rule.limit]
