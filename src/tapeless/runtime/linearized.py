@@ -20,6 +20,7 @@ from tapeless.runtime import (
     namespaces,
     numpy_stores,
     operator_twins,
+    random_numbers,
     twins,
 )
 from tapeless.runtime.mirrors import dense_size, memory
@@ -41,7 +42,7 @@ from tapeless.runtime.tangent import Tangent
 #: Imported for what they register.
 REGISTERED = (
     builtin_functions, callables, containers, dicts, formulas, iteration_twins, namespaces, numpy_stores,
-    operator_twins, twins,
+    operator_twins, random_numbers, twins,
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tapeless.rules import tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.arguments import Arguments, hides, name_of
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.known import ACCELERATORS, INERT_EXTENSIONS, TWINS
+from tapeless.runtime.known import ACCELERATORS, HANDLERS, INERT_EXTENSIONS, TWINS
 from tapeless.runtime.mirrors import ATOMS, owner
 from tapeless.runtime.tracebacks import own_frame, user_frame
 
@@ -282,6 +282,8 @@ class Primitives(Arguments):
                 load()
                 if f in TWINS:
                     return self.enter(TWINS[f], args, ts, kw, kts)
+                if f in HANDLERS:
+                    return HANDLERS[f](self, args, ts, kw, kts or {})  # type: ignore[no-any-return]
             self.missing_rule(f"{name_of(f)}()")
         self.snapshots.clear()
         return f(*args, **kw), None

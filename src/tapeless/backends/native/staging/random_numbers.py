@@ -1,8 +1,8 @@
 """Random numbers: drawn by NumPy's own generators, called back, so that they are those of the plain program.
 
 A generator is a Python object, known to the nest by its address: one of the arguments, or one that the nest
-has had made.  What is drawn is a constant for derivatives; a normal, uniform or exponential number is its
-parameters and a standard one, so it has derivatives by those.
+has had made.  What is drawn is a constant for derivatives; a number that is a standard one, placed and scaled
+by parameters (normal, uniform, exponential, ...), has derivatives by those.
 """
 
 from __future__ import annotations
@@ -134,13 +134,29 @@ def number_or(s: Stager, value: Value | None, otherwise: float) -> Value:
     return Static(otherwise) if value is None else value
 
 
-def normal(
-    s: Stager, owner: RandomNumbers, size: Value, loc: Value | None = None, scale: Value | None = None
+def located(
+    name: str,
+    s: Stager,
+    owner: RandomNumbers,
+    size: Value,
+    loc: Value | None = None,
+    scale: Value | None = None,
 ) -> Value:
+    """A number that is `loc + scale * z`, with the standard number z of the method `name`."""
     loc, scale = number_or(s, loc, 0.0), number_or(s, scale, 1.0)
     not_negative(s, scale)
-    z = standard(s, owner, "standard_normal", size, loc, scale)
-    return placed(s, loc, scale, z)
+    return placed(s, loc, scale, standard(s, owner, name, size, loc, scale))
+
+
+def lognormal(
+    s: Stager, owner: RandomNumbers, size: Value, mean: Value | None = None, sigma: Value | None = None
+) -> Value:
+    mean, sigma = number_or(s, mean, 0.0), number_or(s, sigma, 1.0)
+    not_negative(s, sigma, "sigma < 0")
+    power = placed(s, mean, sigma, standard(s, owner, "standard_normal", size, mean, sigma))
+    if isinstance(power, Number):
+        return Number(apply("exp", s.as_expr(power, "f64")), float)
+    return arrays.call(s, np.exp, [power], {}) or power
 
 
 def uniform(
@@ -157,10 +173,11 @@ def uniform(
     return placed(s, low, width, standard(s, owner, "random", size, low, width))
 
 
-def exponential(s: Stager, owner: RandomNumbers, size: Value, scale: Value | None = None) -> Value:
+def scaled(name: str, s: Stager, owner: RandomNumbers, size: Value, scale: Value | None = None) -> Value:
+    """A number that is `scale * z`, with the standard number z of the method `name`."""
     scale = number_or(s, scale, 1.0)
     not_negative(s, scale)
-    return placed(s, None, scale, standard(s, owner, "standard_exponential", size, scale))
+    return placed(s, None, scale, standard(s, owner, name, size, scale))
 
 
 def standard(s: Stager, owner: RandomNumbers, name: str, size: Value, *params: Value) -> Value:
@@ -187,7 +204,14 @@ def not_negative(s: Stager, scale: Value, message: str = "scale < 0") -> None:
     s.check(apply("not", apply("lt", s.as_expr(scale, "f64"), const(0.0))), ValueError, message)
 
 
-STANDARD: dict[str, Callable[..., Value]] = {"normal": normal, "uniform": uniform, "exponential": exponential}
+STANDARD: dict[str, Callable[..., Value]] = {
+    "normal": partial(located, "standard_normal"),
+    **{name: partial(located, name) for name in ("laplace", "logistic", "gumbel")},
+    "lognormal": lognormal,
+    "uniform": uniform,
+    "exponential": partial(scaled, "standard_exponential"),
+    "rayleigh": partial(scaled, "rayleigh"),
+}
 
 
 # ---- permutations and choices, by indices

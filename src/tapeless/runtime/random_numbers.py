@@ -1,0 +1,101 @@
+"""Numbers of NumPy's generators: what is drawn is a constant, placed and scaled by the parameters.
+
+The value is the one that the generator gives. For the derivative the standard number behind it is drawn once
+more from the state before, and the generator is left as the plain call leaves it.
+"""
+
+# The formulas are read as source and run by any numbers: they stay without annotations.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapeless.runtime.handlers import handle
+from tapeless.runtime.known import ACCELERATORS
+
+
+def by_standard(name: str, standard: Callable[[Any, Any], Any], formula: Callable[..., Any]) -> None:
+    """Take the tangent of a number of the distribution `name` from a formula in a standard number."""
+    for home in (np.random.Generator, np.random.RandomState):
+        _by_standard(getattr(home, name), standard, formula)
+
+
+def _by_standard(original: Any, standard: Callable[[Any, Any], Any], formula: Callable[..., Any]) -> None:
+    @handle(original)
+    def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        if not run.reaches((*args[1:], *kw.values()), (*ts[1:], *kts.values())):
+            return original(*args, **kw), None
+        generator = args[0]
+        before = state_of(generator)
+        value = original(*args, **kw)
+        after = state_of(generator)
+        set_state(generator, before)
+        z = standard(generator, value.shape if isinstance(value, np.ndarray) else None)
+        set_state(generator, after)
+        again, t = run.call(formula, (z, *args[1:]), (None, *ts[1:]), kw, kts)
+        if isinstance(value, np.ndarray):
+            return run.give(value, run.tangent_of(again, t), ())
+        return value, t
+
+
+def state_of(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state(legacy=False)
+
+
+def set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
+
+
+def numbers(x):
+    """Parameters as NumPy takes them."""
+    return np.array(x) if isinstance(x, (list, tuple)) else x
+
+
+def like(z, y):
+    """One number is a float of Python's, as generators give it."""
+    return float(y) if type(z) is float else y
+
+
+def _placed(z, loc=0.0, scale=1.0, size=None):
+    return like(z, numbers(loc) + numbers(scale) * z)
+
+
+def _between(z, low=0.0, high=1.0, size=None):
+    low = numbers(low)
+    return like(z, low + (numbers(high) - low) * z)
+
+
+def _scaled(z, scale=1.0, size=None):
+    return like(z, numbers(scale) * z)
+
+
+def _exponent(z, mean=0.0, sigma=1.0, size=None):
+    return like(z, np.exp(numbers(mean) + numbers(sigma) * z))
+
+
+def load() -> None:
+    """Enter the distributions, when a program first uses one: importing this imports no `numpy.random`."""
+    for module in MODULES:
+        ACCELERATORS.pop(module, None)
+    by_standard("normal", lambda rng, size: rng.standard_normal(size), _placed)
+    by_standard("laplace", lambda rng, size: rng.laplace(0.0, 1.0, size), _placed)
+    by_standard("logistic", lambda rng, size: rng.logistic(0.0, 1.0, size), _placed)
+    by_standard("gumbel", lambda rng, size: rng.gumbel(0.0, 1.0, size), _placed)
+    by_standard("lognormal", lambda rng, size: rng.standard_normal(size), _exponent)
+    by_standard("uniform", lambda rng, size: rng.uniform(0.0, 1.0, size), _between)
+    by_standard("exponential", lambda rng, size: rng.standard_exponential(size), _scaled)
+    by_standard("rayleigh", lambda rng, size: rng.rayleigh(1.0, size), _scaled)
+
+
+MODULES = ("numpy.random._generator", "numpy.random.mtrand")
+for _module in MODULES:
+    ACCELERATORS[_module] = load
