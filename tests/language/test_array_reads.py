@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
-from checking import check
+from checking import NATIVE, check
 
 A = np.arange(12.0).reshape(3, 4) * 0.1 + 0.2
 X = np.array([0.4, -0.8, 1.1, 0.6])
@@ -147,3 +147,21 @@ def neighbours_in_an_object(x):
 )
 def test_an_element_read_before_and_after_a_store(program):
     check(program, X)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_ranges_and_filled_lists_as_indices(n):
+    def f(x):
+        p = np.outer(x, x)
+        p[range(n), range(n)] *= 3.0
+        p[range(2), [1, 0]] = x[:2]
+        large = []
+        for i in range(3):
+            if x[i] > -1.0:
+                large.append(i)
+        return p[range(n)].sum() * p[range(2, -1, -1), 0][0] + x[large].sum()
+
+    check(f, np.array([0.3, -0.7, 1.1]))
+    assert NATIVE is False or tl.jit(f)(np.array([0.3, -0.7, 1.1])) == pytest.approx(
+        f(np.array([0.3, -0.7, 1.1])), rel=1e-12
+    )

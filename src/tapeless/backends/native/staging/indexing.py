@@ -28,9 +28,11 @@ from tapeless.backends.native.staging.values import (
     Axis,
     Element,
     Flat,
+    Growing,
     Index,
     Lazy,
     Number,
+    Range,
     Sequence,
     Slice,
     Static,
@@ -186,7 +188,7 @@ def _item(stager: Stager, value: ArrayValue, axis: int, v: Value) -> Item:
             return span(stager, value.shape[axis], *map(Static, (obj.start, obj.stop, obj.step)))
         if isinstance(obj, (int, np.integer)):
             return At(place_of(stager, const(int(obj)), value.shape[axis], axis))
-        if isinstance(obj, (list, np.ndarray)):
+        if isinstance(obj, (list, tuple, range, np.ndarray)):
             return _fancy(stager, value, axis, to_array(stager, Sequence([Static(x) for x in obj], list)))
         _bad_index(stager)
     if isinstance(v, Slice):
@@ -195,7 +197,10 @@ def _item(stager: Stager, value: ArrayValue, axis: int, v: Value) -> Item:
         if v.expr.type != I64:
             _bad_index(stager)
         return At(place_of(stager, v.expr, value.shape[axis], axis))
-    if isinstance(v, (ArrayValue, Sequence)):
+    if isinstance(v, Range):
+        ends: list[Value] = [Number(v.start, int), Number(v.stop, int), Static(v.step)]
+        v = stager.call(Static(np.arange), ends, {})
+    if isinstance(v, (ArrayValue, Sequence, Growing)):
         return _fancy(stager, value, axis, to_array(stager, v))
     _bad_index(stager)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -125,6 +125,8 @@ def items_of(stager: Stager, value: Value) -> list[Value]:
         n = stager.known_expr(value.shape[0], "an array is used as a list of arrays")
         return [getitem(stager, value, Static(k)) for k in range(int(n))]
     known = stager.known(value)
+    if not isinstance(known, Iterable):
+        stager.refuse(f"an array is made of {known!r}", "make it of numbers, a list or an array")
     return [Static(x) for x in known]
 
 
