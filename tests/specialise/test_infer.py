@@ -84,6 +84,8 @@ def test_guards_are_recorded():
     specialise(f, [FLOAT], session)
     kinds = {(g.kind, g.name, g.by_type) for g in session.guards.values()}
     assert kinds == {
+        ("attr", "__code__", False),
+        ("attr", "changes", False),
         ("global", "math", False),
         ("attr", "sin", False),
         ("global", "np", False),

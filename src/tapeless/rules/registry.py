@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.rule_table import RULES
 from tapeless.rules.compat import implementation
 
 
@@ -109,6 +110,9 @@ class Elementwise(Rule):
         self.limit = 1_000_000 if self.variadic else len(self.names)  # a further argument is a ufunc's `out`
 
 
+_HEARD = {"dinitial", "dstart", "dmean", "dleft", "dright"}
+
+
 class Jvp(Rule):
     """`tangent(*primals, *tangents, *statics, **statics)`: the first `count` arguments have derivatives."""
 
@@ -128,6 +132,9 @@ class Jvp(Rule):
         plain = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         self.count = len([p for p in plain if p.default is p.empty]) // 2 if count is None else count
         self.names = [p.name for p in plain[: self.count]]
+        self.further = [p.name for p in plain[2 * self.count :]]
+        # the parameter `dinitial` of a rule is the tangent of the argument `initial`
+        self.heard = {p.name[1:]: p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in _HEARD}
         self.wants_out = any(p.name == "out" and p.kind is p.KEYWORD_ONLY for p in parameters)
         self.sequence = sequence
 
@@ -164,6 +171,9 @@ class Linear(Rule):
         parameters = list(inspect.signature(transpose).parameters.values())[1:]
         operands = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         self.names = operands[: max(positions) + 1]
+        self.further = operands[max(positions) + 1 :]
+        # with so many arguments there is one that is added to the linear part
+        self.affine = operands.index("initial") + 1 if "initial" in operands else 1_000_000
         # a rule may bring its own operation for the record, where a transpose by value would be too slow
         self.operation: Callable[..., Any] | None = None
 
@@ -174,7 +184,9 @@ class Nondifferentiable(Rule):
     kind = "nondifferentiable"
 
 
-_rules: dict[Any, Rule] = {}
+_rules: dict[Any, Rule] = RULES
+# how often that has changed, but for rules that are loaded for functions that had none
+changes = 0
 # for tests and `unregister`: what a later registration has hidden
 _hidden: dict[Any, list[Rule]] = {}
 # called with a function that has no rule, to load the rules of an optional library; see `on_missing`
@@ -183,6 +195,8 @@ _loaders: list[Callable[[Any], bool]] = []
 
 def register(rule: Rule) -> Rule:
     """Enter the rule under each of its functions. A later rule overrides an earlier one."""
+    global changes
+    changes += 1
     for function in rule.functions:
         if function in _rules:
             _hidden.setdefault(function, []).append(_rules[function])
@@ -192,6 +206,8 @@ def register(rule: Rule) -> Rule:
 
 def unregister(function: Any) -> None:
     """Take back the latest rule of `function`; an overridden one is in force again."""
+    global changes
+    changes += 1
     earlier = _hidden.get(function)
     if earlier:
         _rules[function] = earlier.pop()
@@ -207,8 +223,11 @@ def lookup(function: Any) -> Rule | None:
     except TypeError:  # unhashable: an object with __call__, never a primitive
         return None
     if rule is None:
+        global changes
+        before = changes
         for loader in _loaders:
             if loader(function):
+                changes = before
                 return _rules.get(function)
     return rule
 

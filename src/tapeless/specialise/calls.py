@@ -208,7 +208,10 @@ class Calls(Values):
             elif first <= i < code.co_argcount:
                 out.append(self.default(defaults[i - first]))
             elif name in (fn.__kwdefaults__ or {}):
-                out.append(self.default(fn.__kwdefaults__[name]))  # type: ignore[index]
+                value = fn.__kwdefaults__[name]  # type: ignore[index]
+                self.session.guard("attr", fn, "__kwdefaults__", fn.__kwdefaults__)
+                self.session.guard("global", fn.__kwdefaults__, name, value)
+                out.append(self.default(value))
             else:
                 raise NotTyped(f"the argument {name} is missing", self.line)
         if defaults:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tapeless.frontend.lower import lower
 from tapeless.program.ir import Block, Lit, Op, Operand, Param, Program, Var
+from tapeless.rules import registry
 from tapeless.specialise.calls import Calls, Iterating
 from tapeless.specialise.normal import normalise
 from tapeless.specialise.types import (
@@ -68,6 +69,8 @@ def specialise(function: FunctionType, types: list[Any], session: Session) -> Un
     if len(session.units) > 200 or len(session.stack) > 40:
         raise NotTyped("too many specialisations")
     session.kept.append(function)
+    session.guard("attr", function, "__code__", code)
+    session.guard("attr", registry, "changes", registry.changes)
     interp = Interp(function, types, session)
     session.units[key] = unit = interp.unit
     session.stack.append(unit)

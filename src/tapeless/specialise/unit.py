@@ -52,8 +52,8 @@ class Known:
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
     """An assumption: `owner[name]` (kind "global"), `owner.name` ("attr") or the content of a cell ("cell")
-    is the
-    object `value`, or, where `by_type` is true, has the type of `value`."""
+    is the object `value`, or, where `by_type` is true, has the type of `value`; of kind "absent", there is no
+    `owner[name]`."""
 
     kind: str
     owner: Any

@@ -13,6 +13,7 @@ import scipy.special
 import tapeless as tl
 from tapeless.backends.native import build
 from tapeless.errors import NotCompilable
+from tapeless.rules import unregister
 
 PROGRAM = """
 import functools, math
@@ -96,6 +97,8 @@ def code_of(f, g):
 
 CHANGES = [
     ("a_function", lambda m, _: code_of(m.double, m.fivefold)),
+    ("a_function", lambda m, _: code_of(m.a_function, m.fivefold)),
+    ("a_function", lambda m, _: setattr(m, "double", m.fivefold)),
     ("in_map", lambda m, _: code_of(m.double, m.fivefold)),
     ("a_builtin", lambda m, _: setattr(m, "abs", lambda x: x * 10.0)),
     ("a_partial", lambda m, _: m.part.keywords.update(a=2.0)),
@@ -123,8 +126,8 @@ CHANGES = [
     ("keyword", lambda m, _: setattr(m.named, "__kwdefaults__", {"b": 5.0})),
     ("read_default", lambda m, _: setattr(m.times, "__defaults__", (5.0,))),
     ("closure", lambda m, _: code_of(m.made, (lambda k: lambda x: x * k)(1.0))),
-    ("of_numpy", lambda m, patch: patch.setattr(np, "sin", np.cos)),
-    ("of_math", lambda m, patch: patch.setattr(math, "sin", math.cos)),
+    ("of_numpy", lambda m, patch: patch.setattr(np, "sin", lambda x: x * 3.0)),
+    ("of_math", lambda m, patch: patch.setattr(math, "sin", lambda x: x * 3.0)),
     ("a_number", lambda m, patch: patch.setattr(math, "pi", 3.0)),
     ("of_scipy", lambda m, patch: patch.setattr(scipy.special, "expit", lambda x: x * 4.0)),
     ("imported", lambda m, patch: patch.setattr(scipy.special, "erf", lambda x: x * 4.0)),
@@ -136,23 +139,36 @@ def slope(f):
     return (f(X + H) - f(X - H)) / (2.0 * H)
 
 
-NATIVE = {
+ROADS = {
     "value": (tl.jit, lambda f: f(X)),
     "reverse": (lambda f: tl.jit(tl.grad(f)), slope),
     "forward": (lambda f: tl.jit(lambda x: tl.jvp(f, (x,), (1.0,))[1]), slope),
+    "plain reverse": (tl.grad, slope),
+    "plain forward": (lambda f: lambda x: tl.jvp(f, (x,), (1.0,))[1], slope),
 }
 
 
-@pytest.mark.parametrize("road", NATIVE)
+@pytest.mark.parametrize("road", ROADS)
 @pytest.mark.parametrize("name, change", CHANGES)
-def test_a_compiled_function_means_what_the_program_means_now(program, monkeypatch, name, change, road):
+def test_a_function_means_what_the_program_means_now(program, monkeypatch, name, change, road):
     f = getattr(program, name)
-    make, wanted = NATIVE[road]
+    make, wanted = ROADS[road]
     compiled = make(f)
     for _ in range(2):
         assert compiled(X) == pytest.approx(wanted(f), rel=1e-6)
         change(program, monkeypatch)
     assert compiled(X) == pytest.approx(wanted(f), rel=1e-6)
+
+
+@pytest.mark.parametrize("road", [name for name in ROADS if name != "value"])
+def test_a_rule_that_is_given_later(program, road):
+    make, _ = ROADS[road]
+    derivative = make(program.a_function)
+    assert derivative(X) == pytest.approx(3.0)
+    tl.constant(program.double)
+    assert derivative(X) == pytest.approx(1.0)
+    unregister(program.double)
+    assert derivative(X) == pytest.approx(3.0)
 
 
 def test_what_is_not_changed_is_compiled_once(program):

@@ -24,6 +24,7 @@ from tapeless.backends.native.staging.paths import (
     Held,
     OnClass,
     Path,
+    RuleOf,
 )
 from tapeless.backends.native.staging.templates import Kept
 from tapeless.transformed import Transformed
@@ -141,7 +142,7 @@ def name_of(obj: Any) -> str:
 def as_it_is(guard: Guard) -> bool:
     """Whether a guard is about something without a name, that is told by what it is like."""
     match guard.path:
-        case OnClass() | Field(name="__code__" | "__mro__"):
+        case OnClass() | RuleOf() | Field(name="__code__" | "__mro__"):
             return True
         case Field(of=Fixed(held=Held(obj=types.ModuleType()))):
             return isinstance(guard.value, CONSTANTS)

@@ -22,7 +22,9 @@ from tapeless.backends.native.staging.paths import (
     Held,
     Missing,
     OnClass,
+    RuleOf,
 )
+from tapeless.rule_table import RULES
 
 WORD = 8
 #: A function, its operands, what it returns; a row of zeros ends the table.
@@ -70,6 +72,8 @@ def rows(guard: Guard) -> list[Row] | None:
             return [(0, id(cls) + _order(), 0, wanted)]
         case Content(cell=Held(obj=cell)):
             return [(0, id(cell) + object.__basicsize__, 0, wanted)]
+        case RuleOf(function=Held(obj=types.FunctionType() as function)):
+            return [(_item(), id(RULES), id(function), wanted)]
         case OnClass(cls=Held(obj=cls), name=name):
             return [(_lookup(), id(cls), id(name), wanted)]
     return None

@@ -132,7 +132,7 @@ class Guards:
         text = self.place(g)
         if g.by_type:
             return self.of_value(text, g.value)
-        if g.name in ("__code__", "__defaults__") or isinstance(g.value, str):
+        if g.name in ("__code__", "__defaults__", "__kwdefaults__") or isinstance(g.value, str):
             return (
                 [f"{text} is {self.object(g.value, 'held')}"]
                 if not isinstance(g.value, str)
@@ -152,7 +152,8 @@ class Guards:
             if own is g.owner and g.name not in e.taken:
                 return g.name
             return f"{self.object(g.owner, 'cell')}.cell_contents"
-        return f"{self.object(g.owner, getattr(g.owner, '__name__', 'object').split('.')[-1])}.{g.name}"
+        hint = getattr(g.owner, "__name__", "object").split(".")[-1]
+        return f"{self.object(g.owner, hint if hint.isidentifier() else 'function')}.{g.name}"
 
 
 def live_arrays(session: Session) -> list[tuple[Guard, Any, Any]]:

@@ -156,6 +156,8 @@ class Calls(Recursion):
             return found
         from tapeless.backends.native.staging import transformations
 
+        if self.differentiated and isinstance(obj, types.FunctionType):
+            self.guard_rule(obj)
         if transformations.handles(obj):
             return transformations.call(self, obj, args, kwargs)
         if isinstance(obj, types.FunctionType):
@@ -172,6 +174,9 @@ class Calls(Recursion):
         wrapped = getattr(obj, "__wrapped__", None)
         if isinstance(obj, functools._lru_cache_wrapper) and wrapped is not None:
             return self.without_effects(lambda: self.call_object(wrapped, args, kwargs, op))
+        python = getattr(obj, "py_func", None)
+        if isinstance(python, types.FunctionType) and type(obj).__module__.startswith("numba"):
+            return self.call_object(python, args, kwargs, op)
         method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)

@@ -38,6 +38,7 @@ from tapeless.backends.native.staging.paths import (
     Missing,
     OnClass,
     Path,
+    RuleOf,
     lookup,
 )
 from tapeless.backends.native.staging.scalars import SMALL
@@ -118,6 +119,12 @@ class Inputs(Operations):
         """A class keeps its bases, and theirs."""
         if isinstance(cls, type) and of_program(cls):
             self.guard(Field(Fixed(Held(cls)), "__mro__"), "is", cls.__mro__)
+
+    def guard_rule(self, function: types.FunctionType) -> None:
+        """A function of the program keeps its rule, or has none."""
+        if not settled_namespace(function.__globals__):
+            path = RuleOf(Held(function))
+            self.guard(path, "is", path.read((), {}))
 
     def guard_distinct(self) -> None:
         """Objects that are distinct in this call stay so, where the program may change one of them."""

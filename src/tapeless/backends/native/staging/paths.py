@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import CellType
 from typing import Any
 
+from tapeless.rule_table import RULES
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -132,6 +134,19 @@ class OnClass(Path):
 
     def __str__(self) -> str:
         return f"{self.cls.obj.__name__}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOf(Path):
+    """The derivative rule that a function has been given."""
+
+    function: Held
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return RULES.get(self.function.obj, Missing)
+
+    def __str__(self) -> str:
+        return f"the rule of {getattr(self.function.obj, '__name__', 'a function')}"
 
 
 @dataclass(frozen=True, slots=True)

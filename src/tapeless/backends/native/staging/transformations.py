@@ -26,6 +26,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.rule_table import RULES
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -74,12 +75,11 @@ def _lowerings() -> dict[Any, Lowering]:
 def _own_rule(obj: Any) -> Any:
     """The rule that a user has given for a function of his own."""
     from tapeless.backends.native.staging.inputs import SETTLED
-    from tapeless.rules import registry
 
     if str(getattr(obj, "__module__", "")).split(".")[0] in SETTLED:
         return None
     try:
-        return registry._rules.get(obj)
+        return RULES.get(obj)
     except TypeError:
         return None
 
