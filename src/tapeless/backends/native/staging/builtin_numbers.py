@@ -20,6 +20,7 @@ from tapeless.backends.native.nest import (
     apply,
     walk,
 )
+from tapeless.backends.native.staging import float_steps
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NIL_FLOAT, NO, NONE, Run, lowers
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import GIVEN, Entries, Generator, Iter, Position
@@ -119,7 +120,9 @@ def rounded(s: Builtins, x: Value, ndigits: Value = NONE) -> Value:
         return s.to_int(x)
     if digits is None:
         return Number(s.whole(apply("rint", n.expr)), int)
-    s.refuse("a float is rounded to digits", "round(x) to an integer, or round after the compiled call")
+    if not 0 <= digits <= float_steps.MOST_DECIMALS:
+        s.refuse(f"a float is rounded to {digits} digits", "round to 0 to 22")
+    return Number(float_steps.to_decimals(s.bind(n.expr), digits, s.bind), float)
 
 
 @lowers(divmod)

@@ -397,6 +397,11 @@ class Calls(Recursion):
             return self.construct_exception(cls, args, kwargs, op)
         if issubclass(cls, tuple):
             return self.construct_tuple(cls, args, kwargs, op)
+        if issubclass(cls, dict) and (cls.__new__, cls.__init__) == (dict.__new__, dict.__init__):
+            table = self.call(Static(dict), args, kwargs)
+            assert isinstance(table, Mapping)
+            filled: Value = self.heap.born(Mapping(dict(table.items), cls))
+            return filled
         meta = type(cls)
         if meta is not type and "__call__" in meta.__dict__ and meta.__module__ != "abc":
             self.refuse(f"the class {cls.__qualname__} makes its objects by its metaclass", "make it outside")

@@ -28,6 +28,7 @@ from tapeless.backends.native.staging.joins import (
     same_view,
 )
 from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
+from tapeless.backends.native.staging.options import all_options, is_another, one_of, several
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -50,8 +51,8 @@ class Spec:
     """How a place is carried.
 
     `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound
-    only sometimes; `parts` has one), "conflict" (never read), "range", "slice".  `names` of a number are the
-    other classes that it may have.
+    only sometimes; `parts` has one), "known" (one of several objects, `names`), "conflict" (never read),
+    "range", "slice".  `names` of a number are the other classes that it may have.
     """
 
     how: str
@@ -80,18 +81,28 @@ def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
     """The spec that also covers what an iteration leaves."""
     if spec.how == "conflict":
         return spec
+    if spec.how == "known":
+        found = all_options([v for v in (entry, end) if v is not None], spec.names)
+        return CONFLICT if found is None or end is None else Spec("known", names=tuple(found))
+    known = several((entry, end))
+    if known is not None and end is not entry:
+        return Spec("known", names=tuple(known))
     if spec.how == "maybe":
         inner, held = there(end, spec.kind), there(entry, spec.kind)
         part = spec.parts[0]
         if inner is None or inner is held:
             return spec
-        part = generalise(s, held, inner, part)
+        if part.how == "known":
+            part = widen(s, part, held, inner)
+        else:
+            part = generalise(s, held, inner, part)
         return CONFLICT if part.how == "conflict" else Spec("maybe", spec.kind, (part,))
     if end is None and entry is None or end is entry:
         return spec
-    for v in (end, entry):
-        if v is None or isinstance(v, Maybe):
-            return optional(s, spec, entry, end, v.otherwise if isinstance(v, Maybe) else None)
+    may_be = [v for v in (end, entry) if v is None or isinstance(v, Maybe)]
+    if may_be:
+        others = [v.otherwise if isinstance(v, Maybe) else None for v in may_be]
+        return optional(s, spec, entry, end, None if None in others else others[0])
     assert end is not None
     wide = generalise(s, entry, end, spec)
     if wide.how == "conflict":
@@ -102,9 +113,16 @@ def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
     return wide
 
 
+def may_lack(value: Value | None, otherwise: Static | None) -> bool:
+    """Whether a value is there only sometimes, and else it is `otherwise` (or unbound)."""
+    if not isinstance(value, Maybe) or value.otherwise is None or otherwise is None:
+        return isinstance(value, Maybe) and value.otherwise is otherwise
+    return same_static([value.otherwise, otherwise])
+
+
 def there(value: Value | None, otherwise: Static | None) -> Value | None:
     """What a place holds, None if it holds `otherwise`."""
-    if isinstance(value, Maybe):
+    if isinstance(value, Maybe) and may_lack(value, otherwise):
         return value.value
     if otherwise is not None and isinstance(value, Static) and same_static([value, otherwise]):
         return None
@@ -122,7 +140,10 @@ def optional(s: Loops, spec: Spec, entry: Value | None, end: Value | None, other
             "let it begin as an array, np.zeros(shape)",
         )
     part = shape_of(s, values[0])
-    if len(values) == 2:
+    known = all_options(values)
+    if known is not None:
+        part = Spec("known", names=tuple(known))
+    elif len(values) == 2:
         part = generalise(s, values[0], values[1], part)
     return CONFLICT if part.how == "conflict" else Spec("maybe", otherwise, (part,))
 
@@ -235,7 +256,7 @@ class Carried:
         elif spec.how == "maybe":
             inner = there(entry, spec.kind)
             self.flag = s.scalar(BOOL, f"{hint}_bound")
-            bound = entry.bound if isinstance(entry, Maybe) else const(inner is not None)
+            bound = entry.bound if may_lack(entry, spec.kind) else const(inner is not None)  # type: ignore[union-attr]
             s.emit(Assign(self.flag, bound))
             part = Carried(s, spec.parts[0], inner, hint)
             self.parts = [part]
@@ -255,6 +276,11 @@ class Carried:
                 self.odd = s.scalar(BOOL, f"{hint}_odd")
                 s.emit(Assign(self.odd, const(False) if entry is None else odd(s, entry, spec.kind)))
                 self.head = mixed(Ref(self.scalar), spec.kind, Ref(self.odd), spec.names)
+        elif spec.how == "known":
+            self.flags = [s.scalar(BOOL, f"{hint}_{k}") for k in range(len(spec.names) - 1)]
+            for flag, option in zip(self.flags, spec.names[1:], strict=True):
+                s.emit(Assign(flag, const(True) if entry is None else is_another(entry, option)))
+            self.head = one_of(spec.names, map(Ref, self.flags))
         elif spec.how == "complex":
             type = COMPLEX[spec.kind]
             self.real, self.imag = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
@@ -321,7 +347,7 @@ class Carried:
         how = self.spec.how
         own = [self.scalar] if how == "number" else [self.real, self.imag] if how == "complex" else []
         own += [self.odd] if how == "number" and self.spec.names else []
-        own += [self.flag] if how == "maybe" else []
+        own += [self.flag] if how == "maybe" else self.flags if how == "known" else []
         return own + [v for p in self.parts for v in p.variables()]
 
     def move(self, end: Value | None, moves: Moves) -> None:
@@ -330,7 +356,8 @@ class Carried:
         if how in ("kept", "conflict"):
             return
         if how == "maybe":
-            if isinstance(end, Maybe):
+            if may_lack(end, self.spec.kind):
+                assert isinstance(end, Maybe)
                 moves.scalars.append((self.flag, end.bound))
                 end = end.value
             else:
@@ -340,7 +367,10 @@ class Carried:
                 self.parts[0].move(end, moves)
             return
         assert end is not None
-        if how == "number":
+        if how == "known":
+            for flag, option in zip(self.flags, self.spec.names[1:], strict=True):
+                moves.scalars.append((flag, is_another(end, option)))
+        elif how == "number":
             fits(s, end, self.spec.kind)
             moves.scalars.append((self.scalar, widened(s, end, self.scalar.type)))
             if self.spec.names:

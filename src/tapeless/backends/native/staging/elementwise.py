@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tapeless.backends.native.nest import I64, ONE, Const, Expr, apply
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import float_steps, storage
 from tapeless.backends.native.staging.broadcasting import Operand, broadcast_checked, operand, prepared
 from tapeless.backends.native.staging.complexes import COMPLEX_RULES
 from tapeless.backends.native.staging.elements import (
@@ -117,6 +117,9 @@ def compute(
         made: Element = rule(stager.bind, *elements)
         return made
     operands: list[Expr] = [e for e in elements if not isinstance(e, tuple)]
+    if function is np.nextafter:
+        a, b = map(stager.bind, operands)
+        return float_steps.nextafter(a, b, stager.bind)
     if function in REPEATS and not (
         function is np.power and isinstance(operands[1], Const) and operands[1].value in (1, 0.5, -1)
     ):

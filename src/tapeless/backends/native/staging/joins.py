@@ -19,6 +19,7 @@ from tapeless.backends.native.nest import (
     Expr,
     If,
     Ref,
+    Scalar,
     Stmt,
     apply,
     const,
@@ -60,6 +61,14 @@ class Conflict(Value):
     """A variable that is something else on each path: it must not be read."""
 
     values: tuple[Value, ...]
+
+
+def flags_of(value: Value) -> list[Scalar]:
+    """The variables that say which of several objects a value is."""
+    if not isinstance(value, Maybe):
+        return []
+    own = [value.bound.var] if isinstance(value.bound, Ref) else []
+    return own + flags_of(value.value)
 
 
 def join_kinds(kinds: list[type]) -> type | None:
@@ -301,10 +310,28 @@ class Merger:
     def merge(self, values: list[Value | None], hint: str) -> Value | None:
         return self.among(values, self.exits, hint)
 
+    def known(self, values: list[Value | None], found: list[Any], exits: list[Exit], hint: str) -> Value:
+        """One of several known objects."""
+        from tapeless.backends.native.staging.options import is_another, one_of
+
+        s = self.s
+        flags = [s.scalar(BOOL, f"{hint}_{k}") for k in range(len(found) - 1)]
+        for v, e in zip(values, exits, strict=True):
+            assert v is not None
+            with s.at(e.block):
+                for flag, option in zip(flags, found[1:], strict=True):
+                    s.emit(Assign(flag, is_another(v, option)))
+        return one_of(found, map(Ref, flags))
+
     def among(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
         first = values[0]
         if all(v is first for v in values):
             return first
+        from tapeless.backends.native.staging.options import several
+
+        known = several(values)
+        if known is not None:
+            return self.known(values, known, exits, hint)
         if any(v is None or isinstance(v, Maybe) for v in values):
             return self.maybe(values, exits, hint)
         present: list[Value] = [v for v in values if v is not None]
@@ -315,8 +342,6 @@ class Merger:
     def maybe(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
         others = [v.otherwise for v in values if isinstance(v, Maybe)]
         if any(o is None for o in others) or any(v is None for v in values):
-            if any(o is not None for o in others):
-                return Conflict(tuple(v for v in values if v is not None))
             return self.optional(values, exits, hint, None)
         otherwise = others[0]
         assert otherwise is not None
@@ -331,15 +356,28 @@ class Merger:
         self, values: list[Value | None], exits: list[Exit], hint: str, otherwise: Static | None
     ) -> Value:
         """A value on some paths (None on the others)."""
+        from tapeless.backends.native.staging.options import all_options
+
+        def lacks(v: Value | None) -> bool:
+            if not isinstance(v, Maybe) or v.otherwise is None or otherwise is None:
+                return isinstance(v, Maybe) and v.otherwise is otherwise
+            return True
+
         there = [
-            (v.value if isinstance(v, Maybe) else v, e)
+            (v.value if isinstance(v, Maybe) and lacks(v) else v, e)
             for v, e in zip(values, exits, strict=True)
             if v is not None
         ]
         merged = self.among([v for v, _ in there], [e for _, e in there], hint)
         assert merged is not None
-        if isinstance(merged, (Conflict, Maybe)):
+        known = all_options([merged]) if isinstance(merged, Maybe) and otherwise is None else None
+        if isinstance(merged, Conflict) or (isinstance(merged, Maybe) and known is None):
             return Conflict(tuple(v for v, _ in there))
+        if known is not None:  # in variables of its own, which have some value on every path
+            merged = self.known([merged] * len(there), known, [e for _, e in there], hint)
+            for v, e in zip(values, exits, strict=True):
+                if v is None:
+                    e.block += [Assign(flag, const(False), line=self.s.line) for flag in flags_of(merged)]
         if isinstance(merged, Number):
             # a variable of its own, which has some value on every path
             merged = self.scalar([merged] * len(there), [e for _, e in there], hint, merged.kind)
@@ -351,7 +389,7 @@ class Merger:
                         e.block.append(Assign(merged.odd.var, const(False), line=self.s.line))
         flag = self.s.scalar(BOOL, f"{hint}_bound")
         for v, e in zip(values, exits, strict=True):
-            bound = v.bound if isinstance(v, Maybe) else const(v is not None)
+            bound = v.bound if isinstance(v, Maybe) and lacks(v) else const(v is not None)
             with self.s.at(e.block):
                 self.s.emit(Assign(flag, bound))
         return Maybe(merged, Ref(flag), otherwise)

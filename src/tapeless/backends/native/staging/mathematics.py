@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tapeless.backends.native.nest import F64, Expr, apply, const
+from tapeless.backends.native.staging import float_steps
 from tapeless.backends.native.staging.values import Number, Static, Value
 
 Lowering = Callable[..., Value]
 MATH: dict[Any, Lowering] = {}
+MOST_STEPS = 8
 CLOSE = Static(1e-09)
 NIL_FLOAT = Static(0.0)
 UNIT = Static(1)
@@ -138,6 +140,23 @@ def binary(function: Any, op: str) -> None:
 
 binary(math.atan2, "atan2")
 binary(math.copysign, "copysign")
+
+
+@lowers(math.nextafter)
+def nextafter(s: Any, x: Value, y: Value, *, steps: Value | None = None) -> Value:
+    a, b = floats(s, x, y)
+    count = 1 if steps is None or (isinstance(steps, Static) and steps.obj is None) else s.known(steps)
+    if not 0 <= count <= MOST_STEPS:
+        s.refuse("math.nextafter by many steps", "write a loop")
+    for _ in range(count):
+        a = s.bind(float_steps.nextafter(a, b, s.bind))
+    return Number(a, float)
+
+
+@lowers(math.ulp)
+def ulp(s: Any, x: Value) -> Value:
+    (a,) = floats(s, x)
+    return Number(s.bind(float_steps.ulp(a, s.bind)), float)
 
 
 @lowers(math.hypot)

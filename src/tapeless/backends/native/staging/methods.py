@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tapeless.backends.native.nest import F64, apply
+from tapeless.backends.native.nest import F64, I64, apply, const
 from tapeless.backends.native.staging.calls import Method
 from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
 from tapeless.backends.native.staging.values import (
@@ -22,6 +22,8 @@ from tapeless.backends.native.staging.values import (
 )
 
 Run = Callable[..., Value]
+#: A dict with an integer of run time as the key has so many keys at most.
+MOST_KEYS = 16
 NONE = Static(None)
 LAST = Static(-1)
 NIL = Static(0)
@@ -195,8 +197,29 @@ NAMED: dict[str, Run] = {"_replace": replace, "_asdict": asdict, **TUPLE}
 
 
 def get(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
-    k = s.known(key)
-    return s.getitem(owner, key) if k in owner.items else default
+    def found(k: Value) -> Value:
+        if s.is_known(k):
+            return s.getitem(owner, k) if s.known(k) in owner.items else default
+        return by_number(s, owner, k, lambda: default)
+
+    return s.resolved(found, key)  # type: ignore[no-any-return]
+
+
+def by_number(s: Any, owner: Mapping, key: Value, otherwise: Callable[[], Value]) -> Value:
+    """An item by an integer of run time: one of a few."""
+    few = len(owner.items) <= MOST_KEYS and all(type(k) is int for k in owner.items)
+    if not (few and isinstance(key, Number) and key.expr.type == I64):
+        s.known(key, "use a key that is known")
+    rest = list(owner.items)
+
+    def chosen(at: int) -> Value:
+        if at == len(rest):
+            return otherwise()
+        here = s.bind(apply("eq", s.as_expr(key), const(rest[at], I64)))
+        one = Static(rest[at])
+        return s.choose(here, lambda: s.getitem(owner, one), lambda: chosen(at + 1))  # type: ignore[no-any-return]
+
+    return chosen(0)
 
 
 def entries(how: str) -> Run:

@@ -348,6 +348,11 @@ class Operators(Calls):
         assert x.otherwise is not None
         if isinstance(y, Maybe):
             self.refuse("two values that may be None are compared with `is`", "compare each with None")
+        if isinstance(x.value, Maybe):
+            there = self.truth(self.optional_is(x.value, y, wanted))
+            other = const(self.identical(x.otherwise, y) is wanted)
+            gone = apply("all", self.not_(x.bound), other)
+            return self.boolean(apply("any", apply("all", x.bound, there), gone))
         yes, no = self.identical(x.value, y), self.identical(x.otherwise, y)
         if yes == no:
             return Static(yes is wanted)

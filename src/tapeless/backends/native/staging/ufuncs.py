@@ -25,6 +25,7 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.staging.elements import nonzero
+from tapeless.backends.native.staging.float_steps import nextafter
 
 Rule = Callable[..., Expr]
 LN2, LOG2E = math.log(2.0), 1.0 / math.log(2.0)
@@ -286,6 +287,7 @@ REAL: dict[object, Rule] = {
     np.bitwise_and: bits("and", "all"), np.bitwise_or: bits("or", "any"),
     np.bitwise_xor: bits("xor", "ne"), np.invert: invert,
     np.left_shift: shift("shl"), np.right_shift: shift("shr"),
+    np.nextafter: of(lambda x, y: nextafter(x, y, lambda e: e)),
     np.heaviside: of(heaviside), np.ldexp: of(ldexp),
     np.logaddexp: log_add("exp", lambda z: apply("log1p", z)),
     np.logaddexp2: log_add("exp2", lambda z: apply("log1p", z) * const(LOG2E, z.type)),
