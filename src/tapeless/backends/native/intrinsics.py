@@ -8,7 +8,7 @@ call of a Fortran routine (`fortran`, its arguments in `attrs`) and that of a fu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tapeless.backends.native.nest import (
@@ -110,15 +110,23 @@ def _loops(shape: Sequence[Expr], inner: Callable[..., list[Stmt]], *, independe
     return body
 
 
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The address of an element, for a Fortran routine."""
+
+    array: Array
+    index: tuple[Expr, ...]
+
+
 def _fortran(name: str, kind: Array, outs: tuple[Array, ...], *args: Any) -> Intrinsic:
     """A call of a routine for the element type of `kind`.
 
-    Arguments: text, integer and float expressions, arrays, and scalars that the routine sets (integers).
+    Arguments: text, integer and float expressions, arrays, elements of arrays (their addresses), and
+    scalars that the routine sets (integers).
     """
     full = ("s" if kind.dtype == "float32" else "d") + name
-    return Intrinsic(
-        "fortran", outs, tuple(a for a in args if isinstance(a, Array)), {"name": full, "args": args}
-    )
+    ins = tuple(a.array if isinstance(a, Element) else a for a in args if isinstance(a, (Array, Element)))
+    return Intrinsic("fortran", outs, ins, {"name": full, "args": args})
 
 
 def _checked(s: Intrinsic, call: Intrinsic) -> list[Stmt]:
@@ -187,6 +195,24 @@ def _gemm(x: Expander, s: Intrinsic) -> list[Stmt]:
     if isinstance(small, Const):
         return loops if small.value else [call]
     return [If(small, loops, [call])]
+
+
+@_expansion
+def _block(x: Expander, s: Intrinsic) -> list[Stmt]:
+    """`c += a @ b` on windows; rows and columns of each are along the axes that are named."""
+    (c,), (a, b, m, n, k, *starts) = s.outs, s.ins
+    assert isinstance(c, Array) and isinstance(a, Array) and isinstance(b, Array)
+    operands: list[Any] = []
+    for array, axes in zip((c, a, b), s.attrs["axes"], strict=True):
+        first = tuple(e for e in starts[: array.ndim] if isinstance(e, Expr))
+        del starts[: array.ndim]
+        row: Expr = ONE
+        for axis in range(min(axes) + 1, array.ndim):
+            row = apply("mul", row, x.dim(array, axis))
+        operands.append((Element(array, first), _ld(row), "T" if axes[0] > axes[1] else "N"))
+    (c_at, c_row, _), (a_at, a_row, ta), (b_at, b_row, tb) = operands
+    one = const(1.0, c.element)
+    return [_fortran("gemm", c, (c,), tb, ta, n, m, k, one, b_at, b_row, a_at, a_row, one, c_at, c_row)]
 
 
 def _better(a: Expr, b: Expr) -> Expr:

@@ -193,7 +193,7 @@ class Kernel:
         from tapeless.backends.native.optimise import optimise
 
         code = self.code
-        fn = code.fn if code.may_overlap else optimise(code.fn)
+        fn = code.fn if code.may_overlap else optimise(code.fn, parallel=code.parallel)
         return body(fn, may_overlap=code.may_overlap, parallel=code.parallel)
 
     @property

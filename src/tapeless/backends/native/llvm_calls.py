@@ -23,6 +23,9 @@ class Calls(Memory):
             if isinstance(a, Array):
                 args.append(("ptr", self.load("ptr", self.data[a])))
                 continue
+            if isinstance(a, intrinsics.Element):
+                args.append(("ptr", self.address(a.array, a.index)))
+                continue
             kind = LL[a.type] if isinstance(a, (Expr, Scalar)) else "i64"
             where = self.slot(kind, literal(0, a.type) if kind != "i64" else "0", "arg")
             args.append(("ptr", where))

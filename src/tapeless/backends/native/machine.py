@@ -74,7 +74,7 @@ def compile(
             raise TypeError(f"{p.name} is {p.type}, which no {cls.__name__} is")
     output = plain(fn) if output is None else output
     with LOCK:
-        nest = fn if may_overlap else optimise(fn)
+        nest = fn if may_overlap else optimise(fn, parallel=parallel)
         module = optimised(body(nest, may_overlap=may_overlap, parallel=parallel))
         long = is_long(fn)
         if long is not None:

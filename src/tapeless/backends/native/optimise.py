@@ -7,8 +7,13 @@ from tapeless.backends.native.jam import jam
 from tapeless.backends.native.layout import lay_out
 from tapeless.backends.native.lengths import known_lengths
 from tapeless.backends.native.nest import Function
+from tapeless.backends.native.products import multiply
 
 
-def optimise(fn: Function) -> Function:
-    """A nest that computes the same faster, if no two array parameters share memory."""
-    return jam(lay_out(fuse(known_lengths(fn))))
+def optimise(fn: Function, *, parallel: bool = False) -> Function:
+    """A nest that computes the same faster, if no two array parameters share memory.
+
+    With `parallel`, loops stay loops, which threads can share.
+    """
+    fn = known_lengths(fn)
+    return jam(lay_out(fuse(fn if parallel else multiply(fn))))

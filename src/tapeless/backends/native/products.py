@@ -1,0 +1,217 @@
+"""Products of matrices written as loops, taken out of them and given to BLAS.
+
+    for i in range(n):                          for i in range(n):
+        for j in range(m):                          for j in range(m):
+            t = alpha * b[i, j]                         u[i, j] = alpha * b[i, j]
+            for k in range(i):                      c += (lower triangle of a).T @ u
+                c[k, j] += t * a[i, k]
+
+A sum of products, two loops deep, is done before the outermost loop or after it, where no other access to
+what it reads and writes stands between; that is proved from the indices.  What it multiplies by is put into a
+matrix where it is no element of one.  The loops stay as they are for lengths at which BLAS would be slower.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tapeless.backends.native.activity import Name, root
+from tapeless.backends.native.affine import affine, plus
+from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.moving import Change, Move, Sum, mentions
+from tapeless.backends.native.nest import (
+    FLOATS,
+    Alloc,
+    Apply,
+    Assign,
+    Comment,
+    Const,
+    Dim,
+    Expr,
+    For,
+    Function,
+    Grow,
+    If,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    apply,
+    children,
+    leaves,
+    walk,
+)
+from tapeless.backends.native.precedence import Nest
+from tapeless.backends.native.promote import stable_definitions
+from tapeless.backends.native.renaming import clone
+from tapeless.backends.native.rewrite import change_stmt
+from tapeless.backends.native.scopes import names, reads, written
+
+
+def multiply(fn: Function) -> Function:
+    """`fn` with its products of matrices done by BLAS; no two array parameters may share memory."""
+    return replace(fn, body=_Products(fn).body(fn.body))
+
+
+class _Products:
+    def __init__(self, fn: Function) -> None:
+        #: but those that tell the length of an array that may be another one later
+        self.definitions = {
+            x: e
+            for x, e in stable_definitions(fn).items()
+            if all(not isinstance(k, Dim) or k.array in fn.params for k in leaves(e))
+        }
+        self.uses = Counter(mentions(fn.body))
+        self.uses.update(root(x) for x in (*fn.params, *fn.results))
+
+    def body(self, body: list[Stmt]) -> list[Stmt]:
+        out: list[Stmt] = []
+        for s in body:
+            made = self.loop(s) if isinstance(s, For) else None
+            if made is None:
+                inner = [self.body(b) for b in children(s)]
+                made = [with_bodies(s, inner)] if inner else [s]
+            out += made
+        return out
+
+    def loop(self, outer: For) -> list[Stmt] | None:
+        if abs(outer.step) != 1 or not any(isinstance(s, For) and _has_loop(s) for s in outer.body):
+            return None
+        if not all(isinstance(s, (Assign, Store, If, For, Alloc, Comment, Grow)) for s in walk(outer.body)):
+            return None
+        outer = replace(outer, body=self.joined(outer.body))
+        nest = _Loop(outer, self.definitions, self.uses)
+        change = Change()
+        for s in nest.sums():
+            found = Move(nest, s, change).made()
+            if found is None and (element := nest.element(s)) is not None:
+                found = Move(nest, element, change).made()
+            if found is not None:
+                change.add(found)
+        return nest.made(change) if change.gone else None
+
+    def joined(self, body: list[Stmt]) -> list[Stmt]:
+        """A body in which what is used once stands where it is used: `t = c[i]; c[i] = t + e` adds `e`."""
+        out: list[Stmt] = []
+        waiting: dict[Name, Assign] = {}
+        for s in body:
+            if children(s):
+                s = with_bodies(s, [self.joined(b) for b in children(s)])
+            elif isinstance(s, (Assign, Store)):
+                used = {x: waiting.pop(x) for x in {*reads(s)} & waiting.keys()}
+                out = [x for x in out if not any(x is y for y in used.values())]
+                values = {x: y.value for x, y in used.items()}
+                s = change_stmt(s, lambda e, v=values: v.get(e.var) if isinstance(e, Ref) else None)  # type: ignore[misc]
+                s = _adding(s) if isinstance(s, Store) else s
+            changed = written([s])
+            waiting = {x: y for x, y in waiting.items() if not changed & {x, *names(y.value)}}
+            if isinstance(s, Assign) and self.uses[s.var] == 2 and s.var not in names(s.value):
+                waiting[s.var] = s
+            out.append(s)
+        return out
+
+
+def _adding(s: Store) -> Store:
+    """`a[i] = a[i] + e` as an addition."""
+    e = s.value
+    if s.add or s.array.element not in FLOATS or not isinstance(e, Apply) or e.op not in ("add", "sub"):
+        return s
+    here = Load(s.array, s.index)
+    for mine, other in (e.args, e.args[::-1]):
+        if mine == here and (e.op == "add" or mine is e.args[0]):
+            return replace(s, value=other if e.op == "add" else apply("neg", other), add=True)
+    return s
+
+
+def _has_loop(s: For) -> bool:
+    return any(isinstance(x, For) for x in s.body)
+
+
+class _Loop(Nest):
+    """A loop, and what is to be changed in it."""
+
+    def sums(self) -> Iterator[Sum]:
+        for top, middle in enumerate(self.outer.body):
+            if not isinstance(middle, For) or abs(middle.step) != 1:
+                continue
+            for inner in middle.body:
+                if not isinstance(inner, For) or abs(inner.step) != 1:
+                    continue
+                for s in inner.body:
+                    if isinstance(s, Store) and s.add and s.array.element in FLOATS:
+                        yield Sum(s, middle, inner, top, s.value, s.array, s.index)
+                    elif isinstance(s, Assign) and s.var.type in FLOATS:
+                        added = _added(s)
+                        if added is not None:
+                            yield Sum(s, middle, inner, top, added, s.var)
+
+    def element(self, s: Sum) -> Sum | None:
+        """The sum of an element instead of a scalar's, if all that is done with that is to add it there."""
+        var, at = s.target, next(k for k, x in enumerate(s.middle.body) if x is s.inner)
+        if not isinstance(var, Scalar):
+            return None
+        zero = any(isinstance(x, Assign) and x.var is var and _is_zero(x.value) for x in s.middle.body[:at])
+        if not zero or self.uses[var] != 4:
+            return None
+        for x in s.middle.body[at + 1 :]:
+            last: Stmt = x
+            if isinstance(x, If) and len(x.then) == 1 and not x.orelse and self.some(x.condition, s.inner):
+                last = x.then[0]
+            if isinstance(last, Store) and last.add and last.value == Ref(var):
+                return replace(s, target=last.array, index=last.index, last=x)
+        return None
+
+    def some(self, condition: Expr, loop: For) -> bool:
+        """Whether a condition says that a loop has an iteration."""
+        if not isinstance(condition, Apply) or condition.op not in ("lt", "gt"):
+            return False
+        a, b = (affine(self.spelled(e)) for e in condition.args)
+        low, high = self.ends(loop)
+        return (plus(b, a, -1) if condition.op == "lt" else plus(a, b, -1)) == plus(high, low, -1)
+
+    # ---- the loop as it becomes
+
+    def made(self, change: Change) -> list[Stmt]:
+        outer = replace(self.outer, body=clone(self.rebuilt(self.outer.body, change)))
+        then = [*change.before, outer, *change.after]
+        return [If(change.large, then, [self.outer], line=self.outer.line)]
+
+    def rebuilt(self, body: list[Stmt], change: Change) -> list[Stmt]:
+        out: list[Stmt] = []
+        for s in body:
+            out += change.ahead.get(id(s), [])
+            if id(s) in change.gone:
+                continue
+            made = with_bodies(s, [self.rebuilt(b, change) for b in children(s)]) if children(s) else s
+            if isinstance(s, For) and isinstance(made, For) and self.useless(s, made):
+                continue
+            out.append(made)
+        return out
+
+    def useless(self, was: For, made: For) -> bool:
+        """Whether a loop of which something is gone only sets scalars that nobody else reads."""
+        inside = list(walk(made.body))
+        if len(inside) == len(list(walk(was.body))) or not all(isinstance(x, Assign) for x in inside):
+            return False
+        counts = Counter(mentions(was.body))
+        return all(counts[x.var] == self.uses[x.var] for x in inside if isinstance(x, Assign))
+
+
+def _added(s: Assign) -> Expr | None:
+    """The `e` of `x = x + e`, or of `x = x - e` its negative."""
+    e = s.value
+    if not isinstance(e, Apply) or e.op not in ("add", "sub"):
+        return None
+    for mine, other in (e.args, e.args[::-1]):
+        if mine == Ref(s.var) and s.var not in names(other):
+            if e.op == "sub":
+                return apply("neg", other) if mine is e.args[0] else None
+            return other
+    return None
+
+
+def _is_zero(e: Expr) -> bool:
+    return isinstance(e, Const) and e.value == 0
