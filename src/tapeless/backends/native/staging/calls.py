@@ -177,9 +177,6 @@ class Calls(Recursion):
         python = getattr(obj, "py_func", None)
         if isinstance(python, types.FunctionType) and type(obj).__module__.startswith("numba"):
             return self.call_object(python, args, kwargs, op)
-        python = getattr(obj, "py_func", None)
-        if isinstance(python, types.FunctionType) and type(obj).__module__.startswith("numba"):
-            return self.call_object(python, args, kwargs, op)
         method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)
