@@ -208,7 +208,7 @@ class Attributes(Iterables):
         name = op.attrs["name"]
         if isinstance(owner, Instance):
             self.setattr(owner, name, value)
-        elif isinstance(owner, Mapping) and lookup(owner.kind, "__setattr__") is dict.__setitem__:
+        elif isinstance(owner, Mapping) and owner.kind.__setattr__ is dict.__setitem__:
             self.heap.touch(owner)
             owner.items[name] = self.stored(value)
         elif isinstance(owner, Closure) and name == "__annotations__":
