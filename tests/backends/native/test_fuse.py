@@ -60,13 +60,14 @@ def rows(x, y):
 
 
 def passed_over(x, y):
-    """Fusing the first chain moves loops before it that can be fused with later ones."""
-    a = x * y
+    """Fusing other loops moves the first product's reversal, which can be fused with the second one's."""
     m = np.outer(x, y)
-    total = np.sum(m, axis=1)
-    b = a + x
-    m += np.outer(y, x)
-    return np.sum(m * m) + np.sum(b * total)
+    x += m @ y
+    y += x @ m
+    u, v = np.cos(x), np.sin(y)
+    u += m @ v
+    v += v @ m
+    return np.sum(u * u) + np.sum(v * v)
 
 
 def both_add(x, y):
@@ -92,6 +93,13 @@ def added_and_read(x, y):
     return np.sum(made * total)
 
 
+def neighbours(x, y):
+    """Two loops add to the same elements, in other iterations: as one they are not independent."""
+    a = x[1:] * y[:-1]
+    b = x[:-1] * y[1:]
+    return np.sum(a * a) + np.sum(b * b * b)
+
+
 def checked(x, y):
     """The second loop may only run if the first has found nothing."""
     for i in range(x.shape[0]):
@@ -105,10 +113,10 @@ def checked(x, y):
 
 def make():
     rng = np.random.default_rng(0)
-    return rng.normal(size=7), rng.normal(size=7)
+    return rng.normal(size=39), rng.normal(size=39)
 
 
-PROGRAMS = [chain, shifted, in_turn, rows, passed_over, both_add, added_and_read, checked]
+PROGRAMS = [chain, shifted, in_turn, rows, passed_over, both_add, added_and_read, neighbours, checked]
 
 
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
@@ -222,14 +230,7 @@ def is_row(s):
     return isinstance(s, Store) and s.array.name.endswith("_row")
 
 
-def test_loops_that_add_to_the_same_elements_are_one():
-    fn = staged_function(both_add, make(), {}).function
-    assert loops(fused(fn)) <= 4  # 6 if additions kept them apart
-    x, y = make()
-    assert np.isclose(show.python(fused(fn))(x, y)[0], both_add(x, y), rtol=1e-12)
-
-
 def test_loops_that_come_before_a_fused_one_are_looked_at():
     both = tl.value_and_grad(passed_over, (0, 1))
     fn = staged_function(both, make(), {}).function
-    assert loops(fused(fn)) <= 10  # 13 if they were passed over
+    assert loops(fused(fn)) <= 37  # 38 if they were passed over

@@ -207,19 +207,6 @@ class Fusion:
 
     def pair(self, first: For, second: For) -> For | None:
         """Two loops as one, if that is possible and worthwhile."""
-        x, y = self.effects(first), self.effects(second)
-        common = x.writes & (y.reads | y.writes) | x.reads & y.writes
-        if not any(isinstance(a, Array) for a in common):
-            return None
-        inner = [any(isinstance(s, For) for s in loop.body) for loop in (first, second)]
-        if inner[0] != inner[1]:
-            return None
-        if not inner[0] and not self.vector(first, second):
-            return None
-        return self.joined(first, second)
-
-    def joined(self, first: For, second: For) -> For | None:
-        """Two loops as one, if that is possible."""
         if self.bound(first.start) != self.bound(second.start) or self.bound(first.stop) != self.bound(
             second.stop
         ):
@@ -232,6 +219,13 @@ class Fusion:
             return None
         common = (x.writes & (y.reads | y.writes)) | (x.reads & y.writes)
         arrays = {a for a in common if isinstance(a, Array)}
+        if not arrays:
+            return None
+        inner = [any(isinstance(s, For) for s in loop.body) for loop in (first, second)]
+        if inner[0] != inner[1]:
+            return None
+        if not inner[0] and not self.vector(first, second):
+            return None
         rest = Renaming({second.var: first.var}).body(second.body)
         free = self.free(first) and self.free(second)
         made = replace(first, body=[*first.body, *rest], independent=free)
@@ -240,7 +234,7 @@ class Fusion:
         if scalars and scalars & (exposed(first.body) | exposed(rest)):
             return None
         loop = Loop(made)
-        if any(loop.slope(loop.arrays[a]) is None and not loop.only_added(a) for a in arrays):
+        if any(loop.slope(loop.arrays[a]) is None for a in arrays):
             return None
         return made
 
