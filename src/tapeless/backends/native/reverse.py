@@ -14,6 +14,7 @@ from functools import partial
 
 from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import Adjoint, fill, zero
+from tapeless.backends.native.checkpoints import Pieces, carried
 from tapeless.backends.native.needed import Needed, names
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -123,10 +124,14 @@ class _Reverse:
         self.restored = self.find_restored()
         #: names that the reverse sweep has variables of its own for
         self.names: dict[Name, Name] = {}
+        #: loops that run again piece by piece, by id; not where the halves of a reversal stand apart
+        self.pieces: dict[int, Pieces] = {}
+        self.together = False
 
     # ---- the whole
 
     def function(self) -> Function:
+        self.together = True
         fn, halves = self.fn, self.halves()
         params, results = [*fn.params, *halves.seeds], [*fn.results, *halves.gradients]
         body = [*halves.forward, *halves.backward]
@@ -237,11 +242,21 @@ class _Reverse:
             else:
                 out += self.tape.claim(mine, once)
         body = self.forward(self.inner(s.body), mine)
+        if saves and mine is None and (handed := self.handed_on(s)) is not None:
+            self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
+            return self.pieces[id(s)].forward()
         free = s.independent and (not saves or mine is not None)
         out.append(For(s.var, s.start, s.stop, body, s.step, free, line=s.line))
         if outermost and mine is not None:
             out += self.tape.pass_by(mine, once)
         return out
+
+    def handed_on(self, s: For) -> list[Scalar] | None:
+        """What iterations hand on, of a loop that runs once and may run again from that."""
+        top = self.scopes.top
+        if not self.together or self.scopes.block_of[id(s)] is not top:
+            return None
+        return carried(s, top.body[next(k for k, x in enumerate(top.body) if x is s) + 1 :])
 
     # ---- the reverse sweep
 
@@ -339,6 +354,8 @@ class _Reverse:
         body = self.backward(self.inner(s.body), mine)
         if not body:
             return []
+        if id(s) in self.pieces:
+            return self.pieces[id(s)].backward(body)
         trips = trip_count(s.start, s.stop, s.step)
         if s.step == 1:
             first, last = s.stop - ONE, s.start - ONE
