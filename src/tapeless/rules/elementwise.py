@@ -51,7 +51,17 @@ elementwise(np.fabs, partials=lambda y, x: sign(x), rows=[0.3, -0.3, singular(0.
 elementwise([np.degrees, np.rad2deg], partials=lambda y, x: 180 / np.pi, rows=_ANY, constant=True)
 elementwise([np.radians, np.deg2rad], partials=lambda y, x: np.pi / 180, rows=_ANY, constant=True)
 elementwise(np.sinc, partials=lambda y, x: sinc_slope(y, x), rows=[0.3, -0.3, 2.5, singular(0.0)])
-elementwise(np.nan_to_num, partials=lambda y, x, *_: (np.isfinite(x),), rows=[0.3, singular(float("inf"))])
+elementwise(
+    np.nan_to_num,
+    partials=(
+        lambda y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.isfinite(x),
+        None,
+        lambda y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.isnan(x),
+        lambda y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.isposinf(x),
+        lambda y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.isneginf(x),
+    ),
+    rows=[0.3, singular(float("inf"))],
+)
 elementwise(
     np.angle,
     partials=lambda y, z, deg=False: (angle_slope(z, 180 / np.pi if deg else 1),),

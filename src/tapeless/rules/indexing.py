@@ -179,6 +179,13 @@ def _(a: Any, choices: Any, da: Any, dchoices: Any, out_: Any = None, mode: str 
 _XP, _FP = np.array([0.0, 1.0, 2.5, 3.0]), np.array([1.0, -0.5, 2.0, 0.25])
 
 
+def outside_tangent(x: Any, xp: Any, dleft: Any, dright: Any) -> list[Any]:
+    """The tangents of the values given for points outside."""
+    x, xp = np.asarray(x), np.asarray(xp)
+    sides = [((x < xp[0]) * 1.0, dleft), ((x > xp[-1]) * 1.0, dright)]
+    return [outside * t for outside, t in sides if t is not None]
+
+
 def interpolation_tangent(
     x: Any, xp: Any, fp: Any, dx: Any, dxp: Any, dfp: Any, left: Any, right: Any
 ) -> Any:
@@ -229,9 +236,13 @@ def _(
     left: Any = None,
     right: Any = None,
     period: Any = None,
+    *,
+    dleft: Any = None,
+    dright: Any = None,
 ) -> Any:
     if period is None:
-        return interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
+        inside = interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
+        return _choice([t for t in (inside, *outside_tangent(x, xp, dleft, dright)) if t is not None])
     x, xp, fp = np.asarray(x) % period, np.asarray(xp) % period, np.asarray(fp)
     order = np.argsort(xp)
     around = np.concatenate((order[-1:], order, order[:1]))  # one node more on either side
@@ -252,8 +263,21 @@ def _(
     find_all("numpy._core.multiarray.interp", "numpy._core.multiarray.interp_complex"),
     rows=[row(_POINTS, _XP, _FP), row(_POINTS, _XP, _FP, 0.0, None)],
 )
-def _(x: Any, xp: Any, fp: Any, dx: Any, dxp: Any, dfp: Any, left: Any = None, right: Any = None) -> Any:
-    return interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
+def _(
+    x: Any,
+    xp: Any,
+    fp: Any,
+    dx: Any,
+    dxp: Any,
+    dfp: Any,
+    left: Any = None,
+    right: Any = None,
+    *,
+    dleft: Any = None,
+    dright: Any = None,
+) -> Any:
+    inside = interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
+    return _choice([t for t in (inside, *outside_tangent(x, xp, dleft, dright)) if t is not None])
 
 
 def _install_gathers() -> None:

@@ -140,8 +140,11 @@ def _(ct: Any, seq: Any) -> Any:
     math.prod,
     rows=[row([0.3, -2.0, 1.5]), row([0.3, 0.0, 1.5]), row([0.0, 0.0, 1.5]), row([2.0, 3.0], start=2.0)],
 )
-def _(a: Any, da: Any, start: Any = 1) -> Any:
-    return (start * exclusive_products(a) * da).sum()
+def _(a: Any, da: Any, start: Any = 1, *, dstart: Any = None) -> Any:
+    t = None if da is None else (start * exclusive_products(a) * da).sum()
+    if dstart is None:
+        return t
+    return dstart * math.prod(a) if t is None else t + dstart * math.prod(a)
 
 
 def exclusive_products(a: Any) -> Any:

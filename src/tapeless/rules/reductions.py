@@ -119,13 +119,19 @@ def settled(t: Any, a: Any, axis: Any, keepdims: Any) -> Any:
     )
 
 
-def product_tangent(a: Any, da: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+def product_tangent(
+    a: Any, da: Any, axis: Any, keepdims: Any, initial: Any, where: Any, dinitial: Any
+) -> Any:
     """The sum over the factors of a tangent times all other factors: exact with zeros among them."""
-    if where is not True:
-        a, da = np.where(where, a, 1), np.where(where, da, 0)
-    others = exclusive_products(together(a, axis))
-    t = np.sum(initial * others * together(da, axis), axis=-1)
-    return settled(t, a, axis, keepdims)
+    t = None
+    if da is not None:
+        kept, dkept = (a, da) if where is True else (np.where(where, a, 1), np.where(where, da, 0))
+        others = exclusive_products(together(kept, axis))
+        t = settled(np.sum(initial * others * together(dkept, axis), axis=-1), a, axis, keepdims)
+    if dinitial is not None:
+        first = dinitial * np.prod(a, axis=axis, keepdims=keepdims is True, where=where)
+        t = first if t is None else t + first
+    return t
 
 
 @jvp_rule(
@@ -141,8 +147,10 @@ def _(
     keepdims: Any = False,
     initial: Any = 1,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return product_tangent(a, da, axis, keepdims, initial, where)
+    return product_tangent(a, da, axis, keepdims, initial, where, dinitial)
 
 
 @jvp_rule(np.multiply.reduce, rows=[row(_A), row(_ZERO, axis=1), row(_A, axis=None)])
@@ -155,27 +163,39 @@ def _(
     keepdims: Any = False,
     initial: Any = 1,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return product_tangent(array, darray, axis, keepdims, initial, where)
+    return product_tangent(array, darray, axis, keepdims, initial, where, dinitial)
 
 
 # ---- the chosen element --------------------------------------------------------------------------
 
 
 def chosen(
-    a: Any, da: Any, axis: Any, keepdims: Any, initial: Any, where: Any, pick: Any, worst: float
+    a: Any,
+    da: Any,
+    axis: Any,
+    keepdims: Any,
+    initial: Any,
+    where: Any,
+    pick: Any,
+    worst: float,
+    dinitial: Any = None,
 ) -> Any:
     """The tangent of the element that a maximum or minimum chose; 0 where it was the initial value."""
     if where is not True:
         a = np.where(where, a, worst)
     rows = together(a, axis)
     if rows.shape[-1] == 0:
-        return None
+        return None if dinitial is None else settled(dinitial * np.ones(rows.shape[:-1]), a, axis, keepdims)
     index = np.expand_dims(pick(rows, axis=-1), -1)
-    t = np.take_along_axis(together(da, axis), index, axis=-1)
+    t = 0 if da is None else np.take_along_axis(together(da, axis), index, axis=-1)
     if initial is not None:
         best = np.take_along_axis(rows, index, axis=-1)
-        t = np.where(best >= initial if worst < 0 else best <= initial, t, 0)
+        t = np.where(
+            best >= initial if worst < 0 else best <= initial, t, 0 if dinitial is None else dinitial
+        )
     return settled(np.reshape(t, index.shape[:-1]), a, axis, keepdims)
 
 
@@ -196,8 +216,10 @@ def _(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return chosen(a, da, axis, keepdims, initial, where, np.argmax, -np.inf)
+    return chosen(a, da, axis, keepdims, initial, where, np.argmax, -np.inf, dinitial)
 
 
 @jvp_rule([np.min, np.ndarray.min, *find_all("numpy.amin")], rows=_EXTREMES)
@@ -209,8 +231,10 @@ def _(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return chosen(a, da, axis, keepdims, initial, where, np.argmin, np.inf)
+    return chosen(a, da, axis, keepdims, initial, where, np.argmin, np.inf, dinitial)
 
 
 @jvp_rule([np.maximum.reduce], rows=[row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True)])
@@ -223,8 +247,10 @@ def _(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return chosen(array, darray, axis, keepdims, initial, where, np.argmax, -np.inf)
+    return chosen(array, darray, axis, keepdims, initial, where, np.argmax, -np.inf, dinitial)
 
 
 @jvp_rule([np.minimum.reduce], rows=[row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True)])
@@ -237,8 +263,10 @@ def _(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = True,
+    *,
+    dinitial: Any = None,
 ) -> Any:
-    return chosen(array, darray, axis, keepdims, initial, where, np.argmin, np.inf)
+    return chosen(array, darray, axis, keepdims, initial, where, np.argmin, np.inf, dinitial)
 
 
 @jvp_rule(np.ptp, rows=_REDUCED)
@@ -270,15 +298,23 @@ def _(array: Any, darray: Any, axis: int = 0, dtype: Any = None) -> Any:
 # ---- deviations and other means ------------------------------------------------------------------
 
 
-def variance_tangent(a: Any, da: Any, axis: Any, ddof: Any, keepdims: Any, where: Any) -> Any:
-    """2 Re(conj(a - mean) da) / (n - ddof), summed."""
+def variance_tangent(
+    a: Any, da: Any, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, dmean: Any
+) -> Any:
+    """2 Re(conj(a - mean) (da - dmean)) / (n - ddof), summed; dmean drops out unless the mean was given."""
     n = count(a, axis, where)
-    centred = a - np.mean(a, axis=axis, keepdims=True, where=where)
+    centred = a - (np.mean(a, axis=axis, keepdims=True, where=where) if mean is None else mean)
     if where is not True:
         centred = np.where(where, centred, 0)
+    move = da if dmean is None else -dmean if da is None else da - dmean
     return np.sum(
-        (np.conjugate(centred) * (2.0 / (n - ddof)) * da).real, axis=axis, keepdims=keepdims is True
+        (np.conjugate(centred) * (2.0 / (n - ddof)) * move).real, axis=axis, keepdims=keepdims is True
     )
+
+
+def given(value: Any) -> Any:
+    """An optional argument, or None: NumPy has a marker of its own for what was not given."""
+    return None if value is np._NoValue else value
 
 
 _DEVIATIONS = [
@@ -303,8 +339,11 @@ def _(
     where: Any = True,
     mean: Any = None,
     correction: Any = None,
+    dmean: Any = None,
 ) -> Any:
-    return variance_tangent(a, da, axis, ddof if correction is None else correction, keepdims, where)
+    return variance_tangent(
+        a, da, axis, ddof if correction is None else correction, keepdims, where, given(mean), dmean
+    )
 
 
 @jvp_rule([np.std, np.ndarray.std], rows=[row(_A), row(_A, 0), row(_A, axis=1, ddof=1), singular(np.ones(3))])
@@ -320,9 +359,12 @@ def _(
     where: Any = True,
     mean: Any = None,
     correction: Any = None,
+    dmean: Any = None,
     out: Any,
 ) -> Any:
-    t = variance_tangent(a, da, axis, ddof if correction is None else correction, keepdims, where)
+    t = variance_tangent(
+        a, da, axis, ddof if correction is None else correction, keepdims, where, given(mean), dmean
+    )
     return np.where(np.equal(out, 0), 0, 0.5 / np.where(np.equal(out, 0), 1, out)) * t
 
 

@@ -15,6 +15,8 @@ from tapeless.rules.spaces import FLOAT, Space, Symbolic, fit, has_nan, space_of
 # keywords of NumPy functions that say where a result goes or what an affine part is, and mean nothing for a
 # tangent
 _DROPPED = ("out", "initial")
+# thresholds, between which a result does not change with them, and `out`, which is overwritten
+_UNHEARD = {"out", "out_", "where", "rcond", "rtol", "atol", "tol", "cond", "lapack_driver"}
 _LIST = (list, tuple)
 _REAL = (float, int)
 
@@ -52,7 +54,10 @@ def tangent(
             if type(y) is float:
                 return _scalar(rule, y, args, targs)
             return _elementwise(rule, y, args, targs)
-        args, targs, kwargs, tkwargs = _bound(rule.names, args, kwargs, targs, tkwargs)
+        if rule.function is np.clip:
+            kwargs, tkwargs = _renamed(kwargs), _renamed(tkwargs)
+        args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
+        _further(rule, [], (), kwargs, tkwargs)
         mask = kwargs.get("where", True)
         if mask is True or mask is np._NoValue:
             return _elementwise(rule, y, args, targs)
@@ -60,12 +65,48 @@ def tangent(
     if isinstance(rule, Linear):
         if kwargs:
             args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
-        return _linear(rule, y, args, kwargs, targs)
+        n = max(rule.positions) + 1
+        more = _further(rule, rule.further, targs[n:], kwargs, tkwargs) if kwargs or len(targs) > n else None
+        if len(args) >= rule.affine:
+            args, kwargs = args[:n], {**dict(zip(rule.further, args[n:], strict=False)), **kwargs}
+        t = _linear(rule, y, args, kwargs, targs)
+        return t if not more else _plus_initial(t, more["initial"], y)
     if isinstance(rule, Jvp):
         if kwargs:
             args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
-        return _jvp(rule, y, args, kwargs, targs)
+        n = rule.count
+        more = _further(rule, rule.further, targs[n:], kwargs, tkwargs) if kwargs or len(targs) > n else None
+        return _jvp(rule, y, args, kwargs, targs, more)
     return None
+
+
+def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """NumPy's newer names of the bounds of `clip`, as the older ones."""
+    return {{"min": "a_min", "max": "a_max"}.get(name, name): value for name, value in kwargs.items()}
+
+
+def _further(
+    rule: Rule, names: list[str], targs: Any, kwargs: Any, tkwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The tangents of arguments that are no operands of the rule: those it knows of. Others are refused."""
+    found = {names[k] if k < len(names) else "?": t for k, t in enumerate(targs) if t is not None}
+    found.update({name: tkwargs[name] for name in kwargs if tkwargs.get(name) is not None})
+    heard = rule.heard if isinstance(rule, Jvp) else ("initial",) if isinstance(rule, Linear) else ()
+    for name in found:
+        if name not in heard and name not in _UNHEARD:
+            raise NotImplementedError(f"{rule.name} has no derivative rule for its argument {name}")
+    return {name: t for name, t in found.items() if name in heard}
+
+
+def _plus_initial(t: Any, initial: Any, y: Any) -> Any:
+    """The tangent of a sum that began with a number."""
+    space = space_of(y)
+    if space is None:
+        return t
+    spread = np.ones(space.shape, space.dtype) if space.shape else 1.0
+    if isinstance(initial, Symbolic):
+        return _scaled([(spread, initial)] + ([] if t is None else [(1.0, t)]), space)
+    return own(fit(spread * initial if t is None else t + spread * initial, space), y)
 
 
 def _bound(names: list[str], args: Any, kwargs: dict[str, Any], targs: Any, tkwargs: dict[str, Any]) -> Any:
@@ -282,7 +323,9 @@ def _leaves(t: Any, path: tuple[int, ...], paths: list[tuple[int, ...]], leaves:
 # ---- functions with a tangent rule ---------------------------------------------------------------
 
 
-def _jvp(rule: Jvp, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> Any:
+def _jvp(
+    rule: Jvp, y: Any, args: Any, kwargs: dict[str, Any], targs: Any, more: dict[str, Any] | None = None
+) -> Any:
     if not rule.sequence:
         args, targs = _dense(args, targs)
     n = rule.count
@@ -292,9 +335,11 @@ def _jvp(rule: Jvp, y: Any, args: Any, kwargs: dict[str, Any], targs: Any) -> An
         missing = n - len(args)
         args += [None] * missing
         targs += [None] * missing
-    if all(t is None for t in targs[:n]):
+    if all(t is None for t in targs[:n]) and not more:
         return None
     kept = {k: v for k, v in kwargs.items() if k != "out"}
+    for name, t in (more or {}).items():
+        kept[rule.heard[name]] = _dense((kwargs.get(name),), (t,))[1][0]
     if rule.wants_out:
         kept["out"] = y
     t = rule.tangent(*args[:n], *targs[:n], *args[n:], **kept)

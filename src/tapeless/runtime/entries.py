@@ -104,7 +104,8 @@ class Entries(ScalarRecording):
             return self.product(rule, y, args, targs)
         moving = rule.positions[0] if rule.form == "one" else alone(targs)  # it lends its shape only
         kept = tuple([args[k] if k == moving else self.frozen(args[k]) for k in range(len(args))])
-        if not kw and moving in rule.positions and moving < len(args) and rule.operation is None:
+        simple = not kw and rule.operation is None and len(args) < rule.affine
+        if simple and moving in rule.positions and moving < len(args):
             t, space = targs[moving], space_of(y)
             if space is not None and isinstance(t, Symbolic):
                 return self.record.append(Apply(rule, kept, {}, ((moving,),)), (t.index,), space)

@@ -316,7 +316,7 @@ def _vectorize_call(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
         return run.enter(_VECTORIZED, args, ts, kw, kts)  # type: ignore[no-any-return]
     if not inputs:
         return run.call(func, (), ())  # type: ignore[no-any-return]
-    pairs = ts[2] if len(ts) > 2 else kts.get("args")
+    inputs, pairs = run.call(tuple, (inputs,), (ts[2] if len(ts) > 2 else kts.get("args"),))
     arrays = [
         run.call(np.asarray, (x,), (None if pairs is None else pairs[i],))[0] for i, x in enumerate(inputs)
     ]

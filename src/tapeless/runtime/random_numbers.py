@@ -1,4 +1,5 @@
-"""Numbers of NumPy's generators: what is drawn is a constant, placed and scaled by the parameters.
+"""Numbers of NumPy's generators: what is drawn is a constant, placed and scaled by the parameters; what is
+picked from an array has the derivative of its place.
 
 The value is the one that the generator gives. For the derivative the standard number behind it is drawn once
 more from the state before, and the generator is left as the plain call leaves it.
@@ -9,6 +10,7 @@ more from the state before, and the generator is left as the plain call leaves i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +42,63 @@ def _by_standard(original: Any, standard: Callable[[Any, Any], Any], formula: Ca
         if isinstance(value, np.ndarray):
             return run.give(value, run.tangent_of(again, t), ())
         return value, t
+
+
+def picked(name: str) -> None:
+    """Take the tangent of what the method `name` picks from an array from the places where it picks."""
+    for home in (np.random.Generator, np.random.RandomState):
+        _picked(getattr(home, name))
+
+
+def _picked(original: Any) -> None:
+    @handle(original)
+    def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        if len(args) < 2 or not run.reaches(args[1:2], ts[1:2]):
+            return run.foreign(original, args, ts, kw, kts)
+        if run.reaches((*args[2:], *kw.values()), (*ts[2:], *kts.values())):
+            run.missing_rule(f"{original.__qualname__}()")
+        generator, x = args[0], args[1]
+        bound = inspect.signature(original).bind(*args, **kw)
+        axis = bound.arguments.get("axis", 0)
+        bound.arguments[list(bound.arguments)[1]] = np.arange(np.shape(x)[axis])
+        if "axis" in bound.arguments:
+            bound.arguments["axis"] = 0
+        before = state_of(generator)
+        value = original(*args, **kw)
+        after = state_of(generator)
+        set_state(generator, before)
+        order = original(*bound.args, **bound.kwargs)
+        set_state(generator, after)
+        again, t = run.call(_taken, (order, x, axis), (None, ts[1], None))
+        if not np.array_equal(value, again, equal_nan=True):
+            run.missing_rule(f"{original.__qualname__}()")
+        if isinstance(value, np.ndarray):
+            return run.give(value, run.tangent_of(again, t), ())
+        return value, t
+
+
+def shuffled() -> None:
+    """A shuffle in place is a store of what is picked in another order."""
+    for home in (np.random.Generator, np.random.RandomState):
+        _shuffled(home.shuffle)
+
+
+def _shuffled(original: Any) -> None:
+    @handle(original)
+    def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        x = args[1] if len(args) == 2 and not kw else None
+        if type(x) is not np.ndarray or not run.reaches((x,), (None,)):
+            return run.foreign(original, args, ts, kw, kts)
+        order, check = np.arange(len(x)), x.copy()
+        before = state_of(args[0])
+        original(args[0], check)
+        set_state(args[0], before)
+        original(args[0], order)
+        again, t = run.call(_taken, (order, x, 0), (None, ts[1], None))
+        if not np.array_equal(check, again, equal_nan=True):
+            run.missing_rule(f"{original.__qualname__}()")
+        run.setitem(x, Ellipsis, None, again, t)
+        return None, None
 
 
 def state_of(generator: Any) -> Any:
@@ -82,6 +141,10 @@ def _exponent(z, mean=0.0, sigma=1.0, size=None):
     return like(z, np.exp(numbers(mean) + numbers(sigma) * z))
 
 
+def _taken(order, x, axis):
+    return np.take(numbers(x), order, axis)
+
+
 def load() -> None:
     """Enter the distributions, when a program first uses one: importing this imports no `numpy.random`."""
     for module in MODULES:
@@ -94,6 +157,9 @@ def load() -> None:
     by_standard("uniform", lambda rng, size: rng.uniform(0.0, 1.0, size), _between)
     by_standard("exponential", lambda rng, size: rng.standard_exponential(size), _scaled)
     by_standard("rayleigh", lambda rng, size: rng.rayleigh(1.0, size), _scaled)
+    picked("permutation")
+    picked("choice")
+    shuffled()
 
 
 MODULES = ("numpy.random._generator", "numpy.random.mtrand")
