@@ -47,11 +47,30 @@ def walk(x):
     return sum(path)
 
 
+def picks(x):
+    rng = np.random.default_rng(9)
+    y = rng.permutation(x) * np.arange(3.0) + rng.choice(x, 3) * rng.choice(x)
+    table = np.outer(x, x + 1.0)
+    rows = rng.permutation(table)[0] + rng.permutation(table, axis=1)[:, 0] + rng.choice(table, 3, axis=1)[0]
+    return np.sum(y) + np.sum(rows * rng.choice(x, size=3, replace=False, p=[0.2, 0.5, 0.3]) ** 2)
+
+
+def shuffles(x):
+    rng, old = np.random.default_rng(8), np.random.RandomState(8)
+    y = x * 2.0
+    rng.shuffle(y)
+    table = np.outer(y, x)
+    old.shuffle(table)
+    part = table[:, 1]
+    rng.shuffle(part)
+    return np.sum(y * np.arange(3.0)) + np.sum(table * np.arange(9.0).reshape(3, 3) ** 2)
+
+
 def test_numbers():
     check(numbers, 0.7)
 
 
-@pytest.mark.parametrize("f", [arrays, others, of_the_legacy_generator, walk])
+@pytest.mark.parametrize("f", [arrays, others, picks, shuffles, of_the_legacy_generator, walk])
 def test_arrays(f):
     check(f, X)
 
@@ -68,7 +87,11 @@ def test_a_standard_number_is_drawn_and_not_solved_for():
 @pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
 def test_a_generator_is_left_as_the_plain_program_leaves_it(make):
     def f(x, rng):
-        return np.sum(rng.normal(x, 1.0, (3, 3)) * rng.uniform(0.0, x)) + rng.normal(x[0])
+        return (
+            np.sum(rng.normal(x, 1.0, (3, 3)) * rng.uniform(0.0, x))
+            + rng.normal(x[0])
+            + rng.permutation(x)[0]
+        )
 
     plain, ours = make(4), make(4)
     for api in (tl.grad, tl.value_and_grad, lambda g: tl.grad(lambda x, r: tl.grad(g)(x, r)[0])):

@@ -42,7 +42,7 @@ SAMPLES: dict[type, Any] = {
     np.random.Generator: np.random.default_rng(0),
     np.random.RandomState: np.random.RandomState(0),
 }
-YES = Static(True)
+YES, FIRST = Static(True), Static(0)
 
 
 # ---- generators
@@ -224,7 +224,13 @@ def indices(s: Stager, owner: RandomNumbers, count: Expr) -> Value:
     return row
 
 
-def permutation(s: Stager, owner: RandomNumbers, x: Value) -> Value:
+def first_axis(s: Stager, axis: Value, what: str) -> None:
+    if s.known(axis) != 0:
+        s.refuse(f"{what} along an axis", "take a transpose of the array")
+
+
+def permutation(s: Stager, owner: RandomNumbers, x: Value, axis: Value = FIRST) -> Value:
+    first_axis(s, axis, "a permutation")
     if not isinstance(x, ArrayValue):
         if not s.is_number(x):
             x = arrays.call(s, np.array, [x], {}) or x
@@ -234,7 +240,8 @@ def permutation(s: Stager, owner: RandomNumbers, x: Value) -> Value:
     return s.getitem(x, indices(s, owner, x.shape[0]))
 
 
-def shuffle(s: Stager, owner: RandomNumbers, x: Value) -> Value:
+def shuffle(s: Stager, owner: RandomNumbers, x: Value, axis: Value = FIRST) -> Value:
+    first_axis(s, axis, "a shuffle")
     if not isinstance(x, ArrayValue):
         s.refuse("a list is shuffled", "shuffle an array")
     order = indices(s, owner, x.shape[0])
@@ -249,7 +256,12 @@ def choice(
     size: Value = NONE,
     replace: Value = YES,
     p: Value = NONE,
+    axis: Value = FIRST,
+    shuffle: Value = YES,
 ) -> Value:
+    first_axis(s, axis, "a choice")
+    if not s.known(shuffle):
+        s.refuse("a choice without a shuffle", "draw outside the compiled function")
     if not s.is_number(a) and not isinstance(a, ArrayValue):
         a = arrays.call(s, np.array, [a], {}) or a
     count = a.shape[0] if isinstance(a, ArrayValue) else s.as_expr(a, I64)
