@@ -62,13 +62,15 @@ class Pattern:
         return self.row_colours[self.rows] * self.shape[1] + self.columns
 
     def places(self, forward: bool, width: int) -> Integers:
-        """Where the entries are among sums with `width` colours in the last axis."""
+        """Where the entries are among sums with `width` colours in the last axis; short where they fit."""
         if (forward, width) not in self.found:
-            self.found[forward, width] = (
+            found = (
                 self.rows * width + self.column_colours[self.columns]
                 if forward
                 else self.columns * width + self.row_colours[self.rows]
             )
+            short = self.shape[0 if forward else 1] * width < 2**31
+            self.found[forward, width] = found.astype(np.int32) if short else found
         return self.found[forward, width]
 
     def same(self, other: Pattern) -> bool:

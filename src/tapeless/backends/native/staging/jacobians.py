@@ -35,6 +35,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
+from tapeless.backends.native.placed import placed
 from tapeless.backends.native.promote import promote
 from tapeless.backends.native.reverse import halves
 from tapeless.backends.native.scopes import written
@@ -144,7 +145,7 @@ class Linear:
 def columns(apart: Apart, found: Value) -> Linear:
     lengths = [x.array for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, (Load, Dim))]
     scalars = [x.var for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, Ref)]
-    fn = contract(apart.function, [*lengths, *scalars])
+    fn = placed(contract(apart.function, [*lengths, *scalars]), lengths)
     made = forward(fn, [0], strong_zeros=apart.stager.careful)
     return Linear([], made.body, made.params[len(fn.params)], made.results[len(fn.results)])
 
