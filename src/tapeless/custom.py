@@ -50,9 +50,9 @@ def stop_gradient(x: T) -> T:
 
 def _stop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
     x = args[0]
-    if isinstance(x, (float, complex, np.generic, tuple)) and not run.reaches((x,)):
-        return x, None
-    return (copy.deepcopy(x), None) if run.reaches((x,)) else (x, None)
+    if run.reaches((x,)) and not isinstance(x, (float, complex, np.generic)):
+        x = copy.deepcopy(x)
+    return stop_gradient(x), None  # a constant for the derivatives around this one, too
 
 
 HANDLERS[stop_gradient] = _stop
@@ -207,16 +207,22 @@ def _custom_jvp(run: Any, f: custom_jvp, args: Any, ts: Any, kw: Any, kts: Any) 
     args, ts = _positional(run, f.fun, args, ts, kw, kts)
     found = [run.tangent_of(x, t) for x, t in zip(args, ts, strict=True)]
     if all(t is None for t in found):
-        return f.fun(*args), None
+        return f(*args), None  # by the rule in a derivative around this one
     filled = tuple(
         zeros(s) if t is None and (s := space_of(x)) is not None else t
         for x, t in zip(args, found, strict=True)
     )
     kept = tuple(run.frozen(a) for a in args)
     value, t = f.rule(kept, filled)
-    return run.give(
-        value, t if not isinstance(t, (float, complex, np.generic)) or not run.reverse else None, ()
-    )
+    return run.give(value, _recorded(t) if run.reverse else t, ())
+
+
+def _recorded(t: Any) -> Any:
+    """A rule's tangent in reverse mode, without the parts of it that depend on no tangent: zeros."""
+    if isinstance(t, (tuple, list)):
+        parts = [_recorded(part) for part in t]
+        return parts if isinstance(t, list) else tuple(parts)
+    return None if isinstance(t, (float, complex, np.generic, np.ndarray)) else t
 
 
 CALLABLE_TYPES[custom_jvp] = _custom_jvp
@@ -284,7 +290,7 @@ def _custom_vjp(run: Any, f: custom_vjp, args: Any, ts: Any, kw: Any, kts: Any) 
     args, ts = _positional(run, f.fun, args, ts, kw, kts)
     found = [run.tangent_of(x, t) for x, t in zip(args, ts, strict=True)]
     if all(t is None for t in found):
-        return f.fun(*args), None
+        return f(*args), None  # by the rule in a derivative around this one
     if not run.reverse:
         run.missing_rule(
             f"{f.fun.__name__} in forward mode (it is a custom_vjp, which has a reverse formula only)"

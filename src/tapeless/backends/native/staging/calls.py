@@ -113,7 +113,9 @@ class Calls(Recursion):
         self.free: list[dict[str, Cell]] = []
         self.yields: list[Callable[[Value], None] | None] = []
         """Who takes the values of the generators that run, innermost last; None for other functions."""
-        self.unwound += [self.free, self.yields, self.runs]
+        self.in_rules: list[Any] = []
+        """The functions whose own derivative rules are staged."""
+        self.unwound += [self.free, self.yields, self.runs, self.in_rules]
 
     def call(
         self, function: Value, args: list[Value], kwargs: dict[str, Value], op: Op | None = None

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import apply
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import own_rules, storage
 from tapeless.backends.native.staging.apart import as_value, is_leaf, name_of
 from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.derivatives import Asked, function, gradient, hvp, jvp
 from tapeless.backends.native.staging.jacobians import jacobian
 from tapeless.backends.native.staging.linear_maps import linearize, transpose, vjp
+from tapeless.backends.native.staging.paths import Field, Fixed, Held
 from tapeless.backends.native.staging.sparse import compressed, words
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -104,11 +105,21 @@ def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> 
         return words(stager, obj, args, kwargs)
     if isinstance(obj, sparse.Compressed):
         return compressed(stager, obj, args, kwargs)
+    first = stager.differentiated == 1 and not kwargs  # further derivatives are of the rules themselves
+    if any(obj is own for own in stager.in_rules):  # of constants
+        return plainly(stager, obj, args, kwargs)
+    if isinstance(obj, custom.custom_jvp):
+        stager.guard(Field(Fixed(Held(obj)), "rule"), "is", obj.rule)
+        if first and obj.rule is not None:
+            return own_rules.custom_jvp(stager, obj, args)
     if isinstance(obj, (custom.custom_jvp, custom.custom_vjp)):
         return _plain_call(stager, obj.fun, type(obj).__name__, args, kwargs)
     rule = _own_rule(obj)
     if rule is not None and rule.kind == "nondifferentiable":
         return stopped(stager, stager.call_function(obj, args, kwargs, None))
+    if first and rule is not None and rule.kind == "jvp":
+        value: Value = stager.call_function(obj, args, kwargs, None)
+        return own_rules.jvp_rule(stager, rule, value, args) if stager.alive else value
     if rule is not None:
         return _plain_call(stager, obj, "a rule of its own", args, kwargs)
     return _lowerings()[obj](stager, *args, **kwargs)
@@ -121,9 +132,16 @@ def _plain_call(stager: Stager, fun: Any, what: str, args: list[Value], kwargs: 
             f"the derivative of {name_of(fun)}, which is given by {what}, has no compiled form",
             "differentiate outside jit, or leave the rule out",
         )
+    return plainly(stager, fun, args, kwargs)
+
+
+def plainly(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    """A call of a function with a rule, without it."""
+    fun = getattr(obj, "fun", obj)
     if isinstance(fun, types.FunctionType):
         return stager.call_function(fun, args, kwargs, None)
-    return stager.call(Static(fun), args, kwargs)
+    made: Value = stager.call(Static(fun), args, kwargs)
+    return made
 
 
 # ---- functions that make derivative functions
