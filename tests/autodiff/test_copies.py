@@ -102,3 +102,49 @@ def test_logarithms():
     check(lambda x, b: math.log(x) * math.log(x, 3.0) + math.log(x, b), 1.7, 2.5)
     source = tl.source(tl.grad(logarithm), 1.7)
     assert source.startswith("def grad_") and "rule" not in source
+
+
+def weighted(x, w):
+    return w * x * x
+
+
+def negated(x):
+    return -x
+
+
+def same(x):
+    return x
+
+
+def factorial(x, n):
+    return x if n == 0 else (n + x) * factorial(x, n - 1)
+
+
+def chained(x, y):
+    a = weighted(weighted(x, y), x) - negated(negated(y))
+    for _ in range(3):
+        a = same(a) * negated(weighted(same(y), 0.1)) + same(x)
+        x, y = weighted(y, x), same(x)
+    return same(a) * factorial(x, 3) + weighted(0.3 * a, a)
+
+
+def of_arrays(x, y):
+    z = same(weighted(x, y[:2]))
+    z = negated(same(z)) + same(z) * weighted(z, 0.5)
+    return np.sum(z) + np.sum(same(y))
+
+
+def test_short_functions():
+    check(chained, 0.7, -0.4)
+    check(of_arrays, np.array([0.3, -0.8]), np.array([1.5, 0.2, 0.9]))
+    for f, args in ((chained, (0.7, -0.4)), (of_arrays, (np.ones(2), np.ones(3)))):
+        source = tl.source(tl.grad(f), *args)
+        assert source.startswith("def grad_") and "negated_rev" not in source and "same_rev" not in source
+
+
+def test_a_gradient_that_is_an_argument_is_a_copy():
+    x, y = np.array([0.3, -0.8]), np.array([1.5, 0.2])
+    gx, gy = tl.grad(lambda x, y: np.sum(same(x) * same(y)), (0, 1))(x, y)
+    gx += 1.0
+    gy += 1.0
+    assert x.tolist() == [0.3, -0.8] and y.tolist() == [1.5, 0.2]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tapeless.autodiff.control import Exit
 from tapeless.autodiff.copies import without_copies
+from tapeless.autodiff.inlining import inlined
 from tapeless.autodiff.linear_program import LLoop
 from tapeless.autodiff.linearize import Linearized, Walk
 from tapeless.autodiff.merging import left_in_place
@@ -69,7 +70,7 @@ def _build(unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, key: An
     forward = [*lists, *inits, *assemble.block(lin.top).ops]
     items = [s.items for s in plan.slots if s.items is not None]
     lin.packs = packs(forward, body, items, plan.fresh)
-    body = unpacked(body, lin.packs)
+    body = inlined(unpacked(body, lin.packs), plan.fresh)
     renamed = {v: p.packed for p in lin.packs for v in p.items}
     assemble.record[:] = once([renamed.get(v, v) for v in assemble.record], set(renamed.values()))
     lin.slots = assemble.record

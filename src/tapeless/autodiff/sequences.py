@@ -76,13 +76,12 @@ class Sequences(Stores):
 
     def end(self, start: Operand, array: Operand, axis: int) -> Var:
         """Where a part ends that begins at `start` and is as long as `array`."""
-        shape, length = self.b.temp(Tuple((INT,) * typed(array).ndim)), self.b.temp(INT)
+        shape = self.b.temp(Tuple((INT,) * typed(array).ndim))
+        stop = Var(self.plan.fresh("stop"), INT)
+        length = stop if isinstance(start, Lit) else self.b.temp(INT)
         self.b.op("getattr", (array,), shape, name="shape")
         self.b.op("getitem", (shape, Lit(axis)), length)
-        stop = Var(self.plan.fresh("stop"), INT)
-        if isinstance(start, Lit):
-            self.b.op("copy", (length,), stop)
-        else:
+        if length is not stop:
             self.b.op("binary", (start, length), stop, op="Add")
         return stop
 

@@ -21,7 +21,7 @@ from tapeless.autodiff.linearize import Linearized
 from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.guards import Guards, has_array, live_arrays
-from tapeless.backends.python.quiet import quiet
+from tapeless.backends.python.quiet import moves, quiet
 from tapeless.backends.python.results import gradient_source, keeps, kept_name
 from tapeless.errors import TapelessError
 from tapeless.program.ir import Block, Op, Var
@@ -284,7 +284,7 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
         value, bars = _split_body(emitter, target, lin, careful, arrays, guards)
     result, checks, prepare = gradient_source(target, lin, bars, guards, arrays)
     record = _record_text(emitter, lin)
-    if checks:
+    if checks and not (isinstance(lin.fused, Fused) and moves(lin.fused.reverse.ops)):
         emitter.write(f"if {checks}:")
         emitter.write(f"    {_targets(bars)} = {careful}({record}, 1.0)")
     if prepare:

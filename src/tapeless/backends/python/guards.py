@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from types import CellType
 from typing import Any
@@ -93,11 +94,12 @@ class Guards:
                 return out
             case List(elem=Scalar(kinds=kinds)) if kinds == {"float"}:
                 e = self.emitter
-                types = f"{e.constant(list, 'list')}({e.constant(map, 'map')}({type_}, {text}))"
+                types = f"{e.constant(map, 'map')}({type_}, {text})"
+                count = self.object(operator.countOf, "count")
                 return [
                     f"{type_}({text}) is {e.constant(list, 'list')}",
                     text,
-                    f"{types}.count({self.type_name(float)}) == {e.constant(len, 'len')}({text})",
+                    f"{count}({types}, {self.type_name(float)}) == {e.constant(len, 'len')}({text})",
                 ]
             case List() | Dict():
                 return [f"{self.object(checker(kind), 'same')}({text})"]

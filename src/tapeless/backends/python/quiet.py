@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tapeless.program.ir import Lit, Op, Operand, Var
-from tapeless.specialise.types import Array, Scalar
+from tapeless.specialise.types import Array, Dict, List, Scalar
 
-_MOVES = ("copy", "getattr", "getitem", "slice", "tuple", "keep")
+_MOVES = ("copy", "getattr", "getitem", "slice", "tuple", "list", "keep")
 _CALLS: tuple[Any, ...] = (np.zeros, np.full, len)
 
 
 def quiet(ops: Iterable[Op]) -> bool:
     """Whether none of the operations computes with NumPy, nor converts to a narrower type."""
-    return all(_quiet(op) for op in ops)
+    return all(_moves(op) or _of_numbers(op) or _inside(op, quiet) for op in ops)
 
 
-def _quiet(op: Op) -> bool:
-    if op.kind == "if":
-        return all(quiet(block.ops) for block in op.blocks)
+def moves(ops: Iterable[Op]) -> bool:
+    """Whether the operations compute nothing at all, so that no NaN comes of them."""
+    return all(_moves(op) or _inside(op, moves) for op in ops)
+
+
+def _inside(op: Op, test: Callable[[Iterable[Op]], bool]) -> bool:
+    return op.kind == "if" and all(test(block.ops) for block in op.blocks)
+
+
+def _of_numbers(op: Op) -> bool:
+    return op.kind in ("binary", "unary", "inplace", "compare") and all(map(_python, (*op.args, *op.outs)))
+
+
+def _moves(op: Op) -> bool:
     if op.kind == "setitem":
         base = op.args[0]
-        return isinstance(base, Var) and isinstance(base.type, Array) and base.type.dtype == "f8"
-    if op.kind in ("binary", "unary", "inplace", "compare"):
-        return all(map(_python, (*op.args, *op.outs)))
+        kind = base.type if isinstance(base, Var) else None
+        return isinstance(kind, List | Dict) or isinstance(kind, Array) and kind.dtype == "f8"
+    if op.kind == "binary":
+        return isinstance(op.outs[0].type, List)  # a list of zeros
     if op.kind == "call":
         called = op.args[0]
         return isinstance(called, Lit) and any(called.value is fn for fn in _CALLS)
