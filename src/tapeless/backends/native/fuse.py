@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import (
+    FUNCTIONS,
     I64,
     Alias,
     Alloc,
@@ -50,6 +51,9 @@ from tapeless.backends.native.sweeps import Loop
 
 #: How far apart two loops may stand, how long a body may be to be looked at, and one of an innermost loop.
 NEAR, LONG, INNERMOST = 24, 400, 30
+#: Elementary functions, and how many of them two innermost loops may have as one: more do not fit registers.
+ELEMENTARY = {*FUNCTIONS, "pow", "atan2", "hypot"} - {"sqrt", "fabs", "floor", "ceil", "trunc", "rint"}
+ELEMENTARY_MOST = 4
 
 Name = Scalar | Array | tuple[str, Array]
 
@@ -240,11 +244,25 @@ class Fusion:
 
     def vector(self, first: For, second: For) -> bool:
         """Whether two innermost loops remain fit for vector units as one."""
+        several = [_functions(first), _functions(second)]
+        if all(several) and sum(several) > ELEMENTARY_MOST:
+            return False
         return self.free(first) and self.free(second) and len(first.body) + len(second.body) <= INNERMOST
 
     def free(self, loop: For) -> bool:
         """Whether the iterations may run in any order; those that only raise flags may, too."""
         return loop.independent or not self.effects(loop).writes
+
+
+def _functions(loop: For) -> int:
+    """How many elementary functions an iteration computes, each in some twenty registers."""
+
+    def count(e: Expr) -> int:
+        inside = e.args if isinstance(e, Apply) else e.index if isinstance(e, Load) else ()
+        mine = isinstance(e, Apply) and e.op in ELEMENTARY
+        return mine + sum(map(count, inside))
+
+    return sum(count(e) for s in walk(loop.body) for e in expressions(s))
 
 
 def _plain(loop: For) -> bool:
