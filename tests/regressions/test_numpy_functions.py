@@ -127,3 +127,26 @@ def test_linear_algebra_that_numpy_wraps():
     a = np.cos(np.arange(36.0) ** 2).reshape(2, 3, 6)
     tl.check_grads(np.linalg.tensorsolve, (a, a[:, :, 0]), order=2)
     tl.check_grads(lambda m: np.linalg.cond(m, "fro"), (a[:, :, :3].reshape(6, 3)[:3],), order=2)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: np.prod(x, axis=1),
+        lambda x: np.max(x, axis=1),
+        lambda x: np.ptp(x, axis=1, keepdims=True),
+        lambda x: np.take(x, [], axis=0),
+    ],
+)
+def test_reductions_of_no_rows(program):
+    tl.check_grads(program, (np.zeros((0, 3)),), order=2)
+
+
+def test_an_axis_of_a_number():
+    tl.check_grads(lambda x: np.max(x, axis=0) * np.prod(x, axis=-1), (np.array(1.3),), order=2)
+
+
+def test_deviations_of_too_few_elements_do_not_raise():
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        assert np.isnan(np.var(np.array([1.5]), ddof=1))
+        assert not np.isfinite(tl.grad(lambda x: np.var(x, ddof=1))(np.array([1.5]))).any()

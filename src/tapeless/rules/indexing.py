@@ -50,7 +50,7 @@ def _(ct: Any, a: Any, index: Any) -> Any:
 def take_index(a: Any, indices: Any, axis: Any, mode: str) -> Any:
     """The index that `take` reads; for axis None into the flattened array."""
     n = np.size(a) if axis is None else np.shape(a)[axis]
-    where = np.asarray(indices)
+    where = np.asarray(indices, dtype=None if np.size(indices) else int)
     if mode == "wrap":
         where = where % n
     elif mode == "clip":

@@ -6,6 +6,7 @@ found for the element that the program chose: the first one at a tie.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,14 @@ def count(a: Any, axis: Any, where: Any = True) -> Any:
     if where is not True:
         return np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=True)
     shape = np.shape(a)
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    n = 1
-    for k in axes:
-        n *= shape[k]
-    return n
+    return math.prod([shape[k] for k in reduced(shape, axis)])
+
+
+def reduced(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """The axes that a reduction takes away: all of them if `axis` is None, or of a number."""
+    if axis is None or not shape:
+        return tuple(range(len(shape)))
+    return tuple([k % len(shape) for k in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 @transpose_rule([np.sum, np.ndarray.sum], rows=_ALL)
@@ -102,10 +106,10 @@ def _(
 def together(a: Any, axis: Any) -> Any:
     """The array with the reduced axes gathered in one, the last."""
     shape = np.shape(a)
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple([k % len(shape) for k in axes])
+    axes = reduced(shape, axis)
     rest = tuple([k for k in range(len(shape)) if k not in axes])
-    return np.reshape(np.transpose(a, rest + axes), tuple([shape[k] for k in rest]) + (-1,))
+    length = math.prod([shape[k] for k in axes])
+    return np.reshape(np.transpose(a, rest + axes), (*[shape[k] for k in rest], length))
 
 
 def settled(t: Any, a: Any, axis: Any, keepdims: Any) -> Any:
@@ -113,10 +117,8 @@ def settled(t: Any, a: Any, axis: Any, keepdims: Any) -> Any:
     if keepdims is not True:
         return t
     shape = np.shape(a)
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return np.reshape(
-        t, tuple([1 if k in [j % len(shape) for j in axes] else n for k, n in enumerate(shape)])
-    )
+    axes = reduced(shape, axis)
+    return np.reshape(t, tuple([1 if k in axes else n for k, n in enumerate(shape)]))
 
 
 def product_tangent(
@@ -306,10 +308,10 @@ def variance_tangent(
     centred = a - (np.mean(a, axis=axis, keepdims=True, where=where) if mean is None else mean)
     if where is not True:
         centred = np.where(where, centred, 0)
+    with np.errstate(all="ignore"):  # of too few elements the value is NaN, or infinity
+        scale = np.divide(2.0, np.maximum(n - ddof, 0))
     move = da if dmean is None else -dmean if da is None else da - dmean
-    return np.sum(
-        (np.conjugate(centred) * (2.0 / (n - ddof)) * move).real, axis=axis, keepdims=keepdims is True
-    )
+    return np.sum((np.conjugate(centred) * scale * move).real, axis=axis, keepdims=keepdims is True)
 
 
 def given(value: Any) -> Any:
