@@ -14,7 +14,7 @@ from tapeless.backends.native.staging.calls import Method, Partial
 from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
-from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing
+from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing, lookup
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -208,7 +208,7 @@ class Attributes(Iterables):
         name = op.attrs["name"]
         if isinstance(owner, Instance):
             self.setattr(owner, name, value)
-        elif isinstance(owner, Mapping) and owner.kind.__setattr__ is dict.__setitem__:
+        elif isinstance(owner, Mapping) and lookup(owner.kind, "__setattr__") is dict.__setitem__:
             self.heap.touch(owner)
             owner.items[name] = self.stored(value)
         elif isinstance(owner, Closure) and name == "__annotations__":

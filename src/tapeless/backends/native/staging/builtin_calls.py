@@ -13,6 +13,7 @@ import numpy as np
 from tapeless.backends.native.nest import ZERO, apply, const
 from tapeless.backends.native.staging import (
     builtin_iterables,
+    builtin_itertools,
     builtin_numbers,
     builtin_objects,
     printing,
@@ -39,7 +40,7 @@ from tapeless.backends.native.staging.values import (
 from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
-TABLES = (builtin_iterables, builtin_numbers, builtin_objects, printing, random_numbers)
+TABLES = (builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, printing, random_numbers)
 
 
 class Builtins(Structures):

@@ -9,7 +9,7 @@ from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
-from tapeless.backends.native.staging.control import Iteration
+from tapeless.backends.native.staging.control import ENDLESS, Iteration
 from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted
 from tapeless.backends.native.staging.values import (
     Growing,
@@ -93,8 +93,12 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
 
 
 def zipped(s: Builtins, its: list[Iteration], strict: Value = NO) -> Iteration:
+    finite = [it for it in its if it.items is not None or it.length != ENDLESS]
     if any(it.items is not None for it in its) or not its:
-        lists = [s.items_of(it) for it in its]
+        short = min((len(s.items_of(it)) for it in finite), default=0)
+        lists = [
+            s.items_of(it) if it in finite else [counted(it)(const(k)) for k in range(short)] for it in its
+        ]
         if s.known(strict):
             lengths = [len(x) for x in lists]
             for k, n in enumerate(lengths):
@@ -106,8 +110,8 @@ def zipped(s: Builtins, its: list[Iteration], strict: Value = NO) -> Iteration:
                     )
                     return Iteration([])
         return Iteration([Sequence(list(row), tuple) for row in zip(*lists, strict=False)])
-    length = its[0].length
-    for it in its[1:]:
+    length = (finite or its)[0].length
+    for it in (finite or its)[1:]:
         if s.ranges.proves(apply("eq", it.length, length)):
             continue
         if s.known(strict):

@@ -30,6 +30,9 @@ from tapeless.program.ir import Block, Op, Var
 #: How many iterations a loop may have that is staged iteration by iteration.
 UNROLLED = 2000
 
+#: The length of what has no end.
+ENDLESS = const(2**62)
+
 
 @dataclass(eq=False, slots=True)
 class Iteration(Value):
