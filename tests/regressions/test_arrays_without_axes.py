@@ -57,3 +57,20 @@ def test_in_containers():
         assert got.shape == ()
         assert got == want
     assert not np.shares_memory(dx, dy)
+
+
+class Memory:
+    """Lends its memory to an array, and is its own base, as an array of Cython."""
+
+    def __init__(self):
+        self.held = np.array([3.0, 4.0])
+        self.__array_interface__ = self.held.__array_interface__
+
+    @property
+    def base(self):
+        return self
+
+
+def test_memory_that_is_its_own_base():
+    lent = np.asarray(Memory())
+    assert tl.grad(lambda x: (lent[0:1] * x).sum() * x)(2.0) == 12.0

@@ -83,7 +83,8 @@ def owner(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         elif isinstance(base, np.nditer):
             base = operand_at(base, address(a))
         else:  # as_strided puts an object between the view and its base
-            base = getattr(base, "base", None)
+            further = getattr(base, "base", None)
+            base = None if further is base else further  # an array of Cython is its own base
     return a
 
 

@@ -64,8 +64,10 @@ def cholesky_(
     stager: Stager, a: Value, lower: Value | None = None, overwrite_a: Value | None = None,
     check_finite: Value | None = None,
 ) -> Value:  # fmt: skip
-    made = array(stager, cholesky(stager, a))
-    return made if option(stager, lower, False) else permute(stager, made, (1, 0))
+    if option(stager, lower, False):
+        return cholesky(stager, a)
+    turned = storage.make(stager, permute(stager, matrix(stager, a), (1, 0)))  # it reads the upper triangle
+    return permute(stager, array(stager, cholesky(stager, turned)), (1, 0))
 
 
 @lowers(scipy.linalg.cho_factor)
