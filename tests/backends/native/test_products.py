@@ -172,7 +172,7 @@ def test_gradients(f, n):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(("f", "least"), [(upper, 3), (rows, 3), (slabs, 3)])
+@pytest.mark.parametrize(("f", "least"), [(upper, 3), (rows, 3), (slabs, 3), (lower, 3), (by_elements, 3)])
 def test_derivatives_are_products_too(f, least):
     both = tl.value_and_grad(f, argnums=(0, 1))
     assert blocks(staged_function(both, make(), {}).function) >= least

@@ -119,8 +119,8 @@ class Move:
         value = self.inlined(deep=not later)
         self.measure(value)
         x = self.target()
-        self.need(self.nest.free(self.access(), ("load", "put"), later))
         products = [self.operands(list(_factors(e)), set(x.axes), later) for e in _terms(value)]
+        self.need(self.nest.free(self.access(), ("load", "put"), later))
         for u, v in products:
             (self.change.after if later else self.change.before).extend(self.domain.product(x, u, v))
 
@@ -162,10 +162,11 @@ class Move:
             inside: list[Expr] = []
             beside: list[Expr] = []
             for f in _factors(e):
-                vars = self.factor(f, later=False).vars
-                mixed = {over.var} & vars or {*names(f)} & written([over])
+                mixed = over.var in self.walks(f) or {*names(f)} & written([over])
                 (inside if mixed else beside).append(f)
             u, v = self.operands(inside, {a, b}, later=False)
+            for f in beside:
+                self.factor(f, later=False)
             made = self.total(u, v, a, b)
             term: Expr = Load(made.array, self.place(a, b))
             for f in beside:
@@ -267,6 +268,7 @@ class Move:
         (k,) = self.vars - given
         i, j = (loop.var for loop in self.loops if loop.var in given)
         groups: dict[frozenset[Scalar], list[_Factor]] = {frozenset({i, k}): [], frozenset({j, k}): []}
+        self.need(all(any(self.walks(e) <= key for key in groups) for e in factors))
         found = [self.factor(e, later) for e in factors]
         for f in sorted(found, key=lambda f: -len(f.vars)):
             fit = [key for key in groups if f.vars <= key]
@@ -281,7 +283,7 @@ class Move:
     def factor(self, e: Expr, later: bool) -> _Factor:
         """A factor: what it changes with, and whether it is still the same outside of the loop."""
         nest, s = self.nest, self.sum
-        vars = {x for x in names(self.outside(e)) if x in nest.counters}
+        vars = self.walks(e)
         self.need(e.type == self.type and vars <= self.vars)
         kept = True
         for x in leaves(e):
@@ -299,7 +301,11 @@ class Move:
                 vars.add(s.middle.var)
             self.need(not {*names(e)} & written(s.inner.body))
         found = self.walked(e.array, e.index) if kept and isinstance(e, Load) else None
-        return _Factor(e, frozenset(x for x in vars if isinstance(x, Scalar)), kept, found)
+        return _Factor(e, frozenset(vars), kept, found)
+
+    def walks(self, e: Expr) -> set[Scalar]:
+        """The integers that stand in an expression."""
+        return {x for x in names(self.outside(e)) if isinstance(x, Scalar) and x in self.nest.counters}
 
     def outside(self, e: Expr) -> Expr:
         """An expression in terms of the three integers."""

@@ -60,6 +60,7 @@ class Nest:
         self.assigned = Counter(s.var for s in walk(outer.body) if isinstance(s, Assign))
         self.accesses: dict[Array, list[Access]] = {}
         self.whole = {s.array.root for s in walk(outer.body) if isinstance(s, (Alloc, Grow))}
+        self.known: dict[tuple[object, ...], bool] = {}
         for top, s in enumerate(outer.body):
             self.look(s, (), top)
 
@@ -108,8 +109,11 @@ class Nest:
         """Whether no other access of these kinds, executed later (or earlier), is to the same element."""
         if mine.array.root in self.whole:
             return False
-        others = [x for x in self.accesses.get(mine.array.root, []) if x.kind in kinds]
-        return all(x.array is mine.array and self.apart(mine, x, later) for x in others)
+        key = (mine.array, mine.index, mine.top, mine.loops[-1].var, kinds, later)
+        if key not in self.known:
+            others = [x for x in self.accesses.get(mine.array.root, []) if x.kind in kinds]
+            self.known[key] = all(x.array is mine.array and self.apart(mine, x, later) for x in others)
+        return self.known[key]
 
     def apart(self, mine: Access, other: Access, later: bool) -> bool:
         outer = self.outer

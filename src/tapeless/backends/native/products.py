@@ -48,7 +48,7 @@ from tapeless.backends.native.precedence import Nest
 from tapeless.backends.native.promote import stable_definitions
 from tapeless.backends.native.renaming import clone
 from tapeless.backends.native.rewrite import change_stmt
-from tapeless.backends.native.scopes import names, reads, written
+from tapeless.backends.native.scopes import names, reads, touched, written
 
 
 def multiply(fn: Function) -> Function:
@@ -64,26 +64,40 @@ class _Products:
             for x, e in stable_definitions(fn).items()
             if all(not isinstance(k, Dim) or k.array in fn.params for k in leaves(e))
         }
+        self.counters = {s.var for s in walk(fn.body) if isinstance(s, For)}
         self.uses = Counter(mentions(fn.body))
         self.uses.update(root(x) for x in (*fn.params, *fn.results))
+        self.read = Counter(x for s in walk(fn.body) for x in reads(s))
+        self.read.update(map(root, fn.results))
 
-    def body(self, body: list[Stmt]) -> list[Stmt]:
+    def body(self, body: list[Stmt], around: frozenset[Scalar] = frozenset()) -> list[Stmt]:
         out: list[Stmt] = []
         for s in body:
-            made = self.loop(s) if isinstance(s, For) else None
+            made = self.loop(s, around) if isinstance(s, For) else None
             if made is None:
-                inner = [self.body(b) for b in children(s)]
+                inside = around | {s.var} if isinstance(s, For) else around
+                inner = [self.body(b, inside) for b in children(s)]
                 made = [with_bodies(s, inner)] if inner else [s]
             out += made
         return out
 
-    def loop(self, outer: For) -> list[Stmt] | None:
+    def loop(self, outer: For, around: frozenset[Scalar]) -> list[Stmt] | None:
         if abs(outer.step) != 1 or not any(isinstance(s, For) and _has_loop(s) for s in outer.body):
             return None
         if not all(isinstance(s, (Assign, Store, If, For, Alloc, Comment, Grow)) for s in walk(outer.body)):
             return None
-        outer = replace(outer, body=self.joined(outer.body))
-        nest = _Loop(outer, self.definitions, self.uses)
+        joined = self.joined(outer.body)
+        read = self.read.copy()
+        read.subtract(x for s in walk(outer.body) for x in reads(s))
+        read.update(x for s in walk(joined) for x in reads(s))
+        joined = _living(joined, read)
+        uses = self.uses.copy()
+        uses.subtract(mentions(outer.body))
+        uses.update(mentions(joined))
+        outer = replace(outer, body=joined)
+        over = self.counters - around - {s.var for s in walk([outer]) if isinstance(s, For)}
+        known = {x: e for x, e in self.definitions.items() if over.isdisjoint(names(e))}
+        nest = _Loop(outer, known, uses)
         change = Change()
         for s in nest.sums():
             found = Move(nest, s, change).made()
@@ -94,24 +108,76 @@ class _Products:
         return nest.made(change) if change.gone else None
 
     def joined(self, body: list[Stmt]) -> list[Stmt]:
-        """A body in which what is used once stands where it is used: `t = c[i]; c[i] = t + e` adds `e`."""
+        """A body in which what is used once stands where it is used: `t = c[i]; c[i] = t + e` adds `e`.
+
+        Copies of scalars are the scalars, and what clears an element and gives back what it held is left out.
+        """
         out: list[Stmt] = []
         waiting: dict[Name, Assign] = {}
+        copies: dict[Name, Expr] = {}
         for s in body:
             if children(s):
                 s = with_bodies(s, [self.joined(b) for b in children(s)])
             elif isinstance(s, (Assign, Store)):
                 used = {x: waiting.pop(x) for x in {*reads(s)} & waiting.keys()}
                 out = [x for x in out if not any(x is y for y in used.values())]
-                values = {x: y.value for x, y in used.items()}
+                values = {**copies, **{x: y.value for x, y in used.items()}}
                 s = change_stmt(s, lambda e, v=values: v.get(e.var) if isinstance(e, Ref) else None)  # type: ignore[misc]
                 s = _adding(s) if isinstance(s, Store) else s
             changed = written([s])
+            if isinstance(s, Assign) and s.value == Ref(s.var):
+                continue
             waiting = {x: y for x, y in waiting.items() if not changed & {x, *names(y.value)}}
-            if isinstance(s, Assign) and self.uses[s.var] == 2 and s.var not in names(s.value):
+            copies = {x: e for x, e in copies.items() if not changed & {x, *names(e)}}
+            if isinstance(s, Assign) and isinstance(s.value, Ref):
+                copies[s.var] = s.value
+            elif isinstance(s, Assign) and self.uses[s.var] == 2 and s.var not in names(s.value):
                 waiting[s.var] = s
             out.append(s)
-        return out
+        return _restored(out)
+
+
+def _living(body: list[Stmt], read: Counter[Name]) -> list[Stmt]:
+    """A body without scalars that nobody reads."""
+    return [
+        with_bodies(s, [_living(b, read) for b in children(s)])
+        for s in body
+        if not isinstance(s, Assign) or read[s.var]
+    ]
+
+
+def _restored(body: list[Stmt]) -> list[Stmt]:
+    """A body without what clears an element and then adds what it was."""
+    found: dict[Scalar, tuple[Assign, Store | None]] = {}
+    gone: list[Stmt] = []
+    for s in body:
+        if isinstance(s, Store) and s.add and isinstance(s.value, Ref) and s.value.var in found:
+            taken, cleared = found[s.value.var]
+            if cleared is not None and taken.value == Load(s.array, s.index):
+                gone += [cleared, s]
+                del found[s.value.var]
+                continue
+        if isinstance(s, Store) and not s.add and _is_zero(s.value):
+            for var, (taken, cleared) in found.items():
+                if cleared is None and taken.value == Load(s.array, s.index):
+                    found[var] = taken, s
+                    break
+            else:
+                var = None
+            found = {x: y for x, y in found.items() if x is var or s.array.root not in names(y[0].value)}
+            continue
+        used = {x for t in walk([s]) for x in touched(t)}
+        changed = written([s])
+        found = {
+            x: (taken, cleared)
+            for x, (taken, cleared) in found.items()
+            if x not in changed
+            and not changed & set(names(taken.value))
+            and (cleared is None or cleared.array.root not in used)
+        }
+        if isinstance(s, Assign) and isinstance(s.value, Load) and s.var not in names(s.value):
+            found[s.var] = s, None
+    return [s for s in body if not any(s is x for x in gone)]
 
 
 def _adding(s: Store) -> Store:
