@@ -166,3 +166,14 @@ def test_a_cache_at_module_level():
 def test_a_partial_is_differentiated():
     check(partial(weighted, 2.0, c=3.0), 0.7)
     check(partial(np.multiply, 3.0), np.array([0.3, 0.5]))
+
+
+def test_a_cache_of_a_given_size_around_an_active_closure():
+    def program(x):
+        @lru_cache(None)
+        def term(n):
+            return x if n < 2 else term(n - 1) * term(n - 2) + x
+
+        return term(6) + term(4) * term.cache_info().hits
+
+    check(program, 0.7)

@@ -366,6 +366,8 @@ for _kind in (
 ):
     HANDLERS[_kind] = made_plainly(_kind)
 HANDLERS[functools.cache] = made_plainly(functools.cache)
+_LRU: Any = type(functools.lru_cache(len))
+HANDLERS[_LRU] = made_plainly(_LRU)  # what `lru_cache(maxsize)` makes when it is given the function
 
 
 @handle(len)
