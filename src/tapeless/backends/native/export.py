@@ -16,6 +16,7 @@ from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.kernel import Mismatch
 from tapeless.backends.native.nest import Apply, Intrinsic, Load, Scalar, expressions, walk
+from tapeless.backends.native.special import SLOPES
 from tapeless.backends.native.staging import Replay, Staged
 from tapeless.backends.native.staging.paths import Argument, Field, Guard, Item, Length, Path
 from tapeless.backends.native.staging.stager import parameter_names
@@ -81,6 +82,10 @@ def module(fun: Callable[..., Any], args: tuple[Any, ...], *, numba: bool = Fals
         parts.append(NUMBA)
     if _uses(staged, "digamma"):
         parts.append("from scipy.special import digamma\n")
+    if any(_uses(staged, f"special.{name}") for name in SLOPES):
+        if numba:
+            raise NotCompilable("Numba has no functions of scipy.special; export without numba=True")
+        parts.append("from scipy import special\n")
     fn.name = "_loops"
     text = show.source(fn, running=True)
     text = text.replace("_failures", "FAILURES")

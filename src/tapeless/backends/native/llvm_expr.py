@@ -5,6 +5,7 @@ from __future__ import annotations
 from tapeless.backends.native import llvm_math
 from tapeless.backends.native.llvm_build import LL, MEMORY, Builder, literal
 from tapeless.backends.native.nest import (
+    BINARY,
     BOOL,
     COMPARISONS,
     F32,
@@ -247,7 +248,7 @@ class Expressions(Builder):
         if op == "signbit":
             bits = "i64" if kind == "double" else "i32"
             return self.op(f"icmp slt {bits} {self.op(f'bitcast {kind} {v[0]} to {bits}')}, 0")
-        if op in ("floordiv", "mod", "pow", "atan2", "hypot") or op in FUNCTIONS:
+        if op in ("floordiv", "mod", "pow", "atan2", "hypot") or op in FUNCTIONS or op in BINARY:
             return self.function(op, v, x)
         raise TypeError(f"no operation {op} of floats")
 

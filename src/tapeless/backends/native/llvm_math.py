@@ -37,6 +37,8 @@ def need(b: Builder, name: str) -> None:
 def function(b: Builder, op: str, v: list[str]) -> str:
     """An elementary function of doubles; the call says what does several at once, if anything does."""
     args = [("double", a) for a in v]
+    if op.startswith("special."):
+        return b.call(op, "double", *args, ("i32", "0"), pure=True)
     if f"tl_{op}" in HELPERS:
         return helper(b, f"tl_{op}", "double", *args)
     if op not in vector_math.FUNCTIONS or not vector_math.available():

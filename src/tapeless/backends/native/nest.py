@@ -168,7 +168,16 @@ FUNCTIONS = (
     "sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "tgamma", "lgamma",
     "digamma", "fabs", "floor", "ceil", "trunc", "rint",
+    # those of SciPy, by their names there
+    *[f"special.{name}" for name in (
+        "j0", "j1", "y0", "y1", "i0", "i1", "i0e", "i1e", "k0", "k1", "dawsn", "ellipk", "ellipe", "ndtri",
+        "erfinv", "erfcinv", "rgamma", "cosm1", "expi", "exp1", "erfcx", "erfi", "log_ndtr",
+    )],
 )  # fmt: skip
+#: Functions of SciPy of two floats.
+BINARY = tuple(f"special.{n}" for n in (
+    "jv", "yv", "iv", "ive", "kv", "gammainc", "gammaincc", "beta", "betaln",
+))  # fmt: skip
 #: name -> number of operands.
 OPERATIONS: dict[str, int] = {
     # numbers.  `div`: floats, IEEE.  `floordiv`, `mod`: as Python's (integers: the divisor is not zero).
@@ -183,7 +192,7 @@ OPERATIONS: dict[str, int] = {
     # select(condition, a, b): both are evaluated.  cast(x): to the result's type; float to integer truncates
     # stop(x): x itself, a constant for derivatives
     "select": 3, "cast": 1, "stop": 1,
-    **dict.fromkeys(COMPARISONS, 2), **dict.fromkeys(FUNCTIONS, 1),
+    **dict.fromkeys(COMPARISONS, 2), **dict.fromkeys(FUNCTIONS, 1), **dict.fromkeys(BINARY, 2),
 }  # fmt: skip
 
 

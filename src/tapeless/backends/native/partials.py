@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tapeless.backends.native import special
 from tapeless.backends.native.nest import FLOATS, Apply, Const, Expr, Ref, apply, const
 from tapeless.errors import MissingRuleError
 
@@ -152,6 +153,10 @@ def _scaled(numerator: float, divisor: Callable[[Expr, Expr], Expr]) -> Rule:
     return rule
 
 
+def _special(name: str) -> Rule:
+    return lambda m, y, args: special.maps(name, m, y, args)
+
+
 def _root(x: Expr) -> Expr:
     return _call("sqrt", (1.0 - x) * (1.0 + x))
 
@@ -204,9 +209,12 @@ RULES: dict[str, Rule] = {
     "erfc": _unary(lambda y, x: -2.0 / math.sqrt(math.pi) * _call("exp", -(x * x))),
     "tgamma": _unary(lambda y, x: y * _call("digamma", x)),
     "lgamma": _unary(lambda y, x: _call("digamma", x)),
+    "digamma": _unary(lambda y, x: special.trigamma(x)),
+    **{f"special.{name}": _special(name) for name in special.SLOPES},
 }
 #: Operations whose rules use the value itself: for those it is worth a variable.
 USES_VALUE = {"div", "pow", "hypot", "sqrt", "cbrt", "exp", "exp2", "expm1", "tan", "tanh", "tgamma"}
+USES_VALUE |= {f"special.{name}" for name in special.SLOPES}
 
 
 def maps(e: Apply, value: Expr, arithmetic: Arithmetic) -> tuple[Map, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tapeless.backends.native.nest import (
+    BINARY,
     BOOL,
     F32,
     F64,
@@ -62,6 +63,7 @@ CALLS = {
     "fmax": "np.fmax", "atan2": "np.arctan2", "hypot": "np.hypot", "copysign": "np.copysign",
     "fmod": "np.fmod", "isnan": "np.isnan", "isinf": "np.isinf", "isfinite": "np.isfinite",
     "signbit": "np.signbit", "mulz": "mulz",
+    **{name: name for name in (*FUNCTIONS, *BINARY) if name.startswith("special.")},
 }  # fmt: skip
 CASTS = {F64: "float", F32: "np.float32", I64: "int", BOOL: "bool"}
 
@@ -179,6 +181,14 @@ def python(fn: Function) -> Callable[..., tuple[Any, ...]]:
 
         return digamma(x)
 
+    class special:
+        """SciPy's functions, imported when they are first asked for."""
+
+        def __getattr__(self, name: str) -> Any:
+            import scipy.special  # type: ignore[import-untyped]
+
+            return getattr(scipy.special, name)
+
     def shown(payload: str, *values: Any) -> None:
         from tapeless.backends.native import callbacks
 
@@ -192,7 +202,8 @@ def python(fn: Function) -> Callable[..., tuple[Any, ...]]:
 
     scope: dict[str, Any] = {
         "_rng": generator,
-        "np": np, "math": math, "sys": sys, "digamma": digamma, "_failures": fn.failures, "_shown": shown,
+        "np": np, "math": math, "sys": sys, "digamma": digamma, "special": special(),
+        "_failures": fn.failures, "_shown": shown,
     }  # fmt: skip
     exec(compile(source(fn, running=True), f"<nest {fn.name}>", "exec"), scope)
     run = scope[_identifier(fn.name)]
@@ -215,7 +226,8 @@ class Printer:
     def __init__(self, fn: Function, running: bool = False) -> None:
         self.fn, self.running = fn, running
         self.names: dict[Scalar | Array, str] = {}
-        self.taken = {"np", "math", "mulz", "digamma", "range", "float", "int", "bool", "abs", "min", "max"}
+        self.taken = {"np", "math", "mulz", "digamma", "special", *("range", "float", "int", "bool", "abs")}
+        self.taken |= {"min", "max"}
         self.lines: list[str] = []
 
     def name(self, x: Scalar | Array) -> str:

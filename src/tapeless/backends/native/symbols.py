@@ -26,6 +26,10 @@ def address(name: str) -> int | None:
         return id(np.bool_ if rest == "bool" else getattr(np, rest))
     if family == "math":
         return _function(rest)
+    if family == "special":
+        from tapeless.backends.native import special
+
+        return special.address(rest)
     if family == "vector":
         return int(_vectors(rest.partition(".")[0])[name])
     if family == "fortran":

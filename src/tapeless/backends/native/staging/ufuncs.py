@@ -24,6 +24,7 @@ from tapeless.backends.native.nest import (
     cast,
     const,
 )
+from tapeless.backends.native.special import SLOPES
 from tapeless.backends.native.staging.elements import nonzero
 from tapeless.backends.native.staging.float_steps import nextafter
 
@@ -299,6 +300,7 @@ REAL: dict[object, Rule] = {
     special.gamma: op("tgamma"), special.psi: op("digamma"), special.cbrt: op("cbrt"),
     special.exp2: op("exp2"), special.expm1: op("expm1"), special.log1p: op("log1p"),
     special.exp10: of(lambda x: apply("pow", const(10.0, x.type), x)),
+    **{getattr(special, name): op(f"special.{name}") for name in SLOPES},
     special.xlogy: of(times_log(lambda y: apply("log", y))),
     special.xlog1py: of(times_log(lambda y: apply("log1p", y))),
     special.entr: of(entropy),
