@@ -246,3 +246,13 @@ def test_windows_are_read_only():
 
     with pytest.raises(ValueError, match="read-only"):
         tl.jit(f)(ROWS.copy())
+
+
+def test_of_nothing_into_a_shape_of_unknown_lengths():
+    def weighted(a, b):
+        c = np.maximum(a, b)
+        return np.sum(np.arange(c.size).reshape(c.shape) * c)
+
+    a, b = np.zeros((0, 1, 3)), np.ones((1, 10, 3))
+    assert tl.jit(weighted)(a, b) == 0.0
+    assert tl.jit(tl.grad(weighted, (0, 1)))(a, b)[1].tolist() == np.zeros((1, 10, 3)).tolist()

@@ -142,7 +142,7 @@ def _factors(shape: AnySequence[Expr]) -> Factors:
 
     for n in shape:
         take(n)
-    return number, atoms
+    return (number, atoms) if number else (0, {})  # nothing, however long the other sides are
 
 
 def _quotient(a: Factors, b: Factors) -> Expr | None:
