@@ -20,6 +20,7 @@ from tapeless.backends.native.nest import (
     Apply,
     Array,
     Assign,
+    Const,
     Dim,
     Expr,
     For,
@@ -40,6 +41,11 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.overwritten import unneeded
 from tapeless.backends.native.scopes import Block, Scopes, reads, writes, written
+
+#: The constants in an index, None where something else stands.
+Part = tuple[int | None, ...]
+#: Of an array of more parts than this all is saved.
+PARTS = 8
 
 
 def names(e: Expr) -> Iterator[Name]:
@@ -315,7 +321,18 @@ class Needed:
             if isinstance(x, Store) and x.index:
                 if all(inner & set(names(i)) for i in x.index):
                     return True
-        return False
+        return self._swept_in_part(s, a, inner)
+
+    def _swept_in_part(self, s: For | While, a: Array, inner: set[Scalar]) -> bool:
+        """Whether all stores go to columns, as `v[i, 0]`, and each pass may set one of those."""
+        parts = regions(s, a)
+        turns = {*inner, s.var} if isinstance(s, For) else inner
+        if any(all(k is None for k in part) or all(k is not None for k in part) for part in parts):
+            return False
+        stores = [x for x in walk([s]) if isinstance(x, Store) and x.array is a]
+        moving = [[set(names(i)) for i in x.index if not isinstance(i, Const)] for x in stores]
+        once = all(turns & xs for store in moving for xs in store)
+        return once and any(all(inner & xs for xs in store) for store in moving)
 
     def _loop(self, s: For | While, live: set[Name]) -> set[Name]:
         """The state after the last pass, from one that holds before every pass."""
@@ -335,6 +352,18 @@ class Needed:
             for shape in [self.several[x]] if x in self.several else shapes:
                 for e in shape:
                     yield from names(e)
+
+
+def regions(s: Stmt, a: Array) -> list[Part]:
+    """The parts of an array that a statement stores to: an index with constants in it, or everything."""
+    whole: Part = (None,) * a.ndim
+    found: dict[Part, None] = {}
+    for x in walk([s]):
+        if a in writes(x):
+            if not isinstance(x, Store) or x.array is not a:
+                return [whole]
+            found[tuple(int(i.value) if isinstance(i, Const) else None for i in x.index)] = None
+    return [whole] if whole in found or len(found) > PARTS else list(found)
 
 
 def undoable(s: Assign) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
-from tapeless.backends.native.needed import Needed, names
+from tapeless.backends.native.needed import Needed, Part, names, regions
 from tapeless.backends.native.nest import (
     Alias,
     Alloc,
@@ -20,6 +20,8 @@ from tapeless.backends.native.nest import (
     Stmt,
     Store,
     Swap,
+    While,
+    apply,
     leaves,
     walk,
 )
@@ -72,9 +74,13 @@ class Plan:
             for x in dict.fromkeys(y for inner in walk([s]) for y in writes(inner)):
                 if (id(s), x) not in self.needed.saved:
                     continue
-                whole = not isinstance(s, Store) and isinstance(x, Array)
-                made = Site(x, self.shape(x) if whole and isinstance(x, Array) else None)
-                sites.at.setdefault(id(s), []).append(made)
+                made = sites.at.setdefault(id(s), [])
+                if isinstance(s, Store) or not isinstance(x, Array):
+                    made.append(Site(x))
+                elif isinstance(s, (For, While)):
+                    made += [self._part(x, part) for part in regions(s, x)]
+                else:
+                    made.append(Site(x, self.shape(x)))
         for block in self.scopes.blocks.values():
             kept = [x for x in self.scopes.residents[id(block.body)] if x in self.needed.kept]
             arrays = [Site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
@@ -82,6 +88,16 @@ class Plan:
             if kept:
                 sites.end[id(block.body)] = [*arrays, *scalars]
         return sites
+
+    def _part(self, a: Array, part: Part) -> Site:
+        """The elements of a part of an array, if it has them."""
+        if not any(k is not None for k in part):
+            return Site(a, self.shape(a))
+        lengths = [
+            n if k is None else apply("minimum", apply("maximum", n - k, 0), 1)
+            for k, n in zip(part, self.shape(a), strict=True)
+        ]
+        return Site(a, tuple(lengths), tuple(k or 0 for k in part))
 
     def _fixed(self, e: Expr) -> bool:
         """Whether an expression has the same value from beginning to end."""

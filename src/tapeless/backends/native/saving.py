@@ -48,10 +48,18 @@ DTYPES = {F64: "float64", F32: "float32", I64: "int64", BOOL: "bool"}
 
 @dataclass(eq=False, slots=True)
 class Site:
-    """A place in the program where something is saved: one value, or (`shape`) all elements of an array."""
+    """A place in the program where something is saved: one value, or (`shape`) elements of an array.
+
+    Those are all, or as many as `shape` says from `first` on.
+    """
 
     what: Name
     shape: tuple[Expr, ...] | None = None
+    first: tuple[int, ...] = ()
+
+    def index(self, i: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where the array has the element that is number `i` here."""
+        return tuple(n + k for n, k in zip(i, self.first, strict=True)) if self.first else i
 
     @property
     def type(self) -> str:
@@ -347,7 +355,7 @@ class Tape:
         out: list[Stmt] = []
         array, at = site.what, _var(at, "at", out)
         assert isinstance(array, Array)
-        return [*out, *_copy(site.shape, lambda i, n: Store(to, (at + n,), Load(array, i)))]
+        return [*out, *_copy(site.shape, lambda i, n: Store(to, (at + n,), Load(array, site.index(i))))]
 
     @staticmethod
     def _read(site: Site, of: Array, at: Expr, restore: Callable[[Expr], Stmt]) -> list[Stmt]:
@@ -356,7 +364,7 @@ class Tape:
         out: list[Stmt] = []
         array, at = site.what, _var(at, "at", out)
         assert isinstance(array, Array)
-        return [*out, *_copy(site.shape, lambda i, n: Store(array, i, Load(of, (at + n,))))]
+        return [*out, *_copy(site.shape, lambda i, n: Store(array, site.index(i), Load(of, (at + n,))))]
 
 
 def _copy(shape: tuple[Expr, ...], move: Callable[[tuple[Expr, ...], Expr], Stmt]) -> list[Stmt]:
