@@ -135,7 +135,12 @@ class _Jam:
 
 
 def _together(copies: list[list[Stmt]]) -> list[Stmt]:
-    """Statement by statement, loops done together."""
+    """Statement by statement, loops done together; in an innermost loop, iteration by iteration.
+
+    There an iteration may read and write again the element that the one before it has left.
+    """
+    if not any(isinstance(s, For) for s in copies[0]):
+        return [s for copy in copies for s in copy]
     out: list[Stmt] = []
     for same in zip(*copies, strict=True):
         first = same[0]
