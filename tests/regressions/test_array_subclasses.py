@@ -50,3 +50,16 @@ def kept(x):
 
 def test_residuals_of_a_subclass_are_copies():
     tl.check_grads(kept, (0.7,), order=1)
+
+
+class Labelled(np.ndarray):
+    unit = {"name": "m", "scale": 2.0}
+    grow = None
+
+
+def test_attributes_that_a_subclass_of_arrays_has_from_its_class():
+    def f(x):
+        lengths = (x * x).view(Labelled)
+        return np.asarray(lengths).sum() * lengths.unit["scale"] * (1.0 if lengths.grow is None else 3.0)
+
+    assert tl.grad(f)(np.array([1.0, 2.0])).tolist() == [4.0, 8.0]

@@ -150,3 +150,11 @@ def test_deviations_of_too_few_elements_do_not_raise():
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
         assert np.isnan(np.var(np.array([1.5]), ddof=1))
         assert not np.isfinite(tl.grad(lambda x: np.var(x, ddof=1))(np.array([1.5]))).any()
+
+
+def test_einsum_at_zeros():
+    def lengths(*parts):
+        return np.sqrt(np.einsum("ij,ij->i", parts[0], parts[0])).sum()
+
+    slopes = tl.grad(lengths)(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    assert slopes == pytest.approx(np.array([[0.0, 0.0], [0.6, 0.8]]))

@@ -118,6 +118,18 @@ class Angle(float):
         return self
 
 
+class Asked(float):
+    def __getattr__(self, name):
+        if name == "double":
+            return self * 2.0
+        raise AttributeError(name)
+
+
+class AskedFirst(float):
+    def __getattribute__(self, name):
+        return float.__mul__(self, 2.0) if name == "double" else float.__getattribute__(self, name)
+
+
 def class_attribute_of_a_float(x):
     Angle.turn = x
     try:
@@ -131,6 +143,8 @@ PROGRAMS = {
     "attributes of a float and of its class": lambda x: (
         Angle(x).labelled("abc").size * Angle(x).turn * len(Angle(x).name + "a")
     ),
+    "__getattr__ of a float": lambda x: Asked(x).double * Asked(x).real,
+    "__getattribute__ of a float": lambda x: AskedFirst(x).double,
     "descriptor of a float": lambda x: Angle(x).twice * x,
     "float": lambda x: Metres(x) + x,
     "bound operator": lambda x: Metres(x) * x,

@@ -126,6 +126,9 @@ class Apply(Operation):
         return rule.transpose(ct, *self.args, wrt=wrt, **self.kwargs)
 
 
+_FACTORS = (np.ndarray, np.generic, float, complex, int)  # and not the subscripts of `einsum`
+
+
 def careful_product(
     rule: Linear,
     call: Callable[..., Any],
@@ -142,7 +145,8 @@ def careful_product(
     gives.
     """
     offset = 0 if wrt is None else 1
-    factors = [moving] + [p + offset for p in rule.positions if p != wrt and p + offset != moving]
+    places = [p + offset for p in rule.positions if p != wrt and p + offset < len(args)]
+    factors = [moving] + [k for k in places if k != moving and isinstance(args[k], _FACTORS)]
     if all(np.isfinite(args[k]).all() for k in factors):
         return None
     plain = call(*args, **kwargs)

@@ -45,6 +45,15 @@ def is_property(found: Any, method: str = "__get__") -> bool:
     )
 
 
+def hooked(x: Any, kind: type, name: str) -> bool:
+    """Whether a subclass of a number or an array answers for `name` by a hook written in Python."""
+    if type(kind.__getattribute__) is FunctionType:
+        return True
+    if hasattr(kind, name) or kind.__dictoffset__ and name in vars(x):
+        return False
+    return is_python(getattr(kind, "__getattr__", None))
+
+
 class Attributes(Operators):
     """`getattr`, `setattr` and `delattr`."""
 
@@ -67,7 +76,9 @@ class Attributes(Operators):
             return getattr(x, name), self.look(x.__dict__, name) if self.module_stores else None
         if isinstance(x, _NUMBERS):
             get = getattr(type(on_class(kind, name)), "__get__", None)
-            if type(get) is not FunctionType:  # a descriptor in Python is called below
+            if type(get) is not FunctionType and not hooked(
+                x, kind, name
+            ):  # what is in Python is called below
                 found = getattr(kind, name, None)
                 if not isinstance(found, property) and type(found) is not FunctionType:
                     return self.number_attribute(x, dx, name, found)
@@ -145,10 +156,11 @@ class Attributes(Operators):
         if name == "__dict__":
             self.share_dict(x, value)
             return value, None
-        if not hasattr(found, "__get__") and not isinstance(x, np.ndarray):  # of a subclass or its instance
-            if self.class_stores and name not in getattr(x, "__dict__", ()):
-                return value, self.class_tangent(type(x), name)
-            return value, self.look(x, name)
+        own = name in getattr(x, "__dict__", ())
+        if not hasattr(found, "__get__") and not (isinstance(x, np.ndarray) and (own or found is None)):
+            if own:  # of an instance of a subclass
+                return value, self.look(x, name)
+            return value, self.class_tangent(type(x), name) if self.class_stores else self.look(x, name)
         rule = lookup(found) if found is not None else None
         tx = self.tangent_of(x, dx)
         if tx is None:
