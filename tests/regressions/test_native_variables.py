@@ -18,10 +18,22 @@ def begins_as_a_number(a: Any, n: int) -> Any:
     return s
 
 
-def test_a_number_that_becomes_an_array_in_a_loop_is_refused() -> None:
+def becomes_an_array_late(a: Any, n: int) -> Any:
+    s, t = 0.0, 0.0
+    for _ in range(n):
+        s, t = s + A * np.sum(a), t + s
+    return s + t
+
+
+def test_a_number_that_becomes_an_array_in_a_loop() -> None:
+    for n in (3, 0, 1):
+        got, want = tl.jit(begins_as_a_number)(np.ones(3), n), begins_as_a_number(np.ones(3), n)
+        assert type(got) is type(want)
+        np.testing.assert_array_equal(got, want)
     with pytest.raises(NotCompilable, match="a number before a loop and an array after"):
-        tl.jit(begins_as_a_number)(np.ones(3), 3)
-    np.testing.assert_array_equal(tl.jit(begins_as_a_number, fallback=True)(np.ones(3), 3), 9 * A)
+        tl.jit(becomes_an_array_late)(np.ones(3), 3)
+    late = tl.jit(becomes_an_array_late, fallback=True)
+    np.testing.assert_array_equal(late(np.ones(3), 3), becomes_an_array_late(np.ones(3), 3))
 
 
 def row(m: Any) -> Any:

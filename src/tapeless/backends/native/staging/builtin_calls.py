@@ -172,6 +172,10 @@ class Builtins(Structures):
         low, high, step = it.bounds or (ZERO, it.length, 1)
         acc, item = Var("total"), Var("item")
         frame = self.frames[-1]
+        key = (frame.key, "fold", self.line, len(frame.env))
+        if key in self.peeled and start is not None:
+            self.replay_unless(apply("lt" if step > 0 else "gt", low, high))
+            start, low = combine(start, it.item(low)), apply("add", low, const(step))
         if start is None:
             self.check(apply("lt", low, high), ValueError, "an iterable argument is empty")
             start, low = it.item(low), apply("add", low, const(step))
@@ -183,7 +187,6 @@ class Builtins(Structures):
         live.after[id(op)] = live.head[id(op)] = live.after[id(body)] = frozenset([acc])
         live.assigned[id(op)] = frozenset([acc, item])
         loop = Loop(op, None, op.blocks[0], (self.bind(low), self.bind(high), step), it.item)
-        key = (frame.key, "fold", self.line, len(frame.env))
         if key in self.unrolled or not self.rolled(op, loop, key, op.blocks[1]):
             frame.env[acc] = start
             rest = self.items_of(Iteration(None, it.length, it.item, (low, high, step)))

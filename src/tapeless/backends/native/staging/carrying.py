@@ -46,6 +46,14 @@ if TYPE_CHECKING:
     from tapeless.backends.native.staging.loops import Loops
 
 
+class NeedsPeeling(Exception):
+    """The first iteration of a loop has to be staged by itself: a number becomes an array in it."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        super().__init__("a number becomes an array in a loop")
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """How a place is carried.
@@ -135,6 +143,9 @@ def optional(s: Loops, spec: Spec, entry: Value | None, end: Value | None, other
     if not values:
         return spec
     if otherwise is not None and type(otherwise.obj) in (int, float) and any(map(is_array, values)):
+        loop = s.open_loops[-1]
+        if loop.key not in s.peeled:
+            raise NeedsPeeling(loop.key)
         s.refuse(
             "a variable is a number before a loop and an array after an iteration",
             "let it begin as an array, np.zeros(shape)",

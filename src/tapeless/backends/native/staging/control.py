@@ -169,14 +169,37 @@ class Control(Loops):
             if self.ranges.proves(apply("ge" if step > 0 else "le", low, high)):
                 self.run(orelse)  # no iteration
                 return
+            alone = key in self.peeled and not any(
+                inner.kind in ("break", "continue") for inner in body.walk()
+            )
+            if alone:
+                low = self.peel(op, body, (low, high, step), item)
+                if not self.alive:
+                    return
             loop = Loop(op, None, body, (low, high, step), item)
             if self.rolled(op, loop, key, orelse):
                 return
+            if alone:
+                raise NeedsUnrolling(key, "its first iteration has been staged")
         if it.items is None:
             it = Iteration(self.items_of(it))
         assert it.items is not None
         items = iter(it.items) if it.more is None else it.more()
         self.unroll(op, body, orelse, lambda: self.next_item(op, items))
+
+    def peel(
+        self, op: Op, body: Block, bounds: tuple[Expr, Expr, int], item: Callable[[Expr], Value] | None
+    ) -> Expr:
+        """Stage the first iteration of a loop, which has one, by itself; where the others begin."""
+        low, high, step = bounds
+        assert item is not None
+        there = apply("lt" if step > 0 else "gt", low, high)
+        if not self.ranges.proves(there):
+            self.replay_unless(there)
+            self.assume(there)
+        self.assign(op.outs[0], item(low))
+        self.run(body)
+        return self.bind(apply("add", low, const(step))) if self.alive else low
 
     def items_of(self, it: Iteration) -> list[Value]:
         """Every item of an iteration, one by one; its length must be known."""

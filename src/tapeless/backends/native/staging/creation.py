@@ -92,6 +92,12 @@ ones = lowers(np.ones)(_constant_maker(1))
 empty = lowers(np.empty)(_constant_maker(None))
 
 
+@lowers(np.ndarray)
+def ndarray(stager: Stager, shape: Value, dtype: Value | None = None, **options: Value) -> Value:
+    unsupported(stager, "ndarray", **options)
+    return empty(stager, shape, dtype)
+
+
 @lowers(np.full)
 def full(
     stager: Stager, shape: Value, fill_value: Value, dtype: Value | None = None, order: Value | None = None,

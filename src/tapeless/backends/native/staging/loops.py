@@ -42,6 +42,8 @@ class Loops(Joins):
         """How many statements have been made that print or draw random numbers."""
         self.recent: set[Array] = set()
         """Storage made by the iteration that is being staged."""
+        self.peeled: set[Any] = set()
+        """The loops whose first iteration is staged by itself."""
         self.reading: Changes | None = None
         self.raised: list[Value] = []
         """The exceptions being handled, innermost last."""

@@ -40,6 +40,7 @@ from tapeless.backends.native.staging.base import (
     describe,
 )
 from tapeless.backends.native.staging.builtin_calls import Builtins
+from tapeless.backends.native.staging.carrying import NeedsPeeling
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mixed import Mixed, of_one_class
@@ -482,6 +483,7 @@ def stage(
     fixed = dict(known or {})
     unrolled: set[Any] = set()
     recursive: set[types.CodeType] = set()
+    peeled: set[Any] = set()
     grows: dict[Any, Any] = {}
     never: set[Any] = set()
     refused: NotCompilable | None = None
@@ -489,7 +491,7 @@ def stage(
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
-        stager.recursive = recursive
+        stager.recursive, stager.peeled = recursive, peeled
         limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -501,6 +503,9 @@ def stage(
             continue
         except NeedsUnrolling as need:
             unrolled.add(need.key)
+            continue
+        except NeedsPeeling as need:
+            peeled.add(need.key)
             continue
         except NeedsRecursion as need:
             recursive.add(need.key)
