@@ -381,10 +381,14 @@ def stage_apart(
         shapes.append(shape)
     level, clock = stager.heap.open(), stager.heap.clock
     stager.differentiated += 1
+    around = stager.handlers, stager.finals, stager.caught_outside
+    stager.caught_outside |= bool(stager.handlers or stager.finals)
+    stager.handlers, stager.finals = [], []
     with stager.collect() as body:
         value = stager.call(as_value(fun), args, kwargs)
         if stager.alive and isinstance(value, (Maybe, Conflict)):
             value = stager.present(value, "the result", "result")
+    stager.handlers, stager.finals, stager.caught_outside = around
     stager.differentiated -= 1
     returns, stager.alive = stager.alive, True
     changed = [obj for obj, _ in stager.heap.since(level).held.values() if stager.heap.age(obj) <= clock]

@@ -86,6 +86,14 @@ def with_aux(stager: Stager, fun: Any, apart: Apart, wanted: bool) -> tuple[Valu
     return value.items[0], value.items[1]
 
 
+def never_returns(stager: Stager, apart: Apart) -> Value:
+    """The call of a function that always raises."""
+    apart.close(())
+    apart.insert(apart.function.body)
+    stager.die()
+    return Static(None)
+
+
 # ---- grad, value_and_grad
 
 
@@ -94,9 +102,7 @@ def gradient(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Val
     apart, changed = stage_apart(stager, what.fun, args, kwargs, where)
     value, aux = with_aux(stager, what.fun, apart, what.has_aux)
     if not apart.returns:
-        apart.close(())
-        apart.insert(apart.function.body)
-        return Static(None)
+        return never_returns(stager, apart)
     value = apart.result(real_number(stager, what, apart, value))
     aux = None if aux is None else apart.result(aux)
     apart.close(changed)
@@ -148,9 +154,7 @@ def jvp(stager: Stager, fun: Value, primals: Value, tangents: Value, has_aux: Va
     apart, changed = stage_apart(stager, fun, primals.items, {}, where)
     value, aux = with_aux(stager, fun, apart, has_aux is not None and bool(stager.known(has_aux)))
     if not apart.returns:
-        apart.close(())
-        apart.insert(apart.function.body)
-        return Static(None)
+        return never_returns(stager, apart)
     value = apart.result(value)
     floats = list(found(value))
     aux = None if aux is None else apart.result(aux)

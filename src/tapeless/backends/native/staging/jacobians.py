@@ -41,7 +41,7 @@ from tapeless.backends.native.reverse import halves
 from tapeless.backends.native.scopes import written
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
-from tapeless.backends.native.staging.derivatives import positions
+from tapeless.backends.native.staging.derivatives import never_returns, positions
 from tapeless.backends.native.staging.once import draws, printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
@@ -61,7 +61,11 @@ LONG = 1500
 
 def jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     where = positions(what, args, kwargs)
-    blocks = [_jacobian(stager, what, args, kwargs, at) for at in where]
+    blocks: list[Value] = []
+    for at in where:
+        blocks.append(_jacobian(stager, what, args, kwargs, at))
+        if not stager.alive:
+            return blocks[0]
     many = isinstance(what.argnums, (tuple, list))
     return SequenceValue(blocks, tuple) if many else blocks[0]
 
@@ -73,6 +77,8 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
         raise NotDifferentiableError(
             f"the jacobian is taken with respect to a number or an array of floats, not a {type_name(x)}"
         )
+    if not apart.returns:
+        return never_returns(stager, apart)
     if isinstance(y, Static) and isinstance(y.obj, float):
         y = stager.number(y)
     if not _real(y):
@@ -95,6 +101,11 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
             if few or isinstance(x, Number) or (None in sizes and not isinstance(y, Number))
             else "reverse"
         )
+    if n == ZERO:  # without columns the program would not run
+        mode = "reverse"
+    for length in x.shape if isinstance(x, ArrayValue) else ():
+        if length in stager.actual:
+            stager.assume_at_entry(apply("ne", length, ZERO))
     linear = columns(apart, y) if mode == "forward" else rows(apart)
     seeded, found = (x, y) if mode == "forward" else (y, x)
     apart.connect()

@@ -146,6 +146,8 @@ class Stager(Builtins):
 
     arrays = arrays
     careful = False
+    caught_outside = False
+    """Whether what is raised may be caught around the derivative that is staged: CPython makes such calls."""
 
     def __init__(self, known: Any) -> None:
         super().__init__(known)
@@ -153,6 +155,11 @@ class Stager(Builtins):
         self.kept_values: list[Value] = []
         self.named_lazies: weakref.WeakSet[Lazy] = weakref.WeakSet()
         self.opened: dict[int, Any] = {}
+
+    def failure(self, kind: type[BaseException], *args: Any) -> int:
+        if self.caught_outside and kind not in (Mismatch, Careful):
+            return super().failure(Replay, kind.__name__)
+        return super().failure(kind, *args)
 
     # ---- what is looked at on the way
 
