@@ -28,6 +28,8 @@ from tapeless.program.ir import Block, Var
 
 #: How often the body of a loop may be staged again before something is wrong.
 ATTEMPTS = 40
+#: Why an array must not be written.
+OTHER = "on another path of the program it is another array"
 
 
 class Loops(Joins):
@@ -118,14 +120,14 @@ class Loops(Joins):
             self.inherit(view, v)
             known = isinstance(v, View) and (v.array.root in self.array_sources or v.array.root in self.lent)
             if known or self.holders(v, ended) > names:
-                why = "on another path of the program it is another array"
-                self.frozen[self.made(v).array.root] = self.frozen[view.array.root] = why
+                self.frozen[self.made(v).array.root] = self.frozen[view.array.root] = OTHER
 
     def inherit(self, view: View, original: Value) -> None:
-        """What takes the place of an array that may not be changed may not be changed either."""
+        """What takes the place of an array that may not be changed, as it is in a list, may not be either."""
         made = original.made if isinstance(original, Lazy) else original
-        if isinstance(made, View) and made.array.root in self.frozen:
-            self.frozen[view.array.root] = self.frozen[made.array.root]
+        why = self.frozen.get(made.array.root, OTHER) if isinstance(made, View) else OTHER
+        if why != OTHER:
+            self.frozen[view.array.root] = why
 
     def own(self, array: Array) -> bool:
         """Whether storage was made by the iteration that is being staged."""

@@ -22,6 +22,7 @@ from tapeless.backends.native.staging.carrying import (
 from tapeless.backends.native.staging.errors import Errors
 from tapeless.backends.native.staging.heap import content, is_object
 from tapeless.backends.native.staging.joins import Maybe, same_view
+from tapeless.backends.native.staging.loops import OTHER
 from tapeless.backends.native.staging.passing import (
     Window,
     full_shape,
@@ -46,9 +47,6 @@ from tapeless.backends.native.staging.values import (
     View,
 )
 from tapeless.program.ir import Op
-
-#: Why an array must not be written.
-OTHER = "on another path of the program it is another array"
 
 
 class Deeper(Exception):
