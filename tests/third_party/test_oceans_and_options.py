@@ -1,4 +1,4 @@
-"""Oceans, options and colours: packages used as they come, at first and second order."""
+"""Oceans, options, colours and the globe: packages used as they come, at first and second order."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,29 @@ def colour_hsv(rgb):
     return colour.RGB_to_HSV(rgb)
 
 
+def pygeodesy_vincenty(lat1, lon1, lat2, lon2):
+    from pygeodesy.ellipsoidalVincenty import LatLon
+
+    return LatLon(lat1, lon1).distanceTo(LatLon(lat2, lon2))
+
+
+def pygeodesy_cross(x, y, z):
+    from pygeodesy.vector3d import Vector3d
+
+    v = Vector3d(x, y, z).cross(Vector3d(1.1, 2.3, 3.7))
+    return v.x, v.y, v.z
+
+
+def pygeodesy_haversine(lat1, lon1, lat2, lon2):
+    from pygeodesy import haversine
+
+    return haversine(lat1, lon1, lat2, lon2)
+
+
 CASES = [
+    ("pygeodesy Vincenty", pygeodesy_vincenty, (40.3, -70.7, 51.3, -1.7)),
+    ("pygeodesy cross product", pygeodesy_cross, (0.31, 0.27, 0.57)),
+    ("pygeodesy haversine", pygeodesy_haversine, (40.3, -70.7, 51.3, -1.7)),
     ("seawater density", seawater_density, (35.0, 10.0, 1000.0)),
     ("seawater dist", seawater_distance, (np.array([10.0, 11.0, 12.0]), np.array([20.0, 21.5, 23.0]))),
     ("py-vollib price", vollib_call, (100.0, 90.0, 0.5, 0.01, 0.2)),
