@@ -166,20 +166,33 @@ def softplus(x: Expr) -> Expr:
 
 
 def times_log(logarithm: Callable[[Expr], Expr]) -> Callable[[Expr, Expr], Expr]:
-    """x·log(y), 0 where x is 0 and y is a number."""
+    """x·log(y), 0 where x is 0 and y is a number; where the logarithm is finite, the product is 0 itself."""
 
     def rule(x: Expr, y: Expr) -> Expr:
-        zero = apply("all", apply("eq", x, const(0.0, x.type)), apply("not", apply("isnan", y)))
-        return select(zero, const(0.0, x.type), x * logarithm(y))
+        log = logarithm(y)
+        finite = apply("lt", apply("abs", log), const(math.inf, log.type))
+        no_product = apply("all", apply("not", apply("isnan", y)), apply("not", finite))
+        zero = apply("all", apply("eq", x, const(0.0, x.type)), no_product)
+        return select(zero, const(0.0, x.type), x * log)
 
     return rule
 
 
 def entropy(x: Expr) -> Expr:
     zero = const(0.0, x.type)
-    below = select(apply("eq", x, zero), zero, const(-math.inf, x.type))
+    # the root is the 0 there whose slope is infinite, as the function's
+    below = select(apply("eq", x, zero), apply("sqrt", x), const(-math.inf, x.type))
     inside = apply("neg", x * apply("log", x))
     return select(apply("any", apply("gt", x, zero), apply("isnan", x)), inside, below)
+
+
+def relative_entropy(x: Expr, y: Expr) -> Expr:
+    zero = const(0.0, x.type)
+    nothing = apply("all", apply("eq", x, zero), apply("ge", y, const(0.0, y.type)))
+    outside = select(nothing, zero - apply("sqrt", x), const(math.inf, x.type))
+    inside = apply("all", apply("gt", x, zero), apply("gt", y, const(0.0, y.type)))
+    unknown = apply("any", apply("isnan", x), apply("isnan", y))
+    return select(apply("any", inside, unknown), x * apply("log", x / y), outside)
 
 
 def shift(name: str) -> Rule:
@@ -304,7 +317,7 @@ REAL: dict[object, Rule] = {
     special.xlogy: of(times_log(lambda y: apply("log", y))),
     special.xlog1py: of(times_log(lambda y: apply("log1p", y))),
     special.entr: of(entropy),
-    special.rel_entr: of(lambda x, y: x * apply("log", x / y)),
+    special.rel_entr: of(relative_entropy),
     special.ndtr: of(lambda x: 0.5 * apply("erfc", x * const(-math.sqrt(0.5), x.type))),
 }  # fmt: skip
 
