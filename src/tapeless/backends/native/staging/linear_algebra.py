@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import ZERO, Array, Expr, Intrinsic, Ref, Scalar, apply, const
-from tapeless.backends.native.staging import elements, storage
+from tapeless.backends.native.staging import complex_matrices, elements, storage
 from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.elements import is_float, value_of
 from tapeless.backends.native.staging.elementwise import astype, ufunc
@@ -50,13 +50,18 @@ def matrix(stager: Stager, a: Value, square: bool = True) -> ArrayValue:
             f"{value.ndim}-dimensional array given. Array must be at least two-dimensional",
         )
     if square:
-        n, m = value.shape[-2:]
-        message = "Last 2 dimensions of the array must be square"
-        if not same_length(n, m):
-            if known_length(n) is not None and known_length(m) is not None:
-                fail(stager, LinAlgError, message)
-            stager.check(apply("eq", n, m), LinAlgError, message)
+        squared(stager, value)
     return floats(stager, value)
+
+
+def squared(stager: Stager, value: ArrayValue) -> None:
+    """The matrix has as many rows as columns."""
+    n, m = value.shape[-2:]
+    message = "Last 2 dimensions of the array must be square"
+    if not same_length(n, m):
+        if known_length(n) is not None and known_length(m) is not None:
+            fail(stager, LinAlgError, message)
+        stager.check(apply("eq", n, m), LinAlgError, message)
 
 
 def floats(stager: Stager, value: ArrayValue) -> ArrayValue:
@@ -111,6 +116,10 @@ def _call(stager: Stager, name: str, **attrs: Any) -> Callable[[list[Array], lis
 
 @lowers(np.linalg.solve)
 def solve(stager: Stager, a: Value, b: Value) -> Value:
+    both = [array(stager, a), array(stager, b)]
+    if any(v.dtype == "complex128" for v in both) and both[0].ndim == 2 and both[1].ndim in (1, 2):
+        squared(stager, both[0])
+        return stager.call_function(complex_matrices.solve, list(both), {}, None)
     left, right = matrix(stager, a), floats(stager, array(stager, b))
     dtype = np.result_type(left.dtype, right.dtype).name
     left, right = (v if v.dtype == dtype else astype(stager, v, dtype) for v in (left, right))
@@ -138,6 +147,10 @@ def solve(stager: Stager, a: Value, b: Value) -> Value:
 
 @lowers(np.linalg.inv)
 def inv(stager: Stager, a: Value) -> Value:
+    given = array(stager, a)
+    if given.dtype == "complex128" and given.ndim == 2:
+        squared(stager, given)
+        return stager.call_function(complex_matrices.inv, [given], {}, None)
     value = matrix(stager, a)
     run = _call(stager, "inv", **failing(stager, "Singular matrix"))
     return batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
