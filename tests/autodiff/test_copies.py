@@ -148,3 +148,18 @@ def test_a_gradient_that_is_an_argument_is_a_copy():
     gx += 1.0
     gy += 1.0
     assert x.tolist() == [0.3, -0.8] and y.tolist() == [1.5, 0.2]
+
+
+def quotients(x, y):
+    a = x / y
+    for _ in range(3):
+        a = x / (a + y) - (y / 3.0) / (x * a)
+        a /= y
+    b = np.float64(a) / y
+    return a * b / (x - np.sin(y) / b) + y / y
+
+
+def test_quotients():
+    check(quotients, 0.7, -1.3)
+    assert tl.grad(lambda x, y: x / y, (0, 1))(0.0, 1e-300) == (1 / 1e-300, 0.0)
+    assert tl.grad(lambda x, y: (x / y) * 0.0, (0, 1))(1.0, 1e-200) == (0.0, 0.0)

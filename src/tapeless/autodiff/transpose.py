@@ -7,6 +7,7 @@ assignment, nothing is added to or read from a zero, and clearing is forgetting.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,8 @@ class Transpose(Sequences):
             if len(node.terms) == 1 and not own and out not in self.once | self.vague:
                 ct, flip = last.args[0], -1  # the sign goes on to the one that reads it
                 self.b.block.ops.pop()
-        for t in node.terms:
+        ct, terms = (ct, node.terms) if own else self.divided_once(node.terms, ct)
+        for t in terms:
             if t.x is not out:
                 value, sign, fresh = self.contribution(t, ct)
                 sign *= flip
@@ -235,6 +237,21 @@ class Transpose(Sequences):
             assert total is not None
             self.live.discard(out)
             self.add(out, total, 1, True, vague)
+
+    def divided_once(self, terms: list[Term], ct: Operand) -> tuple[Operand, list[Term]]:
+        """Of a quotient of two numbers, `ct` already divided, and the terms without their divisor."""
+        first = terms[0].div if terms else None
+        if len(terms) != 2 or first is None or first.kind != "ref" or not isinstance(typed(ct), Scalar):
+            return ct, terms
+        for t in terms:
+            if t.form is not None or t.div is None or t.div.kind != "ref" or t.div.args != first.args:
+                return ct, terms
+            if not isinstance(t.x.type, Scalar):
+                return ct, terms
+        value = self.b.divided(ct, self.expr(first))
+        quotient = Var(self.plan.fresh("quotient"), typed(value))
+        self.b.op("copy", (value,), quotient)
+        return quotient, [replace(t, div=None) for t in terms]
 
     def shapeless(self, t: Term, out: Cell) -> bool:
         """Whether what a term gives may be a zero without a shape."""
