@@ -119,7 +119,7 @@ def solve(stager: Stager, a: Value, b: Value) -> Value:
     both = [array(stager, a), array(stager, b)]
     if any(v.dtype == "complex128" for v in both) and both[0].ndim == 2 and both[1].ndim in (1, 2):
         squared(stager, both[0])
-        return stager.call_function(complex_matrices.solve, list(both), {}, None)
+        return stager.call(Static(complex_matrices.solve), list(both), {})
     left, right = matrix(stager, a), floats(stager, array(stager, b))
     dtype = np.result_type(left.dtype, right.dtype).name
     left, right = (v if v.dtype == dtype else astype(stager, v, dtype) for v in (left, right))
@@ -150,7 +150,7 @@ def inv(stager: Stager, a: Value) -> Value:
     given = array(stager, a)
     if given.dtype == "complex128" and given.ndim == 2:
         squared(stager, given)
-        return stager.call_function(complex_matrices.inv, [given], {}, None)
+        return stager.call(Static(complex_matrices.inv), [given], {})
     value = matrix(stager, a)
     run = _call(stager, "inv", **failing(stager, "Singular matrix"))
     return batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
