@@ -336,6 +336,10 @@ def average(
             return mean(stager, a, axis, keepdims=keepdims)
     value, scale = array(stager, a), array(stager, weights)
     if value.ndim != scale.ndim:
+        if given(axis) and isinstance(option(stager, axis), tuple):
+            stager.refuse(
+                "numpy.average with weights along several axes", "give weights of the array's shape"
+            )
         if not given(axis) or scale.ndim != 1:
             storage.fail(stager, TypeError, "Axis must be specified when shapes of a and weights differ.")
         k = one_axis(stager, option(stager, axis), value.ndim)

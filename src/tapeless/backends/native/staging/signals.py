@@ -182,6 +182,9 @@ def cov(
     rows = array(stager, atleast_2d(stager, rows))
     if y is not None and given(y):
         rows = joined(stager, [rows, array(stager, atleast_2d(stager, y))], 0)
+    rows = array(
+        stager, ufunc(stager, np.multiply, [rows, Static(np.float64(1.0))])
+    )  # at least double precision
     less = option(stager, ddof)
     less = (0 if option(stager, bias, False) else 1) if less is None else less
     rest = ufunc(stager, np.subtract, [rows, mean(stager, rows, Static(1), keepdims=Static(True))])
