@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tapeless.backends.native import cache, symbols
+from tapeless.backends.native import cache, memory, symbols
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import (
     F64,
@@ -31,6 +31,7 @@ from tapeless.backends.native.nest import (
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path, monkeypatch):
+    memory.library()  # else the first kernel of the process puts it there too
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     return tmp_path
 
@@ -144,6 +145,7 @@ def test_another_process_finds_it():
     kernel = compile(shifted(op="exp"))
     assert cache.store("key", kernel, "kept")
     symbols._vectors.cache_clear()  # so that the functions in lanes go to this test's directory
+    memory.code()
     cache.load("key")
     code = (
         "import numpy as np\n"

@@ -255,15 +255,22 @@ ADVICE = "call i32 @madvise(ptr %start, i64 %bytes, i32 14)"
 FOR_NUMPY = ("tl_malloc", "tl_calloc", "tl_realloc", "tl_free")
 
 
-@functools.cache
-def library() -> Any:
-    """The linked functions; arrays may be freed at the very end of the process, so they stay for good."""
-    from tapeless.backends.native import kernel, symbols
+def code() -> bytes:
+    """The object code of the functions, from the cache on disk if it is there."""
+    from tapeless.backends.native import symbols
 
     text = TEXT.replace("ADVICE", ADVICE if sys.platform == "linux" else "")
     for name in ("LARGE", "KEPT", "HUGE", "STEP"):
         text = text.replace(name, str(globals()[name]))
-    made = kernel.link(symbols.compiled("memory", lambda: text), (), ("tl_take", "tl_give", *FOR_NUMPY))
+    return symbols.compiled("memory", lambda: text)
+
+
+@functools.cache
+def library() -> Any:
+    """The linked functions; arrays may be freed at the very end of the process, so they stay for good."""
+    from tapeless.backends.native import kernel
+
+    made = kernel.link(code(), (), ("tl_take", "tl_give", *FOR_NUMPY))
     for keep in (made, kernel.linker()):
         _keep(keep)
     return made
