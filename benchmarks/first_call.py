@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.harness import Settings, Table, Target
 
-PROGRAM = '''
+PROGRAM = """
 import math
 import numpy as np
 
@@ -43,9 +43,9 @@ def trajectory(v, angle, drag):
     weights = np.array([1.0, 0.5, 0.01])
     score = (table * weights).sum() + 0.1 * (fastest - slowest)
     return score
-'''
+"""
 
-MEASURE = '''
+MEASURE = """
 import time
 import numpy
 start = time.perf_counter()
@@ -62,7 +62,7 @@ for _ in range(3):
     gradient(20.0, 0.8, 0.01)
     again = min(again, time.perf_counter() - start)
 print(imported, first - again)
-'''
+"""
 
 
 def run(settings: Settings) -> list[Table]:

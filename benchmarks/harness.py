@@ -140,9 +140,7 @@ class Absent(Exception):
     """A peer that is not installed."""
 
 
-def contenders(
-    program: Program, settings: Settings
-) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
+def contenders(program: Program, settings: Settings) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
     """The calls to time, and for each contender that cannot take part the reason."""
     calls: dict[str, Callable[[], Any]] = {PLAIN: lambda: program.plain(*program.args)}
     out: dict[str, str] = dict(program.cannot)

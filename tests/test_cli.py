@@ -7,7 +7,7 @@ import pytest
 
 from tapeless.cli import main
 
-PROGRAM = '''\
+PROGRAM = """\
 import numpy as np
 
 
@@ -41,7 +41,7 @@ def total(a, name="t"):
 
 def vector(x):
     return np.array([x, x])
-'''
+"""
 
 
 @pytest.fixture
