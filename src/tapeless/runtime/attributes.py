@@ -54,6 +54,11 @@ def hooked(x: Any, kind: type, name: str) -> bool:
     return is_python(getattr(kind, "__getattr__", None))
 
 
+def replaced(hook: Any, name: str) -> bool:
+    """Whether a class takes another callable for a special method: `__setattr__ = dict.__setitem__`."""
+    return getattr(hook, "__name__", None) != name
+
+
 class Attributes(Operators):
     """`getattr`, `setattr` and `delattr`."""
 
@@ -95,7 +100,7 @@ class Attributes(Operators):
             if item is not None:
                 return item
         hook = kind.__getattribute__
-        if type(hook) is FunctionType:
+        if type(hook) is FunctionType or replaced(hook, "__getattribute__"):
             try:
                 return self.call(hook, (x, name), (dx, None))
             except AttributeError:
@@ -244,6 +249,9 @@ class Attributes(Operators):
         if type(hook) is FunctionType:
             self.call(hook, (x, name, value), (None, None, t))
             return
+        if replaced(hook, "__setattr__"):
+            self.call(getattr(x, "__setattr__"), (name, value), (None, t))  # noqa: B009
+            return
         self.plain_setattr(x, name, value, t)
 
     def plain_setattr(self, x: Any, name: str, value: Any, t: Any) -> None:
@@ -290,6 +298,8 @@ class Attributes(Operators):
         found = on_class(kind, name)
         if type(hook) is FunctionType:
             self.call(hook, (x, name), (None, None))
+        elif replaced(hook, "__delattr__"):
+            self.call(getattr(x, "__delattr__"), (name,), (None,))  # noqa: B009
         elif is_property(found, "__delete__") and found.fdel is not None:
             self.call(found.fdel, (x,), (None,))
         else:

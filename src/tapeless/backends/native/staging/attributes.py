@@ -54,6 +54,9 @@ class Attributes(Iterables):
         if isinstance(owner, Static):
             return self.static_attribute(owner, name)
         if isinstance(owner, Instance):
+            hook = self.on_class(owner.cls, "__getattribute__")
+            if isinstance(hook, types.FunctionType):
+                return self.call_object(hook, [owner, Static(name)], {})
             return self.instance_attribute(owner, name)
         found = method_of(self, owner, name)
         if found is not None:
@@ -149,8 +152,14 @@ class Attributes(Iterables):
         found = self.on_class(cls, name)
         if found is Missing:
             fallback = self.on_class(cls, "__getattr__")
-            if isinstance(fallback, types.FunctionType):
+            if isinstance(
+                fallback, (types.FunctionType, types.WrapperDescriptorType, types.MethodDescriptorType)
+            ):
                 return self.call_object(fallback, [owner, Static(name)], {})
+            if fallback is not Missing:
+                self.refuse(
+                    f"{cls.__name__}.__getattr__, a {type(fallback).__name__}", "write it as a method"
+                )
             self.throw(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
             return Static(None)
         if is_property(found):
@@ -229,6 +238,10 @@ class Attributes(Iterables):
             else:
                 self.call_object(setter, [owner, Static(name), value], {})
             return
+        if getattr(setter, "__name__", None) != "__setattr__":
+            self.refuse(
+                f"{owner.cls.__name__}.__setattr__, a {type(setter).__name__}", "write it as a method"
+            )
         if is_property(found, "__set__"):
             if found.fset is None:
                 self.throw(

@@ -91,7 +91,12 @@ class Builtins(Structures):
                 self.set_field(owner, "args", Sequence(list(rest), tuple))
             return NONE
         if name == "__getattribute__":
-            return self.getattr(owner, str(self.known(rest[0])))
+            key = str(self.known(rest[0]))
+            return (
+                self.instance_attribute(owner, key)
+                if isinstance(owner, Instance)
+                else self.getattr(owner, key)
+            )
         if name in ("__enter__", "__exit__"):
             return NONE
         for op, dunder in DUNDERS.items():
