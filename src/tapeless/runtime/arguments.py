@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Iterator
 from types import FunctionType
@@ -117,6 +118,19 @@ def leaves(x: Any) -> Iterator[Any]:
             yield from x.reshape(-1).tolist()
     elif x is not None:
         yield x
+
+
+def keeping(f: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The call without `overwrite_a=True`, of which SciPy says only that it may overwrite.
+
+    Rules read the arguments after the call, and a result in their memory would be taken for a view of them.
+    """
+    if any([k.startswith("overwrite_") for k in kw]):
+        kw = {k: False if k.startswith("overwrite_") else v for k, v in kw.items()}
+    if any([a is True for a in args]) and (getattr(f, "__module__", None) or "").startswith("scipy."):
+        names = [*inspect.signature(f).parameters, *[""] * len(args)]
+        args = tuple([False if names[k].startswith("overwrite_") else a for k, a in enumerate(args)])
+    return args, kw
 
 
 def _is_collection(kind: type) -> bool:

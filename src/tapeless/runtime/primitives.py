@@ -12,7 +12,7 @@ import numpy as np
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
-from tapeless.runtime.arguments import Arguments, hides, name_of
+from tapeless.runtime.arguments import Arguments, hides, keeping, name_of
 from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.known import ACCELERATORS, HANDLERS, INERT_EXTENSIONS, TWINS
 from tapeless.runtime.mirrors import ATOMS, owner
@@ -122,7 +122,7 @@ class Primitives(Arguments):
                 arrays, t = True, self.tangent_of(a, None)
                 if t is None and a.dtype.kind == "O":
                     return self.general(rule, f, args, ts, {}, {})
-            elif type(a) not in REALS:
+            elif type(a) not in REALS or a is True and type(f) is FunctionType:
                 return self.general(rule, f, args, ts, {}, {})
             targs.append(t)
             if t is not None:
@@ -166,11 +166,14 @@ class Primitives(Arguments):
                 break
         else:
             value = f(*called, **kw)
+            if type(f) is FunctionType:  # of SciPy: its arguments may be overwritten (`overwrite_b=True`)
+                self.snapshots.clear()
             for out in outs:
                 self.overwrite(out, (), None)
             if left:
                 self.only_moved(f, value, args)
             return value, None
+        called, kw = keeping(f, called, kw)
         if outs:
             return self.primitive_out(rule, f, args, kw, targs, tkw, outs)
         value = y = f(*called, **kw)
