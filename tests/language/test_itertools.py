@@ -98,3 +98,33 @@ def zip_longest(x):
 )
 def test_itertools(program, x):
     check(program, x)
+
+
+def test_iterators_of_iterators_ask_in_turn():
+    def f(a, b, c):
+        seen = []
+
+        def note(x):
+            print("noted", x)
+            seen.append(x)
+            return x
+
+        def scaled(x):
+            print("scaled", x)
+            return seen[-1] * x + len(seen)
+
+        t = 0.0
+        for u, v in zip([1.0, 2.0], map(note, [a, b, c]), strict=False):  # c is never noted
+            t += u * v
+        for u, v in zip(map(note, [a, b, c]), map(scaled, [a, b]), strict=False):
+            t += u * v
+        for u in map(scaled, map(note, [a, b, c])):
+            t += u
+        for i, (u, v) in enumerate(zip(it.count(), map(note, [a, b]), strict=False)):
+            t += u * v * i
+        pairs = list(zip(map(note, [a, b, c]), map(scaled, [a, b]), strict=False))
+        rows = zip(map(note, [a, b]), map(scaled, [a, b, c]), strict=False)
+        return t + pairs[1][1] + sum(p * q for p, q in rows)
+
+    check(f, 1.0, 2.0, 3.0)
+    assert f(1.0, 2.0, 3.0) > 0

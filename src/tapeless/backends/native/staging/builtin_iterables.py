@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
@@ -64,6 +65,9 @@ def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
         return Sequence([number(apply("add", i, first)), v], tuple)
 
     def make() -> Iteration:
+        found = steps()
+        if found is not None:
+            return Iteration(list(found))
         it = inner()
         if it.items is not None:
             return Iteration([pair(const(i), v) for i, v in enumerate(it.items)])
@@ -89,7 +93,43 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
     ):
         s.refuse("an iterator is given to zip twice", "use slices")
     sources = [source(s, m) for m in many]
-    return Iter(s, lambda: zipped(s, [make() for make in sources], strict))
+
+    def make() -> Iteration:
+        found = steps()
+        return zipped(s, [make() for make in sources], strict) if found is None else Iteration(list(found))
+
+    def steps() -> Iterator[Value] | None:
+        if s.known(strict) or not any(isinstance(m, Iter) and m.steps is not None for m in many):
+            return None
+        rows = rowwise(s, many, sources)
+        return None if rows is None else (Sequence(row, tuple) for row in rows)
+
+    return Iter(s, make, steps)
+
+
+def rowwise(
+    s: Builtins, many: tuple[Value, ...], sources: list[Callable[[], Iteration]]
+) -> Iterator[list[Value]] | None:
+    """Rows of items in Python's order: each source is asked for one, up to the first that has no more.
+
+    None where a length is not known.
+    """
+    columns: list[Iterator[Value]] = []
+    endless = 0
+    for m, make in zip(many, sources, strict=True):
+        found = stepwise(m)
+        if found is None:
+            it = make()
+            if it.items is not None:
+                found = iter(it.items)
+            elif it.length == ENDLESS:
+                endless += 1
+                found = map(counted(it), map(const, count()))
+            else:
+                return None
+        columns.append(found)
+    # zip asks in turn, and stops at the first that is exhausted
+    return None if endless == len(columns) else (list(row) for row in zip(*columns, strict=False))
 
 
 def zipped(s: Builtins, its: list[Iteration], strict: Value = NO) -> Iteration:
@@ -127,6 +167,9 @@ def map_(s: Builtins, function: Value, *many: Value) -> Value:
     sources = [source(s, m) for m in many]
 
     def make() -> Iteration:
+        found = steps()
+        if found is not None:
+            return Iteration(list(found))
         rows = zipped(s, [inner() for inner in sources])
         if rows.items is not None:
             return Iteration([s.call(function, s.listed(r), {}) for r in rows.items])
@@ -135,8 +178,8 @@ def map_(s: Builtins, function: Value, *many: Value) -> Value:
         return Iteration(None, rows.length, lambda i: s.call(function, s.listed(item(i)), {}))
 
     def steps() -> Iterator[Value] | None:
-        rows = zipped(s, [inner() for inner in sources])
-        return None if rows.items is None else (s.call(function, s.listed(r), {}) for r in rows.items)
+        rows = rowwise(s, many, sources)
+        return None if rows is None else (s.call(function, row, {}) for row in rows)
 
     return Iter(s, make, steps)
 
