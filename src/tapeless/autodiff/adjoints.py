@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.rules import Linear
+from tapeless.rules.operations import careful_product
 
 ndarray = np.ndarray
 
@@ -109,6 +110,14 @@ def strong_quotient(ct: Any, divisor: Any) -> Any:
     if isinstance(quotient, np.ndarray):
         return np.where(np.equal(ct, 0), 0.0, quotient).astype(quotient.dtype, copy=False)
     return quotient
+
+
+def strong_linear(rule: Linear, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """The function of a rule, or its transpose, where zero times anything is zero."""
+    found = None
+    if rule.form == "each":
+        found = careful_product(rule, fn, list(args), 0, kwargs, kwargs.get("wrt"))
+    return fn(*args, **kwargs) if found is None else found
 
 
 def safe_div(a: Any, b: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from tapeless.autodiff import adjoints
 from tapeless.autodiff.residuals import Expr
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.rules import lookup
 from tapeless.rules.operators import sign
 from tapeless.specialise import sampling
 from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Opaque, Scalar, Tuple, type_of
@@ -74,6 +75,16 @@ class Builder:
 
     def divided(self, ct: Operand, divisor: Operand) -> Operand:
         return self.binary("Div", ct, divisor)
+
+    def product(self, op: str, a: Operand, b: Operand) -> Operand:
+        """A product, of numbers or of matrices, of which a factor is a cotangent."""
+        return self.binary(op, a, b)
+
+    def linear(
+        self, rule: Any, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = ()
+    ) -> Var:
+        """A linear function of a cotangent, the function of a rule or its transpose."""
+        return self.call(fn, args, result, names)
 
     def call(
         self, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = (), text: str = ""
@@ -186,6 +197,19 @@ class Careful(Builder):
     def divided(self, ct: Operand, divisor: Operand) -> Operand:
         kind = sampling.operator_type(sampling.BINARY, "Div", [typed(ct), typed(divisor)])
         return Builder.call(self, adjoints.strong_quotient, (ct, divisor), kind)
+
+    def product(self, op: str, a: Operand, b: Operand) -> Operand:
+        if op == "Mult":
+            return self.scaled(b, a)
+        kind = sampling.operator_type(sampling.BINARY, op, [typed(a), typed(b)])
+        return Builder.call(
+            self, adjoints.strong_linear, (Lit(lookup(np.matmul)), Lit(np.matmul), a, b), kind
+        )
+
+    def linear(
+        self, rule: Any, fn: Any, args: tuple[Operand, ...], result: Any, names: tuple[str, ...] = ()
+    ) -> Var:
+        return Builder.call(self, adjoints.strong_linear, (Lit(rule), Lit(fn), *args), result, names)
 
     def binary(
         self, op: str, a: Operand, b: Operand, into: Var | None = None, inplace: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.autodiff.adjoints import unbroadcast
+from tapeless.autodiff.adjoints import Transposed, unbroadcast
 from tapeless.autodiff.builder import Builder, Careful, typed
 from tapeless.autodiff.control import leaves
 from tapeless.autodiff.jvp import Form, MatMul, Method, Term
@@ -22,6 +22,7 @@ from tapeless.autodiff.residuals import Expr, Version
 from tapeless.autodiff.saving import Plan
 from tapeless.autodiff.sequences import Sequences
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
+from tapeless.rules import lookup
 from tapeless.specialise.types import INT, Array, Dict, List, NotTyped, Scalar, Tuple
 
 
@@ -240,6 +241,8 @@ class Transpose(Sequences):
 
     def divided_once(self, terms: list[Term], ct: Operand) -> tuple[Operand, list[Term]]:
         """Of a quotient of two numbers, `ct` already divided, and the terms without their divisor."""
+        if self.careful:  # a cotangent divided by infinity is no zero to be strong beside inf / inf
+            return ct, terms
         first = terms[0].div if terms else None
         if len(terms) != 2 or first is None or first.kind != "ref" or not isinstance(typed(ct), Scalar):
             return ct, terms
@@ -337,9 +340,7 @@ class Transpose(Sequences):
                 if rule.form in ("joint", "each"):
                     names = (*names, "wrt")
                     values.append(Lit(position))
-                from tapeless.autodiff.adjoints import Transposed
-
-                result = self.b.call(Transposed.of(rule), (ct, *values), x.type, names)
+                result = self.b.linear(rule, Transposed.of(rule), (ct, *values), x.type, names)
                 like = args[position]
                 if isinstance(x.type, Array) and like is not None:
                     return self.b.call(unbroadcast, (result, self.expr(like)), x.type)
@@ -359,17 +360,17 @@ class Transpose(Sequences):
             raise NotTyped("a product of stacks of matrices")
         if side == 0:  # ct of x @ other
             if a == 1 and b == 1:
-                return self.b.binary("Mult", ct, other)
+                return self.b.product("Mult", ct, other)
             if b == 1:
-                return self.b.call(np.outer, (ct, other), x.type)
+                return self.b.linear(lookup(np.outer), np.outer, (ct, other), x.type)
             if a == 1:
-                return self.b.binary("MatMult", other, ct)
-            return self.b.binary("MatMult", ct, self.t(other))
+                return self.b.product("MatMult", other, ct)
+            return self.b.product("MatMult", ct, self.t(other))
         if a == 1 and b == 1:
-            return self.b.binary("Mult", ct, other)
+            return self.b.product("Mult", ct, other)
         if a == 1:
-            return self.b.call(np.outer, (other, ct), x.type)
-        return self.b.binary("MatMult", self.t(other), ct)
+            return self.b.linear(lookup(np.outer), np.outer, (other, ct), x.type)
+        return self.b.product("MatMult", self.t(other), ct)
 
     def t(self, value: Operand) -> Operand:
         out = self.b.temp(typed(value))

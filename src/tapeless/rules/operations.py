@@ -142,7 +142,7 @@ def careful_product(
 
     The finite parts are multiplied as usual. A second call with 0 and 1 in the place of numbers finds the
     results in which a non-finite factor meets one that is not zero: only these keep what plain arithmetic
-    gives.
+    gives, or are the infinity that a third call with the signs finds if all such terms have the same.
     """
     offset = 0 if wrt is None else 1
     places = [p + offset for p in rule.positions if p != wrt and p + offset < len(args)]
@@ -151,13 +151,23 @@ def careful_product(
         return None
     plain = call(*args, **kwargs)
     finite, touched = list(args), np.zeros(np.shape(plain), bool)
+    terms: Any = 0.0
+    balance: Any = 0.0
+    signed = not any([np.iscomplexobj(args[k]) or np.isnan(args[k]).any() for k in factors])
     for k in factors:
         finite[k] = np.where(np.isfinite(args[k]), args[k], 0)
     for k in factors:
         marks = list(args)
         for j in factors:
             marks[j] = np.asarray(~np.isfinite(args[j]) if j == k else np.not_equal(args[j], 0), float)
-        touched = touched | (np.asarray(call(*marks, **kwargs)) != 0)
+        count = np.asarray(call(*marks, **kwargs))
+        touched, terms = touched | (count != 0), terms + count
+        if signed:
+            marks = [m if a is m else np.sign(a) * (m != 0) for a, m in zip(args, marks, strict=True)]
+            balance = balance + np.asarray(call(*marks, **kwargs))
+    if signed:
+        plain, alike = np.asarray(plain), touched & (np.abs(balance) == terms)
+        plain = np.where(alike, np.copysign(np.inf, balance), plain).astype(plain.dtype)
     return np.where(touched, plain, call(*finite, **kwargs))
 
 
