@@ -153,3 +153,20 @@ def test_arrays_that_go(f, fewer):
     assert arrays(fn) - arrays(placed(fn)) >= fewer
     if not fewer:
         assert arrays(fn) == arrays(placed(fn))
+
+
+def test_places_are_checked_first():
+    def row(x, n, m, k):
+        a = np.empty(m)
+        for i in range(m):
+            a[i] = x[0] * x[1] * i
+        z = np.empty((n, m))
+        z[k] = a
+        return z
+
+    x = make()[0]
+    compiled = tl.jit(tl.jacfwd(row), cache=False)
+    np.testing.assert_allclose(compiled(x, 3, 4, 1)[1], tl.jacfwd(row)(x, 3, 4, 1)[1])
+    for k in (3, -4, 10**9):
+        with pytest.raises(IndexError):
+            compiled(x, 3, 4, k)

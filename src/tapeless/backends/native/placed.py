@@ -22,6 +22,8 @@ from tapeless.backends.native.nest import (
     Alias,
     Alloc,
     Array,
+    Assign,
+    Check,
     Dim,
     Expr,
     For,
@@ -124,6 +126,8 @@ class _Placing(Fusion):
             return None
         if any(isinstance(x, Dim) and x.array.root is source for e in c.index for x in leaves(e)):
             return None
+        if self.checked([*c.index, *room], between):
+            return None
         change = _Moved(self, begin.shape, shape)
         if change.lead > 1 or (change.lead == 0 and len(begin.shape) > change.tail):
             return None
@@ -152,6 +156,22 @@ class _Placing(Fusion):
         if len(shape) != len(stops) or any(map(self.differ, shape, stops)):
             return None
         return shape
+
+    def checked(self, es: list[Expr], between: list[Stmt]) -> bool:
+        """Whether only a check that comes later may prove that the places are in the array."""
+        theirs = self.behind(es) - set(self.copy.vars)
+        return any(isinstance(s, Check) and theirs & self.behind([s.condition]) for s in between)
+
+    def behind(self, es: list[Expr]) -> set[Scalar | Array]:
+        """The scalars, and the arrays by their lengths, that some expressions come from."""
+        found: set[Scalar | Array] = set()
+        while es:
+            mine = [x for e in es for x in leaves(e)]
+            names = {x.var if isinstance(x, Ref) else x.array for x in mine if isinstance(x, (Ref, Dim))}
+            fresh = names - found
+            found |= fresh
+            es = [s.value for s in walk(self.whole) if isinstance(s, Assign) and s.var in fresh]
+        return found
 
     def differ(self, a: Expr, b: Expr) -> bool:
         return self.bound(a) != self.bound(b)
