@@ -6,41 +6,30 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import (
     F64,
     I64,
     ONE,
     ZERO,
-    Alloc,
-    Array,
-    Check,
     Const,
     Expr,
-    Intrinsic,
-    Raise,
-    Stmt,
-    Store,
-    Swap,
     apply,
     cast,
     const,
-    walk,
 )
 from tapeless.backends.native.staging import growing
-from tapeless.backends.native.staging.base import Replay
-from tapeless.backends.native.staging.builtin_iterables import source as source_of
 from tapeless.backends.native.staging.builtin_table import NIL, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
 from tapeless.backends.native.staging.growing_items import spec_of
-from tapeless.backends.native.staging.iterables import Iter, Position, counted, counter
+from tapeless.backends.native.staging.iterables import Iter, counted, counter
+from tapeless.backends.native.staging.sources import source, undisturbed
 from tapeless.backends.native.staging.values import ArrayValue, Sequence, Static, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.builtin_calls import Builtins
 
-Made = TypeVar("Made")
 #: So many items of a product or of combinations are written out at most.
 FEW = 256
 UNIT = Static(1)
@@ -66,52 +55,10 @@ def several(parts: list[Value]) -> Value:
     return Sequence(parts, tuple)
 
 
-def undisturbed(s: Builtins, make: Callable[[], Made]) -> Made:
-    """What functions of the program make, which must not tell when, in what order and how often."""
-    level, clock = s.heap.open(), s.heap.clock
-    with s.collect() as body:
-        found = make()
-        ended = s.alive and s.block is s.tip(body)
-    held = s.heap.levels[level].values()
-    changed = [o for o, _ in held if s.heap.age(o) <= clock and not isinstance(o, Position)]
-    s.heap.close(level)
-    mine = {x.array for x in walk(body) if isinstance(x, Alloc)}
-    effects = any(tells(s, x, mine) for x in walk(body))
-    if changed or effects or not ended:
-        s.refuse("what itertools goes through changes something, or may raise", "make a list of it")
-    s.block.extend(body)
-    return found
-
-
-def tells(s: Builtins, stmt: Stmt, mine: set[Array]) -> bool:
-    """Whether the program can tell when a statement is carried out; some arrays are new."""
-    if isinstance(stmt, Check):
-        return s.failures[stmt.failure].type is not Replay
-    if isinstance(stmt, Store):
-        return stmt.array.root not in mine
-    return isinstance(stmt, (Raise, Intrinsic, Swap))
-
-
-def source(s: Builtins, items: Value) -> Callable[[], Iteration]:
-    """What is gone through, when it is asked; items may be made at once, again, or not at all."""
-    inner = source_of(s, items)
-    if not isinstance(items, Iter):
-        return inner
-
-    def make() -> Iteration:
-        it = undisturbed(s, inner)
-        item = it.item
-        if item is None:
-            return it
-        return Iteration(None, it.length, lambda i: undisturbed(s, lambda: item(i)), it.bounds)
-
-    return make
-
-
 @lowers(itertools.islice)
 def islice(s: Builtins, items: Value, *limits: Value) -> Value:
     start, stop, step = (NIL, limits[0], UNIT) if len(limits) == 1 else (*limits, NONE)[:3]
-    inner = source(s, items)
+    inner = source(s, items, live=True)
     by = 1 if is_none(step) else int(s.known(step, "the step of a slice decides its length"))
     low = ZERO if is_none(start) else s.as_expr(start, I64)
     high = None if is_none(stop) else s.as_expr(stop, I64)
@@ -142,7 +89,7 @@ def islice(s: Builtins, items: Value, *limits: Value) -> Value:
 
 @lowers(itertools.chain)
 def chain(s: Builtins, *many: Value) -> Value:
-    inner = [source(s, m) for m in many]
+    inner = [source(s, m, live=True) for m in many]
     return Iter(s, lambda: chained(s, [make() for make in inner]))
 
 
@@ -381,7 +328,7 @@ def starmap(s: Builtins, function: Value, items: Value) -> Value:
 
 @lowers(itertools.zip_longest)
 def zip_longest(s: Builtins, *many: Value, fillvalue: Value = NONE) -> Value:
-    sources = [source(s, m) for m in many]
+    sources = [source(s, m, live=True) for m in many]
 
     def make() -> Iteration:
         its = [one() for one in sources]
@@ -483,4 +430,5 @@ def tee(s: Builtins, iterable: Value, n: Value = Static(2)) -> Value:  # noqa: B
         return made[0]
 
     once()
+    s.heap.kept = []  # for good: nobody knows which of them is the last
     return several([Iter(s, once) for _ in range(int(s.known(n)))])

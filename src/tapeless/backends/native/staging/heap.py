@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tapeless.backends.native.staging.values import Cell, Growing, Instance, Mapping, Sequence
@@ -64,6 +65,10 @@ class Heap:
         self.clock = 0
         self.outer_changed = False
         """Whether an object from outside was changed."""
+        self.fixed: dict[int, list[tuple[Any, Callable[[], None]]]] = {}
+        """Objects and arrays that may not change now, and what refuses it."""
+        self.kept: list[int] = []
+        """Those of them that the next iterator goes through."""
 
     def born(self, obj: Any) -> Any:
         """Note that the program makes an object here."""
@@ -75,8 +80,20 @@ class Heap:
         """When an object was made; 0 if before the program began."""
         return self.births.get(id(obj), (None, 0))[1]
 
+    def check(self, obj: Any) -> None:
+        """To be called before an object or an array changes that may have to stay what it is."""
+        for _, refuse in self.fixed.get(id(obj), ()):
+            refuse()
+
+    def free(self, keys: list[int]) -> None:
+        """Let objects change again."""
+        for key in keys:
+            self.fixed[key].pop()
+        keys.clear()
+
     def touch(self, obj: Any) -> None:
         """To be called before an object changes."""
+        self.check(obj)
         self.outer_changed = self.outer_changed or not self.age(obj)
         if self.levels and id(obj) not in self.levels[-1]:
             self.levels[-1][id(obj)] = (obj, content(obj))

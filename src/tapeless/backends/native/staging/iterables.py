@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tapeless.backends.native.nest import (
@@ -44,7 +45,8 @@ class Iterables(Operators):
         if isinstance(value, Iteration):
             return value
         if isinstance(value, Iter):
-            return self.rest(value)
+            with self.released(value):
+                return self.rest(value)
         if isinstance(value, Sequence):
             method = self.python_method(value, "__iter__")
             if method is not None:
@@ -125,6 +127,8 @@ class Iterables(Operators):
                 length = self.bind(apply("sub", made.length, start))
                 found = Iteration(None, length, lambda i: item(apply("add", start, i)))
         self.heap.write(it.at, GIVEN if given else end)
+        it.kept += self.heap.kept
+        self.heap.kept = []
         return found
 
     def next_of(self, it: Iter, default: Value | None) -> Value:
@@ -164,7 +168,26 @@ class Iterables(Operators):
                     self.heap.write(value.at, GIVEN)
                 self.unroll(op, op.blocks[0], op.blocks[1], lambda: self.next_item(op, steps))
                 return
-        self.loop_through(op, self.rest(value, given=left))
+        with self.released(value):
+            self.loop_through(op, self.rest(value, given=left))
+
+    def keep(self, value: object) -> None:
+        """An iterator reads this at another time than Python's does: it must be the same until then."""
+
+        def refuse() -> None:
+            self.refuse("something changes while an iterator goes through it", "loop over a copy")
+
+        self.heap.fixed.setdefault(id(value), []).append((value, refuse))
+        self.heap.kept.append(id(value))
+
+    @contextmanager
+    def released(self, it: Iter) -> Iterator[None]:
+        """What an iterator goes through, and what is read on the way, may change after this."""
+        outside, self.heap.kept = self.heap.kept, []
+        yield
+        self.heap.free(it.kept)
+        self.heap.free(self.heap.kept)
+        self.heap.kept = outside
 
     def iterated(self, value: Value) -> Iteration:
         """What `__iter__` gave."""
@@ -217,6 +240,7 @@ class Iter(Value):
         still: Callable[[], None] | None = None,
     ) -> None:
         self.make, self.steps, self.still = make, steps, still
+        self.kept, s.heap.kept = s.heap.kept, []
         self.at, self.made = s.heap.born(Position(Static(0))), s.heap.born(Position())
 
 

@@ -369,6 +369,7 @@ def writing(stager: Stager, root: Array, *besides: ArrayValue) -> Iterator[list[
 
 def before_write(stager: Stager, root: Array, *besides: ArrayValue) -> None:
     """Make every live lazy that reads `root`, which is about to be written, but for some."""
+    stager.heap.check(root)
     parts = []
     for value in _youngest_first(stager):
         if root not in value.reads or value in besides:
