@@ -138,6 +138,12 @@ class Calls(Construct):
         python = getattr(f, "py_func", None)
         if type(python) is FunctionType and kind.__module__.startswith("numba"):
             return self.call(python, args, ts, kw, kts)
+        if kind.__name__ == "DUFunc" and kind.__module__.startswith("numba"):
+            if kw or not self.reaches(args, ts):
+                return self.foreign(f, args, ts, kw, kts)
+            python = f._dispatcher.py_func
+            numbers = all([isinstance(a, (float, complex, int)) for a in args])
+            return self.call(python if numbers else np.vectorize(python), args, ts)
         method = getattr(kind, "__call__", None)  # noqa: B004
         if type(method) is FunctionType:
             return self.enter(method, (f, *args), (None, *ts), kw, kts)

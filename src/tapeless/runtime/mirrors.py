@@ -183,7 +183,7 @@ def references(x: Any) -> Iterable[Any]:
     if kind is functools.partial:
         return (x.func, *x.args, *x.keywords.values())
     if isinstance(x, np.ndarray):
-        return x.tolist() if x.dtype == object else ()
+        return x.reshape(-1).tolist() if x.dtype == object else ()
     if isinstance(x, np.flatiter):
         return (x.base,)
     if isinstance(x, np.nditer):

@@ -141,9 +141,9 @@ def _set_member(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(types.MemberDescriptorType.__get__, types.GetSetDescriptorType.__get__)
 def _get_member(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     member, x = args[:2]
-    if x is None:
-        return member, None
     value = member.__get__(*args[1:])
+    if x is None:
+        return value, None
     if member.__name__ == "__dict__":
         run.share_dict(x, value)
     return value, run.look(x, member.__name__)
