@@ -221,7 +221,9 @@ def sorted_(s: Builtins, items: Value, *, key: Value = NONE, reverse: Value = NO
 
 
 @lowers(iter)
-def iter_(s: Builtins, items: Value) -> Value:
+def iter_(s: Builtins, items: Value, *sentinel: Value) -> Value:
+    if sentinel:
+        s.refuse("iter() of a function", "write a loop with `break`")
     if isinstance(items, (Generator, Iter)):
         return items
     it = s.iteration(items)

@@ -55,7 +55,9 @@ class Iterables(Operators):
         if isinstance(value, Growing):
             return growing.iteration(self, value)
         if isinstance(value, Mapping):
-            return Iteration([self.constant(k) for k in value.items])
+            return Iteration(
+                [self.constant(k) for k in value.items], more=lambda: Entries(value, "keys").live(self)
+            )
         if isinstance(value, Entries):
             return Iteration(value.listed(self), more=lambda: value.live(self))
         if isinstance(value, Generator):
@@ -272,8 +274,21 @@ class Entries(Value):
         return [self.entry(s, k) for k in self.owner.items]
 
     def live(self, s: Iterables) -> Iterator[Value]:
-        for k in list(self.owner.items):
+        keys = list(self.owner.items)
+        for k in keys:
+            if not self.same(s, keys):
+                return
             yield self.entry(s, k)
+        self.same(s, keys)
+
+    def same(self, s: Iterables, keys: list[Any]) -> bool:
+        """Whether the dict still has these keys; the program raises if it has more or fewer."""
+        now = list(self.owner.items)
+        if now != keys and (len(now) == len(keys) or self.owner.kind is not dict):
+            s.refuse("a dict gets other keys while a loop goes through it", "loop over a copy")
+        if now != keys:
+            s.throw(RuntimeError, "dictionary changed size during iteration")
+        return now == keys
 
 
 class Generator(Value):
