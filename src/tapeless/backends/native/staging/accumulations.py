@@ -22,6 +22,7 @@ from tapeless.backends.native.staging.lowerings import (
     lowers,
     one_axis,
     option,
+    without_axes,
 )
 from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Static, Value, View
 
@@ -54,7 +55,7 @@ def _running(name: str, start: int) -> Callable[..., Value]:
         out: Value | None = None,
     ) -> Value:  # fmt: skip
         value = array(stager, a)
-        if not given(axis):
+        if not given(axis) or without_axes(stager, value, axis):
             if value.ndim != 1:
                 from tapeless.backends.native.staging.reshaping import ravel
 

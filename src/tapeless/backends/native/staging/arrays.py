@@ -156,6 +156,9 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
     if len(args) > function.nin:
         out = args[function.nin]
         args = args[: function.nin]
+    if isinstance(out, Static) and out.obj is Ellipsis:  # the result as an array, also of numbers
+        kwargs["where"] = where or Static(True)
+        return to_array(stager, _call_ufunc(stager, function, args, kwargs))
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     if kwargs:

@@ -32,6 +32,7 @@ from tapeless.backends.native.staging.lowerings import (
     lowers,
     one_axis,
     option,
+    without_axes,
 )
 from tapeless.backends.native.staging.values import Element, Index, Static, Value, View
 
@@ -245,7 +246,7 @@ def _extreme_index(name: str, least: bool) -> Callable[..., Value]:
         *, keepdims: Value | None = None,
     ) -> Value:  # fmt: skip
         value = array(stager, a)
-        known = option(stager, axis)
+        known = None if without_axes(stager, value, axis) else option(stager, axis)
         axes = tuple(range(value.ndim)) if known is None else (one_axis(stager, known, value.ndim),)
         split = Split(value, axes, bool(option(stager, keepdims, False)))
         not_empty(stager, split, f"attempt to get {name} of an empty sequence")

@@ -66,6 +66,11 @@ def one_axis(stager: Stager, axis: int, ndim: int) -> int:
     return axis % ndim
 
 
+def without_axes(stager: Stager, value: ArrayValue, axis: Value | None) -> bool:
+    """Whether an array has no axes, and its axis 0 or -1 is asked for: NumPy's ufuncs allow that."""
+    return not value.ndim and type(known := option(stager, axis)) is int and known in (0, -1)
+
+
 def axes_of(stager: Stager, axis: Value | None, ndim: int) -> tuple[int, ...]:
     """The axes of a reduction; all of them if none is given."""
     known = option(stager, axis)

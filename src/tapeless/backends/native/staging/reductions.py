@@ -36,6 +36,7 @@ from tapeless.backends.native.staging.lowerings import (
     given,
     lowers,
     option,
+    without_axes,
 )
 from tapeless.backends.native.staging.ufuncs import REAL
 from tapeless.backends.native.staging.values import ArrayValue, Element, Index, Static, Value
@@ -180,9 +181,12 @@ def masked(stager: Stager, value: ArrayValue, where: Value | None, neutral: Any)
 
 
 def prepared(
-    stager: Stager, a: Value, axis: Value | None, keepdims: Value | None
+    stager: Stager, a: Value, axis: Value | None, keepdims: Value | None, strict: bool = False
 ) -> tuple[ArrayValue, Split]:
+    """An array and what of it is reduced; unless `strict`, one without axes has an axis 0, or -1."""
     value = array(stager, a)
+    if not strict and without_axes(stager, value, axis):
+        axis = None
     return value, Split(value, axes_of(stager, axis, value.ndim), bool(option(stager, keepdims, False)))
 
 
@@ -247,7 +251,7 @@ def mean(
     number = None
     if chosen is not None and not any(map(given, (axis, keepdims))):
         a, number = under_mask.spread(stager, chosen, 0), chosen.shape[0]
-    value, split = prepared(stager, a, axis, keepdims)
+    value, split = prepared(stager, a, axis, keepdims, strict=True)
     kind = dtype_of(
         stager, dtype, value.dtype if not value.dtype.startswith(("int", "uint", "bool")) else "float64"
     )
@@ -309,7 +313,7 @@ def _spread(root: bool) -> Callable[..., Value]:
     ) -> Value:  # fmt: skip
         if rest:
             stager.refuse(f"numpy.var or std with {', '.join(rest)}=", "leave it out")
-        value, split = prepared(stager, a, axis, keepdims)
+        value, split = prepared(stager, a, axis, keepdims, strict=True)
         integer = value.dtype.startswith(("int", "uint", "bool"))
         kind = dtype_of(stager, dtype, "float64" if integer else value.dtype)
         made = _variance(stager, split, float(option(stager, ddof, 0)), kind, root)

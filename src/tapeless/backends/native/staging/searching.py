@@ -335,6 +335,9 @@ def average(
         else:
             return mean(stager, a, axis, keepdims=keepdims)
     value, scale = array(stager, a), array(stager, weights)
+    several = option(stager, axis) if given(axis) else None
+    if isinstance(several, tuple) and list(several) != sorted(several, key=lambda k: k % (value.ndim or 1)):
+        stager.refuse("numpy.average with weights and axes out of order", "give the axes in order")
     if value.ndim != scale.ndim:
         if given(axis) and isinstance(option(stager, axis), tuple):
             stager.refuse(
