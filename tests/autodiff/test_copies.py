@@ -163,3 +163,10 @@ def test_quotients():
     check(quotients, 0.7, -1.3)
     assert tl.grad(lambda x, y: x / y, (0, 1))(0.0, 1e-300) == (1 / 1e-300, 0.0)
     assert tl.grad(lambda x, y: (x / y) * 0.0, (0, 1))(1.0, 1e-200) == (0.0, 0.0)
+
+
+def test_a_quotient_of_infinities_has_no_derivative():
+    infinite = float("inf")
+    for x in (infinite, np.float64(infinite)):
+        dx, dy = tl.grad(lambda x, y: x / y, (0, 1))(x, x)
+        assert dx == 0.0 and math.isnan(dy)
