@@ -229,3 +229,20 @@ def test_what_is_on_disk_means_what_the_program_means_now(tmp_path, monkeypatch,
     change(program, monkeypatch)
     f = getattr(program, name)
     assert tl.jit(f)(X) == pytest.approx(f(X), rel=1e-12)
+
+
+def names_nothing(x):
+    return x * NOT_YET  # noqa: F821
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_names_that_mean_something_later(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("TAPELESS_CACHE_DIR", str(tmp_path))
+    compiled = tl.jit(tl.grad(names_nothing), cache=cache)
+    for _ in range(2):
+        with pytest.raises(NameError):
+            compiled(3.0)
+        for value in (2.5, np.float64(3.0)):
+            monkeypatch.setitem(globals(), "NOT_YET", value)
+            assert compiled(3.0) == value
+        monkeypatch.delitem(globals(), "NOT_YET")

@@ -39,6 +39,7 @@ from tapeless.backends.native.staging.paths import (
     OnClass,
     Path,
     RuleOf,
+    Undefined,
     lookup,
 )
 from tapeless.backends.native.staging.scalars import SMALL
@@ -353,6 +354,7 @@ class Inputs(Operations):
         try:
             obj = path.read((), {})
         except (KeyError, AttributeError):
+            self.guard(Undefined(path.namespace, name), "is", Missing)
             self.throw(NameError, f"name '{name}' is not defined")
             return
         if settled_namespace(frame.namespace):

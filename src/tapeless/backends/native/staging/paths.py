@@ -123,6 +123,17 @@ def lookup(cls: type, name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Undefined(Global):
+    """A global name that has no meaning: `Missing`, as long as it has none."""
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            return Global.read(self, args, kwargs)
+        except (KeyError, AttributeError):
+            return Missing
+
+
+@dataclass(frozen=True, slots=True)
 class OnClass(Path):
     """What a class holds under a name, itself or by a base, not bound to anything."""
 
