@@ -169,3 +169,65 @@ def test_changes(f):
 def test_what_compiles(f):
     for plain in (f, tl.grad(f)):
         agrees(plain, tl.jit(plain, cache=False), make)
+
+
+def in_turn(y):
+    """Lists and generators that other iterators go through."""
+    row, total = [y[0], y[1], y[2]], 0.0
+    for a, b in zip(row, row[1:] + [1.0], strict=False):
+        row[2] += a
+        total += a * b
+    for i, a in enumerate(row):
+        row[2] += a
+        total += a * i
+    for a in map(lambda v: v * v, row):
+        row[2] += 0.1 * a
+        total += a
+    for a in reversed(row):
+        row[0] += 0.1 * a
+        total += a
+    for i, a in enumerate(row):
+        row[i] = a * i
+    return total + sum(row)
+
+
+def mixed(y):
+    held = {}
+    for a, b in zip(y, (1.0, "a", None, 2), strict=False):
+        y[3] += a
+        held[str(b)] = a
+    return held["2"] + len(held)
+
+
+def unknown_length(y):
+    """A generator is asked once only."""
+    row, total = [y[0], y[1]], 0.0
+    for a, b, _ in zip(row, (v * 2 for v in (y[0], y[2])), range(y.shape[0]), strict=False):
+        total += a * b
+    return total
+
+
+def counted_generator(y):
+    total = 0.0
+    for i, a in enumerate(y[i] for i in range(4)):
+        y[3] += a
+        total += a * i
+    return total
+
+
+def zipped_generator(y):
+    total = 0.0
+    for a, _ in zip((y[i] for i in range(4)), range(4), strict=False):
+        y[3] += a
+        total += a
+    return total
+
+
+@pytest.mark.parametrize("f", [counted_generator, zipped_generator], ids=lambda f: f.__name__)
+def test_generators(f):
+    test_changes(f)
+
+
+@pytest.mark.parametrize("f", [in_turn, mixed, unknown_length], ids=lambda f: f.__name__)
+def test_lists(f):
+    test_what_compiles(f)

@@ -6,12 +6,26 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from tapeless.backends.native.nest import I64, ONE, Expr, apply, const
+from tapeless.backends.native.nest import (
+    I64,
+    ONE,
+    Alloc,
+    Const,
+    Expr,
+    Load,
+    Stmt,
+    apply,
+    const,
+    expressions,
+    leaves,
+    walk,
+)
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
-from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted
+from tapeless.backends.native.staging.heap import is_object
+from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted, live_items
 from tapeless.backends.native.staging.values import (
     Growing,
     Mapping,
@@ -47,13 +61,31 @@ def range_(s: Builtins, *args: Value) -> Value:
 
 def source(s: Builtins, items: Value) -> Callable[[], Iteration]:
     """What another iterator goes through, when it is asked; an iterator is its own from here on."""
+
+    def ahead() -> Iteration:
+        with s.collect() as body:
+            it = s.iteration(items)
+        emit(s, body)
+        return it
+
     if not isinstance(items, Iter):
-        return lambda: s.iteration(items)
+        return ahead if isinstance(items, Generator) else lambda: s.iteration(items)
     if not (isinstance(items.at.value, Static) and items.at.value.obj == 0):
         rest = s.rest(items, given=True)
         return lambda: rest
     s.heap.write(items.at, GIVEN)
     return lambda: s.gone_through(items)
+
+
+def emit(s: Builtins, body: list[Stmt]) -> None:
+    """Statements that read some things earlier than the program does: these stay what they are until then."""
+    mine = {x.array for x in walk(body) if isinstance(x, Alloc)}
+    for root in {
+        y.array.root for x in walk(body) for e in expressions(x) for y in leaves(e) if isinstance(y, Load)
+    }:
+        if root not in mine:
+            s.keep(root)
+    s.block.extend(body)
 
 
 @lowers(enumerate)
@@ -82,7 +114,9 @@ def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
 
 
 def stepwise(items: Value) -> Iterator[Value] | None:
-    """The items of an iterator one by one, where making them has effects."""
+    """The items of an iterator one by one, where making them has effects; those of a list as it is then."""
+    if is_object(items) and isinstance(items, Sequence):
+        return live_items(items)
     return items.steps() if isinstance(items, Iter) and items.steps is not None else None
 
 
@@ -99,12 +133,19 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
         return zipped(s, [make() for make in sources], strict) if found is None else Iteration(list(found))
 
     def steps() -> Iterator[Value] | None:
-        if s.known(strict) or not any(isinstance(m, Iter) and m.steps is not None for m in many):
+        if s.known(strict) or not any(map(apart, many)):
             return None
         rows = rowwise(s, many, sources)
         return None if rows is None else (Sequence(row, tuple) for row in rows)
 
     return Iter(s, make, steps)
+
+
+def apart(items: Value) -> bool:
+    """Whether items are known one by one, and at different times."""
+    if isinstance(items, Iter):
+        return items.steps is not None
+    return isinstance(items, Sequence) or (isinstance(items, Static) and isinstance(items.obj, (tuple, list)))
 
 
 def rowwise(
@@ -114,9 +155,11 @@ def rowwise(
 
     None where a length is not known.
     """
-    columns: list[Iterator[Value]] = []
+    columns: dict[int, Iterator[Value]] = {}
     endless = 0
-    for m, make in zip(many, sources, strict=True):
+    # what generators give can be asked for once only
+    for k in sorted(range(len(many)), key=lambda k: isinstance(many[k], Generator)):
+        m, make = many[k], sources[k]
         found = stepwise(m)
         if found is None:
             it = make()
@@ -125,11 +168,17 @@ def rowwise(
             elif it.length == ENDLESS:
                 endless += 1
                 found = map(counted(it), map(const, count()))
+            elif isinstance(it.length, Const):
+                found = map(counted(it), map(const, range(int(it.length.value))))
             else:
                 return None
-        columns.append(found)
+        columns[k] = found
     # zip asks in turn, and stops at the first that is exhausted
-    return None if endless == len(columns) else (list(row) for row in zip(*columns, strict=False))
+    return (
+        None
+        if endless == len(columns)
+        else (list(row) for row in zip(*(columns[k] for k in range(len(many))), strict=False))
+    )
 
 
 def zipped(s: Builtins, its: list[Iteration], strict: Value = NO) -> Iteration:
@@ -199,7 +248,17 @@ def filter_(s: Builtins, function: Value, items: Value) -> Value:
 
 @lowers(reversed)
 def reversed_(s: Builtins, items: Value) -> Value:
-    return Iter(s, lambda: backwards(s, items))
+    if not (is_object(items) and isinstance(items, Sequence)):
+        return Iter(s, lambda: backwards(s, items))
+    owner, last = items, len(items.items) - 1
+
+    def steps() -> Iterator[Value]:
+        k = last
+        while 0 <= k < len(owner.items):
+            yield owner.items[k]
+            k -= 1
+
+    return Iter(s, lambda: backwards(s, items), steps)
 
 
 def backwards(s: Builtins, items: Value) -> Iteration:

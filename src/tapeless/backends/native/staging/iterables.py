@@ -162,15 +162,17 @@ class Iterables(Operators):
             return
         left = any(inner.kind in ("break", "return") for block in op.blocks[:1] for inner in block.walk())
         fresh = isinstance(value.at.value, Static) and value.at.value.obj == 0 and value.made.value is None
-        if value.steps is not None and fresh:
-            steps = value.steps()
-            if steps is not None:
-                self.heap.write(value.made, Iteration([]))
-                if left:
-                    self.heap.write(value.at, GIVEN)
-                self.unroll(op, op.blocks[0], op.blocks[1], lambda: self.next_item(op, steps))
-                return
         with self.released(value):
+            if value.steps is not None and fresh:
+                steps = value.steps()
+                if steps is not None:
+                    value.kept += self.heap.kept
+                    self.heap.kept = []
+                    self.heap.write(value.made, Iteration([]))
+                    if left:
+                        self.heap.write(value.at, GIVEN)
+                    self.unroll(op, op.blocks[0], op.blocks[1], lambda: self.next_item(op, steps))
+                    return
             self.loop_through(op, self.rest(value, given=left))
 
     def keep(self, value: object) -> None:

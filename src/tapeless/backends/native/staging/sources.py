@@ -10,20 +10,18 @@ from tapeless.backends.native.nest import (
     Array,
     Check,
     Intrinsic,
-    Load,
     Raise,
     Stmt,
     Store,
     Swap,
-    expressions,
-    leaves,
     walk,
 )
 from tapeless.backends.native.staging.base import Replay
+from tapeless.backends.native.staging.builtin_iterables import emit
 from tapeless.backends.native.staging.builtin_iterables import source as source_of
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.heap import is_object
-from tapeless.backends.native.staging.iterables import Entries, Generator, Iter, Position
+from tapeless.backends.native.staging.iterables import Entries, Iter, Position
 from tapeless.backends.native.staging.values import Growing, Value, View
 
 if TYPE_CHECKING:
@@ -49,17 +47,6 @@ def undisturbed(s: Builtins, make: Callable[[], Made]) -> Made:
     return found
 
 
-def emit(s: Builtins, body: list[Stmt]) -> None:
-    """Statements that read some things earlier than the program does: these stay what they are until then."""
-    mine = {x.array for x in walk(body) if isinstance(x, Alloc)}
-    for root in {
-        y.array.root for x in walk(body) for e in expressions(x) for y in leaves(e) if isinstance(y, Load)
-    }:
-        if root not in mine:
-            s.keep(root)
-    s.block.extend(body)
-
-
 def tells(s: Builtins, stmt: Stmt, mine: set[Array]) -> bool:
     """Whether the program can tell when a statement is carried out; some arrays are new."""
     if isinstance(stmt, Check):
@@ -76,12 +63,6 @@ def source(s: Builtins, items: Value, live: bool = False) -> Callable[[], Iterat
     """
     inner = source_of(s, items)
 
-    def ahead() -> Iteration:
-        with s.collect() as body:
-            it = inner()
-        emit(s, body)
-        return it
-
     if not isinstance(items, Iter):
         if isinstance(items, Growing):
             for column in items.columns:
@@ -92,7 +73,7 @@ def source(s: Builtins, items: Value, live: bool = False) -> Callable[[], Iterat
             s.keep(items.owner)
         elif is_object(items):
             s.keep(items)
-        return ahead if isinstance(items, Generator) else inner
+        return inner
 
     def make() -> Iteration:
         it = undisturbed(s, inner)
