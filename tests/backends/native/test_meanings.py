@@ -246,3 +246,17 @@ def test_names_that_mean_something_later(tmp_path, monkeypatch, cache):
             monkeypatch.setitem(globals(), "NOT_YET", value)
             assert compiled(3.0) == value
         monkeypatch.delitem(globals(), "NOT_YET")
+
+
+def test_cells_that_are_filled_later():
+    def scaled(x):
+        return x * factor  # noqa: F821
+
+    compiled = tl.jit(tl.grad(scaled))
+    with pytest.raises(NameError):
+        compiled(3.0)
+    for factor in (2.5, np.float64(3.0)):
+        assert compiled(3.0) == factor
+    del factor
+    with pytest.raises(NameError):
+        compiled(3.0)

@@ -40,6 +40,7 @@ from tapeless.backends.native.staging.paths import (
     Path,
     RuleOf,
     Undefined,
+    Vacant,
     lookup,
 )
 from tapeless.backends.native.staging.scalars import SMALL
@@ -402,6 +403,7 @@ class Inputs(Operations):
             try:
                 held = cell.cell_contents
             except ValueError:
+                self.guard(Vacant(Held(cell), name), "is", Missing)
                 return made
             path = Content(Held(cell), name)
             made.value = self.lift(held, path, name)

@@ -97,6 +97,17 @@ class Content(Path):
 
 
 @dataclass(frozen=True, slots=True)
+class Vacant(Content):
+    """A closure cell that holds nothing: `Missing`, as long as that is so."""
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            return Content.read(self, args, kwargs)
+        except ValueError:
+            return Missing
+
+
+@dataclass(frozen=True, slots=True)
 class Field(Path):
     """An attribute of what is at another path."""
 
