@@ -1,5 +1,8 @@
 """Random numbers of NumPy: those of the plain program, with derivatives by their parameters."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -110,3 +113,13 @@ def test_a_scale_that_is_refused_draws_nothing():
 def test_a_parameter_without_a_rule_is_refused():
     with pytest.raises(tl.errors.MissingRuleError, match="gamma"):
         tl.grad(lambda x: np.random.default_rng(0).gamma(x))(1.5)
+
+
+@pytest.mark.parametrize("home", ["np.random.RandomState(2)", "np.random.default_rng(2)", "np.random"])
+def test_whichever_generator_comes_first(home):
+    code = (
+        "import numpy as np, tapeless as tl\n"
+        f"g = tl.grad(lambda x: ({home}).normal(x, 0.5))(1.0)\n"
+        "assert abs(g - 1.0) < 1e-12, g\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -162,6 +162,7 @@ def load() -> None:
     shuffled()
 
 
-MODULES = ("numpy.random._generator", "numpy.random.mtrand")
+#: What methods say that they are of; those of the legacy generator name the package.
+MODULES = ("numpy.random", "numpy.random._generator", "numpy.random.mtrand")
 for _module in MODULES:
     ACCELERATORS[_module] = load

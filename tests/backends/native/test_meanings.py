@@ -260,3 +260,15 @@ def test_cells_that_are_filled_later():
     del factor
     with pytest.raises(NameError):
         compiled(3.0)
+
+
+def test_cells_that_the_function_fills_are_refused():
+    def square(x):
+        nonlocal kept
+        kept = 2 * x
+        return x * x
+
+    with pytest.raises(NotCompilable, match="a variable of an outer function is assigned"):
+        tl.jit(square)(3.0)
+    kept = 0.0
+    assert square(3.0) == 9.0 and kept == 6.0

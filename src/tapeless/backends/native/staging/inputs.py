@@ -404,6 +404,7 @@ class Inputs(Operations):
                 held = cell.cell_contents
             except ValueError:
                 self.guard(Vacant(Held(cell), name), "is", Missing)
+                self.mutable.append((made, Vacant(Held(cell), name), made.value))
                 return made
             path = Content(Held(cell), name)
             made.value = self.lift(held, path, name)
