@@ -188,3 +188,18 @@ def test_second_derivatives():
     for transform in (lambda g: tl.grad(tl.grad(g)), lambda g: tl.jacfwd(tl.grad(g))):
         want = transform(f)(0.7)
         assert tl.jit(transform(f), cache=False)(0.7) == pytest.approx(want, rel=1e-9)
+
+
+def test_what_is_only_given_another_value_in_the_loop_is_handed_on():
+    def f(x, q, n):
+        a = x * q  # its derivative reads q as it was here
+        for i in range(n):
+            k = i % 4
+            while k > 0:
+                a = math.sin(0.7 * a + 0.1)
+                q = 0.5 * k
+                k -= 1
+        return a + q * x
+
+    agrees(f, 0.7, 1.3, 9, argnums=(0, 1))
+    agrees(f, 0.7, 1.3, 1, argnums=(0, 1))

@@ -42,9 +42,12 @@ from tapeless.backends.native.scopes import aliases, exposed, written
 LIMIT = 1 << 20
 
 
-def carried(loop: For, after: Iterable[Stmt]) -> list[Scalar] | None:
-    """The scalars that iterations hand on; None if the loop cannot run again from those alone."""
-    changed, needed = written(loop.body), exposed(loop.body)
+def carried(loop: For, saving: list[Stmt], after: Iterable[Stmt]) -> list[Scalar] | None:
+    """The scalars that iterations hand on; None if the loop cannot run again from those alone.
+
+    `saving` is the loop's body with its saves: these read what the body itself only gives another value.
+    """
+    changed, needed = written(loop.body), exposed(saving) & (exposed(loop.body) | written(loop.body))
     inside = list(walk(loop.body))
     if any(isinstance(s, Intrinsic) and s.name in EFFECTS for s in inside):
         return None

@@ -242,7 +242,7 @@ class _Reverse:
             else:
                 out += self.tape.claim(mine, once)
         body = self.forward(self.inner(s.body), mine)
-        if saves and mine is None and (handed := self.handed_on(s)) is not None:
+        if saves and mine is None and (handed := self.handed_on(s, body)) is not None:
             self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
             return self.pieces[id(s)].forward()
         free = s.independent and (not saves or mine is not None)
@@ -251,12 +251,12 @@ class _Reverse:
             out += self.tape.pass_by(mine, once)
         return out
 
-    def handed_on(self, s: For) -> list[Scalar] | None:
+    def handed_on(self, s: For, saving: list[Stmt]) -> list[Scalar] | None:
         """What iterations hand on, of a loop that runs once and may run again from that."""
         top = self.scopes.top
         if not self.together or self.scopes.block_of[id(s)] is not top:
             return None
-        return carried(s, top.body[next(k for k, x in enumerate(top.body) if x is s) + 1 :])
+        return carried(s, saving, top.body[next(k for k, x in enumerate(top.body) if x is s) + 1 :])
 
     # ---- the reverse sweep
 
