@@ -8,7 +8,25 @@ import numpy as np
 import pytest
 
 import tapeless as tl
-from tapeless.backends.native import checkpoints
+from tapeless.backends.native import checkpoints, show
+from tapeless.backends.native.machine import compile
+from tapeless.backends.native.nest import (
+    F64,
+    I64,
+    ZERO,
+    Array,
+    Assign,
+    Dim,
+    For,
+    Function,
+    Ref,
+    Scalar,
+    While,
+    apply,
+    const,
+)
+from tapeless.backends.native.reverse import reverse
+from tapeless.backends.native.verify import verify
 
 LIMITS = (0, 3, 40, 10_000)
 
@@ -191,15 +209,21 @@ def test_second_derivatives():
 
 
 def test_what_is_only_given_another_value_in_the_loop_is_handed_on():
-    def f(x, q, n):
-        a = x * q  # its derivative reads q as it was here
-        for i in range(n):
-            k = i % 4
-            while k > 0:
-                a = math.sin(0.7 * a + 0.1)
-                q = 0.5 * k
-                k -= 1
-        return a + q * x
-
-    agrees(f, 0.7, 1.3, 9, argnums=(0, 1))
-    agrees(f, 0.7, 1.3, 1, argnums=(0, 1))
+    x, p, q = Array("x", "float64", 1), Scalar("p", F64), Scalar("q", F64)
+    a, n, i, total = Scalar("a", F64), Scalar("n", I64), Scalar("i", I64), Scalar("total", F64)
+    turns = While(
+        [Assign(a, apply("sin", Ref(a) * 0.7 + 0.1))],
+        apply("lt", Ref(n), 4),
+        [Assign(n, Ref(n) + 1), Assign(q, const(0.5))],
+    )
+    loop = For(i, ZERO, Dim(x, 0), [Assign(n, ZERO), turns])
+    # the derivative of the first product reads q as it was before the loop
+    body = [Assign(a, Ref(p) * Ref(q)), loop, Assign(total, Ref(a) + Ref(q) * Ref(p))]
+    made = verify(reverse(Function("f", [x, p, q], body, [total]), [1, 2]))
+    slope, at = 1.3, 0.7 * 1.3
+    for _ in range(3 * 5):
+        slope *= 0.7 * math.cos(0.7 * at + 0.1)
+        at = math.sin(0.7 * at + 0.1)
+    want = (at + 0.5 * 0.7, slope + 0.5, slope / 1.3 * 0.7)
+    np.testing.assert_allclose(show.python(made)(np.zeros(3), 0.7, 1.3), want, rtol=1e-12)
+    np.testing.assert_allclose(compile(made).call(np.zeros(3), 0.7, 1.3), want, rtol=1e-12)
