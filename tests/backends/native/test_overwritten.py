@@ -1,6 +1,7 @@
 """Elements whose old value no derivative reads are overwritten without being saved; all others are saved."""
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,27 @@ import numpy as np
 import pytest
 
 import tapeless as tl
+from tapeless.backends.native.machine import compile
+from tapeless.backends.native.nest import (
+    F64,
+    I64,
+    ONE,
+    ZERO,
+    Alloc,
+    Array,
+    Assign,
+    For,
+    Function,
+    Load,
+    Ref,
+    Scalar,
+    Store,
+    apply,
+    cast,
+    const,
+)
+from tapeless.backends.native.reverse import reverse
+from tapeless.backends.native.verify import verify
 
 
 def agrees(f: Callable[..., Any], *args: Any) -> str:
@@ -213,3 +235,60 @@ def test_second_derivatives():
         return np.sum(tl.grad(f)(x) * np.cos(x))
 
     np.testing.assert_allclose(tl.jit(tl.grad(slope))(x), tl.grad(slope)(x), rtol=1e-10)
+
+
+def test_what_sizes_are_undone_with_is_saved():
+    """The room for what is saved of `y` asks for `c`, so c + int(x) is undone, and x computed again."""
+    y, s, x, a = Scalar("y", F64), Scalar("s", F64), Scalar("x", F64), Array("a", "float64", 1)
+    n, m, c, i, j, k = (Scalar(name, I64) for name in "nmcijk")
+    last = Load(a, (ONE,))
+    body = [
+        Assign(c, ZERO),
+        Assign(s, const(0.5)),
+        Alloc(a, (const(2),)),
+        For(i, ZERO, const(2), [Store(a, (Ref(i),), Ref(y))]),
+        For(
+            k,
+            ZERO,
+            Ref(n),
+            [
+                Assign(s, Ref(s) + last * last * 0.3),
+                Store(a, (ONE,), Ref(s) * Ref(y)),
+                Store(a, (ZERO,), cast(Ref(k), F64) * 0.7 + 0.2),
+                Assign(x, Load(a, (ZERO,)) * 1.5),
+                Assign(c, Ref(c) + cast(Ref(x), I64)),
+                For(
+                    i,
+                    ZERO,
+                    const(3),
+                    [
+                        Assign(m, Ref(c) + ONE),
+                        For(
+                            j,
+                            ZERO,
+                            Ref(m),
+                            [Assign(y, apply("sin", Ref(y) * 1.3)), Assign(s, Ref(s) + Ref(y))],
+                        ),
+                    ],
+                ),
+            ],
+        ),
+        Assign(s, Ref(s) * cast(Ref(m), F64)),
+    ]
+    made = reverse(Function("f", [y, n, m], body, [s]), [0])
+    verify(made)
+
+    def f(y):
+        s, last, c = 0.5, y, 0
+        for k in range(4):
+            s = s + last * last * 0.3
+            last = s * y
+            c += int((k * 0.7 + 0.2) * 1.5)
+            for _ in range(3 * (c + 1)):
+                y = math.sin(y * 1.3)
+                s = s + y
+        return s * (c + 1)
+
+    value, slope = compile(made).call(0.7, 4, 2)
+    assert value == pytest.approx(f(0.7), rel=1e-12)
+    assert slope == pytest.approx(tl.grad(f)(0.7), rel=1e-11)

@@ -113,7 +113,9 @@ class Needed:
 
     def _again(self) -> dict[Scalar, Assign]:
         """The scalars that may be computed again: more than now, if more conditions or sizes are needed."""
-        todo = [x for x in self.recomputable if x in self.used or x.type not in FLOATS]
+        integers = [s for s in walk(self.scopes.top.body) if isinstance(s, Assign) and undoable(s)]
+        used = self.used.union(x for s in integers for x in names(s.value))
+        todo = [x for x in self.recomputable if x in used or x.type not in FLOATS]
         found: dict[Scalar, Assign] = {}
         while todo:
             x = todo.pop()
