@@ -292,3 +292,21 @@ def test_what_sizes_are_undone_with_is_saved():
     value, slope = compile(made).call(0.7, 4, 2)
     assert value == pytest.approx(f(0.7), rel=1e-12)
     assert slope == pytest.approx(tl.grad(f)(0.7), rel=1e-11)
+
+
+@pytest.mark.parametrize("n", [2, 60])
+def test_lists_that_grow_later(n):
+    def f(x):
+        numbers = [x, x * x, 1.0]
+        s = 1.0
+        for k in range(n):
+            for i in range(len(numbers)):
+                s += numbers[i] * numbers[i] * x
+            for p in range(n):
+                for i in range(len(numbers)):
+                    numbers[i] = math.sin(x * k + i + p)
+            numbers.append(math.sin(x * k) + 1.5)
+            numbers.append(x)
+        return s + numbers[0]
+
+    assert "saved" in agrees(f, 0.6)

@@ -84,6 +84,9 @@ class Needed:
         #: arrays that need storage in the reverse sweep, or cotangents
         self.active = {x for x in active if isinstance(x, Array)}
         self._forget()
+        grown = {s.array for s in walk(scopes.top.body) if isinstance(s, Grow)}
+        #: arrays of which nobody knows later how long they were
+        self.growing = grown.difference(several)
         #: stores over elements that nothing before them needs
         self.free: set[int] = set()
         self.recomputable = self._candidates()
@@ -300,7 +303,9 @@ class Needed:
     def _snapshots(self, s: For | While, live: set[Name]) -> set[Name]:
         """Saves arrays whole before a loop whose every pass sweeps over them, if no pass is needed."""
         for x in list(live):
-            if isinstance(x, Array) and self._swept(s, x) and self._overwrite(s, x, live):
+            if not isinstance(x, Array) or x in self.growing:
+                continue
+            if self._swept(s, x) and self._overwrite(s, x, live):
                 self.want(self.lengths(x), live)
                 live.discard(x)
         return live

@@ -79,6 +79,8 @@ class Plan:
                     made.append(Site(x))
                 elif isinstance(s, (For, While)):
                     made += [self._part(x, part) for part in regions(s, x)]
+                elif x in self.needed.growing:
+                    raise BackendError(f"{x.name} is overwritten as a whole, and grows")
                 else:
                     made.append(Site(x, self.shape(x)))
         for block in self.scopes.blocks.values():
