@@ -81,6 +81,7 @@ class Normaliser:
             )
             return
         self.dims[a] = [Scalar(f"{a.name}_d{k}", I64) for k in range(a.ndim)]
+        self.changed.update(self.dims[a])
         self.shapes[a] = tuple(map(Ref, self.dims[a]))
         self.begins.setdefault(home, []).extend(Assign(n, ZERO) for n in self.dims[a])
 
@@ -153,6 +154,8 @@ class Normaliser:
                 return
         elif isinstance(s, For):
             inside = written(s.body) | {s.var}
+            resized = [x.array for x in walk(s.body) if isinstance(x, (Alloc, Grow))]
+            inside.update(n for a in resized for n in self.dims.get(a, ()))
             s.start = self.steady(self.lengths(s.start, out), inside, f"{s.var.name}_from", out)
             s.stop = self.steady(self.lengths(s.stop, out), inside, f"{s.var.name}_to", out)
             s.body = self.block(s.body)

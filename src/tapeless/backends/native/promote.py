@@ -12,6 +12,7 @@ provably to another element.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -57,7 +58,7 @@ def stable_definitions(fn: Function) -> dict[Scalar, Expr]:
     count: dict[Scalar, int] = {}
     value: dict[Scalar, Expr] = {}
     loops = {s.var for s in walk(fn.body) if isinstance(s, For)}
-    written = {a for s in walk(fn.body) if isinstance(s, (Alloc, Alias, Grow, Swap)) for a in _named(s)}
+    made = Counter(a for s in walk(fn.body) for a in _named(s))
     for s in walk(fn.body):
         for var in [s.var] if isinstance(s, Assign) else s.outs if isinstance(s, Intrinsic) else ():
             if isinstance(var, Scalar):
@@ -71,7 +72,7 @@ def stable_definitions(fn: Function) -> dict[Scalar, Expr]:
         if count[var] == 1 and not any(
             isinstance(p, Load)
             or (isinstance(p, Ref) and p.var not in fixed and p.var not in found)
-            or (isinstance(p, Dim) and p.array in written and p.array in fn.params)
+            or (isinstance(p, Dim) and made[p.array] > (p.array not in fn.params))
             for p in parts
         ):
             found[var] = e
@@ -79,10 +80,10 @@ def stable_definitions(fn: Function) -> dict[Scalar, Expr]:
 
 
 def _named(s: Stmt) -> tuple[Array, ...]:
+    """The arrays that a statement gives other lengths."""
     if isinstance(s, Swap):
         return (s.a, s.b)
-    assert isinstance(s, (Alloc, Alias, Grow))
-    return (s.array,)
+    return (s.array,) if isinstance(s, (Alloc, Alias, Grow)) else ()
 
 
 class _Promoter:

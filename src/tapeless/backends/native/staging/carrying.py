@@ -445,16 +445,19 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
             s.share(view, [made], names=1)
             made = fresh
         ready.append((view, made))
+    # the lengths of one may be those of another, which change first
+    resized = len(ready) > 1 and any(not s.same_shape(view.shape, made.shape) for view, made in ready)
+    shapes = [tuple(map(s.bind, made.shape)) if resized else made.shape for _, made in ready]
     # where the content of each storage is now, while contents are exchanged
     place = {a: a for view, made in ready for a in (view.array, made.array)}
     for view, made in ready:
         s.inherit(view, made)
     with s.thawed():
-        for view, made in ready:
+        for (view, made), shape in zip(ready, shapes, strict=True):
             source = place[made.array]
             if not s.same_shape(view.shape, made.shape):
-                s.alloc(view, made.shape)
-                s.copy_into(view, s.whole_view(source, made.shape, made.dtype))
+                s.alloc(view, shape)
+                s.copy_into(view, s.whole_view(source, shape, made.dtype))
                 continue
             if source is not view.array:
                 s.emit(Swap(view.array, source))

@@ -387,17 +387,18 @@ class Run:
         s = self.s
         scalars = [(var, s.bind(e)) for var, e in moves.scalars]
         targets = {view.array for view, _ in moves.arrays}
-        arrays: list[tuple[View, View]] = []
+        arrays: list[tuple[View, View, tuple[Expr, ...]]] = []
         for view, value in moves.arrays:
             made = s.made(value)
             if made.array.root in targets:
                 made = storage.store_copy(s, made)
-            arrays.append((view, made))
+            # the lengths of one may be those of another, which change first
+            arrays.append((view, made, tuple(map(s.bind, made.shape))))
         with s.collect() as late, s.thawed():
             for var, e in scalars:
                 s.emit(Assign(var, e))
-            for view, made in arrays:
-                s.emit(Alloc(view.array, full_shape(view, made.shape)))
+            for view, made, shape in arrays:
+                s.emit(Alloc(view.array, full_shape(view, shape)))
                 storage.fill(s, view, made)
         return list(late)
 
