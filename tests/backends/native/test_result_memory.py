@@ -143,3 +143,14 @@ def test_the_handler_is_ours_for_large_results_alone(fast):
     name = pytest.importorskip("numpy._core.multiarray").get_handler_name
     assert name(fast(N, 1.0)) == "tapeless"
     assert name(np.ones(3)) == "default_allocator"
+
+
+def test_alignment_is_large_on_linux_alone(monkeypatch):
+    """Elsewhere `aligned_alloc` refuses sizes that are no multiple of it, as 2.5 MB are none of 2 MB."""
+    from tapeless.backends.native import memory
+
+    for platform, align, advised in (("linux", 1 << 21, True), ("darwin", 64, False)):
+        monkeypatch.setattr(sys, "platform", platform)
+        made = memory.text()
+        assert f"%align = select i1 %huge, i64 {align}, i64 64" in made
+        assert ("call i32 @madvise" in made) == advised

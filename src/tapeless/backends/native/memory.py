@@ -109,7 +109,7 @@ define internal void @drop(ptr %data) {
 
 define internal ptr @fresh(i64 %bytes) {
   %huge = icmp uge i64 %bytes, HUGE
-  %align = select i1 %huge, i64 2097152, i64 64
+  %align = select i1 %huge, i64 ALIGN, i64 64
   %start = call ptr @aligned_alloc(i64 %align, i64 %bytes)
   %none = icmp eq ptr %start, null
   br i1 %none, label %out, label %got
@@ -255,14 +255,20 @@ ADVICE = "call i32 @madvise(ptr %start, i64 %bytes, i32 14)"
 FOR_NUMPY = ("tl_malloc", "tl_calloc", "tl_realloc", "tl_free")
 
 
+def text() -> str:
+    """The functions; only Linux has large pages, and takes sizes that are no multiple of the alignment."""
+    linux = sys.platform == "linux"
+    made = TEXT.replace("ADVICE", ADVICE if linux else "").replace("ALIGN", str(HUGE) if linux else "64")
+    for name in ("LARGE", "KEPT", "HUGE", "STEP"):
+        made = made.replace(name, str(globals()[name]))
+    return made
+
+
 def code() -> bytes:
     """The object code of the functions, from the cache on disk if it is there."""
     from tapeless.backends.native import symbols
 
-    text = TEXT.replace("ADVICE", ADVICE if sys.platform == "linux" else "")
-    for name in ("LARGE", "KEPT", "HUGE", "STEP"):
-        text = text.replace(name, str(globals()[name]))
-    return symbols.compiled("memory", lambda: text)
+    return symbols.compiled("memory", text)
 
 
 @functools.cache
