@@ -437,3 +437,22 @@ def test_products_of_integers_among_floats_are_exact():
     for n in (3, 3**19, 3**25, -(2**27)):
         for x in (np.array([0.5]), np.array([-0.5])):
             assert outcome(tl.jit(squared), x, n) == outcome(squared, x, n)
+
+
+def exchanged(x, n):
+    near, far = [x, 1.0], [2.0, x]
+    s = 1.0
+    for k in range(n):
+        for i in range(len(near)):
+            s += near[i] * far[i]
+        near, far = far, near
+        near.append(x * k)
+        far.append(s * x)
+    return s
+
+
+def test_lists_that_are_exchanged_and_grow():
+    for n in (0, 1, 5):
+        assert tl.jit(exchanged, cache=False)(0.6, n) == exchanged(0.6, n)
+        want = tl.grad(exchanged)(0.6, n)
+        assert tl.jit(tl.grad(exchanged), cache=False)(0.6, n) == pytest.approx(want, rel=1e-12)

@@ -221,6 +221,8 @@ def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
         if len(last) != len(spec.parts):
             return CONFLICT
         first = list(entry.items) if isinstance(entry, Sequence) else [None] * len(last)
+        if len(first) != len(last):  # the first attempt had it grow
+            return CONFLICT
         parts = zip(spec.parts, first, last, strict=True)
         return Spec("sequence", spec.kind, tuple(widen(s, p, a, b) for p, a, b in parts))
     if spec.how in ("object", "table"):
