@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
+from tapeless.backends.native import show
 from tapeless.backends.native.machine import compile
 from tapeless.backends.native.nest import (
     F64,
@@ -19,8 +20,10 @@ from tapeless.backends.native.nest import (
     Alloc,
     Array,
     Assign,
+    Dim,
     For,
     Function,
+    Grow,
     Load,
     Ref,
     Scalar,
@@ -310,3 +313,49 @@ def test_lists_that_grow_later(n):
         return s + numbers[0]
 
     assert "saved" in agrees(f, 0.6)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_loops_as_long_as_an_array_that_grows(written):
+    y, s, a = Scalar("y", F64), Scalar("s", F64), Array("a", "float64", 1)
+    n, i, j, k = (Scalar(name, I64) for name in "nijk")
+    here = Load(a, (Ref(i),))
+    inner = Store(a, (Ref(i),), apply("sin", here * Ref(y) + cast(Ref(k) * Ref(i), F64)))
+    body = [
+        Assign(s, Ref(y)),
+        Alloc(a, (ONE,)),
+        Store(a, (ZERO,), Ref(y)),
+        For(
+            k,
+            ZERO,
+            Ref(n),
+            [
+                Grow(a, Ref(k) * 20 + 2),
+                For(
+                    i,
+                    ZERO,
+                    Dim(a, 0),
+                    [inner if written else Assign(s, Ref(s) + apply("sin", here * Ref(s)))],
+                ),
+            ],
+        ),
+        For(j, ZERO, Ref(n) * 2, [Assign(s, Ref(s) + Load(a, (Ref(j),)) * Ref(s))]),
+    ]
+    made = reverse(Function("f", [y, n], body, [s]), [0])
+    verify(made)
+
+    def f(y):
+        s, a = y, [y] + [0.0] * 61
+        for k in range(4):
+            for i in range(20 * k + 2):
+                if written:
+                    a[i] = math.sin(a[i] * y + k * i)
+                else:
+                    s = s + math.sin(a[i] * s)
+        for j in range(8):
+            s = s + a[j] * s
+        return s
+
+    for value, slope in (compile(made).call(0.7, 4), show.python(made)(0.7, 4)):
+        assert value == pytest.approx(f(0.7), rel=1e-12)
+        assert slope == pytest.approx(tl.grad(f)(0.7), rel=1e-11)

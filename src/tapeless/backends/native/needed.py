@@ -157,7 +157,8 @@ class Needed:
                 if isinstance(s, Assign) and self.scopes.home.get(s.var) is block:
                     alone = len(self.scopes.definitions[s.var]) == 1
                     sources = set(names(s.value)) | self._measured(s.value)
-                    if alone and s.var not in sources and not sources & changed and not costly(s.value):
+                    later = changed | self.growing if self._measured(s.value) else changed
+                    if alone and s.var not in sources and not sources & later and not costly(s.value):
                         found[s.var] = s
                 changed |= written([s])
         # storage is made again before anything is read from it, so its shape cannot depend on what is

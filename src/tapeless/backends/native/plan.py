@@ -53,7 +53,7 @@ class Plan:
         """The sites and the loops whose frames have known sizes, to a fixed point with what these need."""
         while True:
             self.sites = self._sites()
-            self.layout = Layout(self.sites, Steady(self.scopes.definitions))
+            self.layout = Layout(self.sites, Steady(self.scopes.definitions, self.needed.growing))
             before = self.needed._size()
             for s in walk(self.body):
                 if isinstance(s, For) and self.sites.inside([s]):

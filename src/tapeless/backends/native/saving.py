@@ -8,7 +8,7 @@ Elsewhere values are pushed and popped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tapeless.backends.native.activity import Name
@@ -164,8 +164,8 @@ def volume(shape: Sequence[Expr]) -> Expr:
 class Steady:
     """Integers that are known before a loop begins, from what the loop does not change."""
 
-    def __init__(self, definitions: dict[Scalar, list[Stmt]]) -> None:
-        self.definitions = definitions
+    def __init__(self, definitions: dict[Scalar, list[Stmt]], growing: Collection[Array] = ()) -> None:
+        self.definitions, self.growing = definitions, growing
 
     def of(self, e: Expr, changed: set[Name]) -> Expr | None:
         """`e` in terms of what `changed` leaves out; None if there is no such expression."""
@@ -180,7 +180,7 @@ class Steady:
                     if Ref(leaf.var) not in leaves(value):
                         return map_leaves(value, change)
                 known = False
-            elif isinstance(leaf, Load):
+            elif isinstance(leaf, Load) or (isinstance(leaf, Dim) and leaf.array.root in self.growing):
                 known = False
             return leaf
 
