@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def main() -> int:
     for name, value in harness.machine().items():
         print(f"{name}: {value}")
     tables = []
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     for name in options.names or NAMES:
+        if processors:  # XLA takes all there are, whatever its flags say
+            os.sched_setaffinity(0, processors if name == "threads" else {min(processors)})
         for table in importlib.import_module(f"benchmarks.{name}").run(settings):
             harness.show(table)
             sys.stdout.flush()
