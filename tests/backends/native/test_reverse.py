@@ -362,3 +362,18 @@ def test_lists_that_grow(inside: bool) -> None:
     rounds = For(k, ZERO, const(3), [*begin, *round_] if inside else round_)
     body = [Assign(s, const(0.0)), rounds] if inside else [*begin, Assign(s, const(0.0)), rounds]
     check(Function("lists", [x], body, [s]), [np.array([0.3, 0.9, -0.2, 0.5, 1.2])], [0])
+
+
+def test_what_only_a_branch_has_set_is_copied_where_no_branch_has() -> None:
+    """At second order the value is kept for the reverse sweep, whether the branch was taken or not."""
+    x, p, flag = f64("x"), Scalar("p", F64), Scalar("flag", "bool")
+    t, b, i, s = Scalar("t", F64), Scalar("b", F64), Scalar("i", I64), Scalar("s", F64)
+    loop = For(i, ZERO, Dim(x, 0), [Assign(b, apply("sin", Ref(b) * Ref(t)))])
+    branch = If(Ref(flag), [Assign(t, Ref(p)), loop, Assign(t, const(0.0))], [])
+    fn = Function("f", [x, p, flag], [Assign(b, const(0.3)), branch, Assign(s, Ref(b) * Ref(p))], [s])
+    once = reverse(fn, [1])
+    twice = verify(reverse(once, [1], seeds=[1], seeded=True))
+    at = np.zeros(2)
+    assert python(twice)(at, 0.7, False, 1.0)[:2] == (0.3 * 0.7, 0.3)
+    got = [python(once)(at, 0.7 + h, True)[1] for h in (1e-6, -1e-6)]
+    np.testing.assert_allclose(python(twice)(at, 0.7, True, 1.0)[-1], (got[0] - got[1]) / 2e-6, rtol=1e-7)

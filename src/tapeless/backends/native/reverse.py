@@ -46,7 +46,7 @@ from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
-from tapeless.backends.native.scopes import Block, Scopes
+from tapeless.backends.native.scopes import Block, Scopes, look
 from tapeless.backends.native.sweeps import Sweep
 from tapeless.backends.native.tidy import Tidy
 from tapeless.errors import BackendError
@@ -141,6 +141,7 @@ class _Reverse:
         fn = self.fn
         forward = self.forward(self.scopes.top, None)
         copies = self.copy(self.scopes.top)
+        forward = [*self.blanks(copies), *forward]
         start = self.revive(self.scopes.top, None)
         backward = [x for s in reversed(self.body) for x in self.reversed(s, None, True)]
         renaming = Renaming(self.names)
@@ -470,6 +471,12 @@ class _Reverse:
                 assert isinstance(copy, Array)
                 out += [Alloc(copy, self.shape(x)), *self.elements(copy, x)]
         return out
+
+    def blanks(self, copies: list[Stmt]) -> list[Stmt]:
+        """A value for what is copied though only some branch may have given it one."""
+        sure = {*self.fn.params, *look(self.body, {})[1]}
+        read = [s.value.var for s in copies if isinstance(s, Assign) and isinstance(s.value, Ref)]
+        return [Assign(x, const(0, x.type)) for x in read if x not in sure]
 
     def elements(self, copy: Array, x: Array) -> list[Stmt]:
         return fill(copy, self.shape(x), lambda index: Load(x, index))
