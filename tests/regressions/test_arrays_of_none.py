@@ -2,7 +2,6 @@
 
 import inspect
 
-import numba
 import numpy as np
 import pytest
 import scipy.optimize
@@ -41,7 +40,6 @@ def test_minimize_with_its_gradient():
     assert tl.grad(f)(1.2) == pytest.approx(2 / (2 + 12 * x**2), rel=1e-3)
 
 
-@numba.vectorize
 def towards_zero(x):
     if x >= 0:
         return np.floor(x) + 0.5 * x
@@ -49,6 +47,7 @@ def towards_zero(x):
 
 
 def test_ufuncs_of_numba():
-    assert tl.grad(lambda x: towards_zero(2.5) * x)(1.5) == towards_zero(2.5)
-    assert tl.grad(towards_zero)(1.5) == 0.5
-    assert np.array_equal(tl.grad(lambda x: towards_zero(x).sum())(np.array([1.5, -2.5])), [0.5, 0.0])
+    rounded = pytest.importorskip("numba").vectorize(towards_zero)
+    assert tl.grad(lambda x: rounded(2.5) * x)(1.5) == rounded(2.5)
+    assert tl.grad(rounded)(1.5) == 0.5
+    assert np.array_equal(tl.grad(lambda x: rounded(x).sum())(np.array([1.5, -2.5])), [0.5, 0.0])
