@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.random_state import set_state, state_of
 from tapeless.runtime.handlers import handle
 from tapeless.runtime.known import ACCELERATORS
 
@@ -32,12 +33,11 @@ def _by_standard(original: Any, standard: Callable[[Any, Any], Any], formula: Ca
         if not run.reaches((*args[1:], *kw.values()), (*ts[1:], *kts.values())):
             return original(*args, **kw), None
         generator = args[0]
-        before = state_of(generator)
-        value = original(*args, **kw)
-        after = state_of(generator)
-        set_state(generator, before)
-        z = standard(generator, value.shape if isinstance(value, np.ndarray) else None)
-        set_state(generator, after)
+        value, z = drawn_twice(
+            generator,
+            lambda: original(*args, **kw),
+            lambda y: standard(generator, y.shape if isinstance(y, np.ndarray) else None),
+        )
         again, t = run.call(formula, (z, *args[1:]), (None, *ts[1:]), kw, kts)
         if isinstance(value, np.ndarray):
             return run.give(value, run.tangent_of(again, t), ())
@@ -57,18 +57,15 @@ def _picked(original: Any) -> None:
             return run.foreign(original, args, ts, kw, kts)
         if run.reaches((*args[2:], *kw.values()), (*ts[2:], *kts.values())):
             run.missing_rule(f"{original.__qualname__}()")
-        generator, x = args[0], args[1]
+        x = args[1]
         bound = inspect.signature(original).bind(*args, **kw)
         axis = bound.arguments.get("axis", 0)
         bound.arguments[list(bound.arguments)[1]] = np.arange(np.shape(x)[axis])
         if "axis" in bound.arguments:
             bound.arguments["axis"] = 0
-        before = state_of(generator)
-        value = original(*args, **kw)
-        after = state_of(generator)
-        set_state(generator, before)
-        order = original(*bound.args, **bound.kwargs)
-        set_state(generator, after)
+        value, order = drawn_twice(
+            args[0], lambda: original(*args, **kw), lambda _: original(*bound.args, **bound.kwargs)
+        )
         again, t = run.call(_taken, (order, x, axis), (None, ts[1], None))
         if not np.array_equal(value, again, equal_nan=True):
             run.missing_rule(f"{original.__qualname__}()")
@@ -90,10 +87,7 @@ def _shuffled(original: Any) -> None:
         if type(x) is not np.ndarray or not run.reaches((x,), (None,)):
             return run.foreign(original, args, ts, kw, kts)
         order, check = np.arange(len(x)), x.copy()
-        before = state_of(args[0])
-        original(args[0], check)
-        set_state(args[0], before)
-        original(args[0], order)
+        drawn_twice(args[0], lambda: original(args[0], check), lambda _: original(args[0], order))
         again, t = run.call(_taken, (order, x, 0), (None, ts[1], None))
         if not np.array_equal(check, again, equal_nan=True):
             run.missing_rule(f"{original.__qualname__}()")
@@ -101,17 +95,16 @@ def _shuffled(original: Any) -> None:
         return None, None
 
 
-def state_of(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state(legacy=False)
-
-
-def set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    else:
-        generator.set_state(state)
+def drawn_twice(generator: Any, first: Callable[[], Any], second: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """What two calls draw from the same state, the second of them given what the first drew; the generator is
+    left as the first leaves it."""
+    before = state_of(generator)
+    value = first()
+    after = state_of(generator)
+    set_state(generator, before)
+    again = second(value)
+    set_state(generator, after)
+    return value, again
 
 
 def numbers(x):

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.random_state import set_state, state_of
+
 #: Statuses: done, a failure of the operation (a singular matrix, say), an exception that is in `pending`.
 DONE, FAILED, RAISED = 0, 1, -2
 pending: list[BaseException] = []
@@ -96,10 +98,6 @@ def generator(address: int) -> Any:
     return ctypes.cast(address, ctypes.py_object).value if address else GLOBAL
 
 
-def state_of(owner: Any) -> Any:
-    return owner.get_state() if isinstance(owner, np.random.RandomState) else owner.bit_generator.state
-
-
 def settle(flush: bool = False) -> None:
     """Show what was held back."""
     held.states.clear()
@@ -112,10 +110,7 @@ def take_back() -> None:
     """The plain program makes the call again: it prints and draws by itself."""
     held.texts.clear()
     for owner, state in held.states.values():
-        if isinstance(owner, np.random.RandomState):
-            owner.set_state(state)
-        else:
-            owner.bit_generator.state = state
+        set_state(owner, state)
     held.states.clear()
 
 
