@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,37 +15,27 @@ _REDUCED = [row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True), row(_A,
 _RUNNING = [row(_A), row(_A, axis=1), row(np.array([0.5, 0.2, 0.9, 0.1]))]
 
 
-def without_nan(a: Any, worst: float) -> Any:
-    """`a` with what is never chosen in the place of NaN."""
-    return np.where(np.isnan(a), worst, a)
+def picked(pick: Any, worst: float) -> Callable[..., Any]:
+    """The rule of a `reduce` that never picks NaN."""
+
+    def tangent(
+        array: Any,
+        darray: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out_: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        numbers = np.where(np.isnan(array), worst, array)
+        return chosen(numbers, darray, axis, keepdims, initial, where, pick, worst)
+
+    return tangent
 
 
-@jvp_rule(np.fmax.reduce, rows=_REDUCED)
-def _(
-    array: Any,
-    darray: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    out_: Any = None,
-    keepdims: Any = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
-    return chosen(without_nan(array, -np.inf), darray, axis, keepdims, initial, where, np.argmax, -np.inf)
-
-
-@jvp_rule(np.fmin.reduce, rows=_REDUCED)
-def _(
-    array: Any,
-    darray: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    out_: Any = None,
-    keepdims: Any = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
-    return chosen(without_nan(array, np.inf), darray, axis, keepdims, initial, where, np.argmin, np.inf)
+jvp_rule(np.fmax.reduce, rows=_REDUCED)(picked(np.argmax, -np.inf))
+jvp_rule(np.fmin.reduce, rows=_REDUCED)(picked(np.argmin, np.inf))
 
 
 @jvp_rule(np.fmax.accumulate, rows=_RUNNING)

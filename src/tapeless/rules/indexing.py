@@ -179,16 +179,35 @@ def _(a: Any, choices: Any, da: Any, dchoices: Any, out_: Any = None, mode: str 
 _XP, _FP = np.array([0.0, 1.0, 2.5, 3.0]), np.array([1.0, -0.5, 2.0, 0.25])
 
 
-def outside_tangent(x: Any, xp: Any, dleft: Any, dright: Any) -> list[Any]:
-    """The tangents of the values given for points outside."""
+_POINTS = np.array([0.25, 1.75, 2.75, 3.5, -1.2])
+
+
+@jvp_rule(
+    find_all("numpy._core.multiarray.interp", "numpy._core.multiarray.interp_complex"),
+    rows=[row(_POINTS, _XP, _FP), row(_POINTS, _XP, _FP, 0.0, None)],
+)
+def interpolation_tangent(
+    x: Any,
+    xp: Any,
+    fp: Any,
+    dx: Any,
+    dxp: Any,
+    dfp: Any,
+    left: Any = None,
+    right: Any = None,
+    *,
+    dleft: Any = None,
+    dright: Any = None,
+) -> Any:
+    """That of the values between nodes, and of those given for points outside."""
     x, xp = np.asarray(x), np.asarray(xp)
     sides = [((x < xp[0]) * 1.0, dleft), ((x > xp[-1]) * 1.0, dright)]
-    return [outside * t for outside, t in sides if t is not None]
+    outside = [where * t for where, t in sides if t is not None]
+    inside = between_nodes(x, xp, fp, dx, dxp, dfp, left, right)
+    return _choice([t for t in (inside, *outside) if t is not None])
 
 
-def interpolation_tangent(
-    x: Any, xp: Any, fp: Any, dx: Any, dxp: Any, dfp: Any, left: Any, right: Any
-) -> Any:
+def between_nodes(x: Any, xp: Any, fp: Any, dx: Any, dxp: Any, dfp: Any, left: Any, right: Any) -> Any:
     """y = (1 - w) f[j] + w f[j + 1], with w the place of x between two nodes; constant outside."""
     x, xp, fp = np.asarray(x), np.asarray(xp), np.asarray(fp)
     n = len(xp)
@@ -212,9 +231,6 @@ def interpolation_tangent(
         given = ((x < xp[0]) & (left is not None)) | ((x > xp[-1]) & (right is not None))
         terms.append(np.where(given, 0, 1 - w) * dfp[j] + np.where(given, 0, w) * dfp[j + 1])
     return _choice(terms)
-
-
-_POINTS = np.array([0.25, 1.75, 2.75, 3.5, -1.2])
 
 
 @jvp_rule(
@@ -241,8 +257,7 @@ def _(
     dright: Any = None,
 ) -> Any:
     if period is None:
-        inside = interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
-        return _choice([t for t in (inside, *outside_tangent(x, xp, dleft, dright)) if t is not None])
+        return interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right, dleft=dleft, dright=dright)
     x, xp, fp = np.asarray(x) % period, np.asarray(xp) % period, np.asarray(fp)
     order = np.argsort(xp)
     around = np.concatenate((order[-1:], order, order[:1]))  # one node more on either side
@@ -254,30 +269,7 @@ def _(
         dx,
         None if dxp is None else dxp[around],
         None if dfp is None else dfp[around],
-        None,
-        None,
     )
-
-
-@jvp_rule(
-    find_all("numpy._core.multiarray.interp", "numpy._core.multiarray.interp_complex"),
-    rows=[row(_POINTS, _XP, _FP), row(_POINTS, _XP, _FP, 0.0, None)],
-)
-def _(
-    x: Any,
-    xp: Any,
-    fp: Any,
-    dx: Any,
-    dxp: Any,
-    dfp: Any,
-    left: Any = None,
-    right: Any = None,
-    *,
-    dleft: Any = None,
-    dright: Any = None,
-) -> Any:
-    inside = interpolation_tangent(x, xp, fp, dx, dxp, dfp, left, right)
-    return _choice([t for t in (inside, *outside_tangent(x, xp, dleft, dright)) if t is not None])
 
 
 def _install_gathers() -> None:

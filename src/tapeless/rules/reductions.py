@@ -7,6 +7,7 @@ found for the element that the program chose: the first one at a tie.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -239,36 +240,29 @@ def _(
     return chosen(a, da, axis, keepdims, initial, where, np.argmin, np.inf, dinitial)
 
 
-@jvp_rule([np.maximum.reduce], rows=[row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True)])
-def _(
-    array: Any,
-    darray: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    out_: Any = None,
-    keepdims: Any = False,
-    initial: Any = None,
-    where: Any = True,
-    *,
-    dinitial: Any = None,
-) -> Any:
-    return chosen(array, darray, axis, keepdims, initial, where, np.argmax, -np.inf, dinitial)
+def picked(pick: Any, worst: float) -> Callable[..., Any]:
+    """The rule of a ufunc's `reduce` that picks an element."""
+
+    def tangent(
+        array: Any,
+        darray: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out_: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+        *,
+        dinitial: Any = None,
+    ) -> Any:
+        return chosen(array, darray, axis, keepdims, initial, where, pick, worst, dinitial)
+
+    return tangent
 
 
-@jvp_rule([np.minimum.reduce], rows=[row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True)])
-def _(
-    array: Any,
-    darray: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    out_: Any = None,
-    keepdims: Any = False,
-    initial: Any = None,
-    where: Any = True,
-    *,
-    dinitial: Any = None,
-) -> Any:
-    return chosen(array, darray, axis, keepdims, initial, where, np.argmin, np.inf, dinitial)
+_UFUNC = [row(_A), row(_A, axis=None), row(_A, axis=1, keepdims=True)]
+jvp_rule([np.maximum.reduce], rows=_UFUNC)(picked(np.argmax, -np.inf))
+jvp_rule([np.minimum.reduce], rows=_UFUNC)(picked(np.argmin, np.inf))
 
 
 @jvp_rule(np.ptp, rows=_REDUCED)
