@@ -55,8 +55,8 @@ def hooked(x: Any, kind: type, name: str) -> bool:
 
 
 def replaced(hook: Any, name: str) -> bool:
-    """Whether a class takes another callable for a special method: `__setattr__ = dict.__setitem__`."""
-    return getattr(hook, "__name__", None) != name
+    """Whether a class has its own special method, in Python or taken from elsewhere (`dict.__setitem__`)."""
+    return type(hook) is FunctionType or getattr(hook, "__name__", None) != name
 
 
 class Attributes(Operators):
@@ -100,9 +100,9 @@ class Attributes(Operators):
             if item is not None:
                 return item
         hook = kind.__getattribute__
-        if type(hook) is FunctionType or replaced(hook, "__getattribute__"):
+        if hook is not _GETATTRIBUTE and replaced(hook, "__getattribute__"):
             try:
-                return self.call(hook, (x, name), (dx, None))
+                return self.special(hook, "__getattribute__", (x, name), (dx, None))
             except AttributeError:
                 if is_python(getattr(kind, "__getattr__", None)):
                     return self.call(kind.__getattr__, (x, name), (dx, None))
@@ -246,11 +246,8 @@ class Attributes(Operators):
         if isinstance(x, np.ndarray) and name in ("shape", "strides", "dtype"):
             self.reinterpret(x, name, value)
         hook = kind.__setattr__
-        if type(hook) is FunctionType:
-            self.call(hook, (x, name, value), (None, None, t))
-            return
         if replaced(hook, "__setattr__"):
-            self.call(getattr(x, "__setattr__"), (name, value), (None, t))  # noqa: B009
+            self.special(hook, "__setattr__", (x, name, value), (None, None, t))
             return
         self.plain_setattr(x, name, value, t)
 
@@ -296,10 +293,8 @@ class Attributes(Operators):
         kind = type(x)
         hook = kind.__delattr__
         found = on_class(kind, name)
-        if type(hook) is FunctionType:
-            self.call(hook, (x, name), (None, None))
-        elif replaced(hook, "__delattr__"):
-            self.call(getattr(x, "__delattr__"), (name,), (None,))  # noqa: B009
+        if replaced(hook, "__delattr__"):
+            self.special(hook, "__delattr__", (x, name), (None, None))
         elif is_property(found, "__delete__") and found.fdel is not None:
             self.call(found.fdel, (x,), (None,))
         else:

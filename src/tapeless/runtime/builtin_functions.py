@@ -18,6 +18,7 @@ from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.known import TWINS
 from tapeless.runtime.mirrors import Slot
+from tapeless.runtime.operators import on_class
 from tapeless.runtime.twins import strict_zip
 
 
@@ -247,7 +248,7 @@ def _object_setattr(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(object.__getattribute__)
 def _object_getattribute(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, name = args
-    found: Any = next((c.__dict__[name] for c in type(x).__mro__ if name in c.__dict__), None)
+    found = on_class(type(x), name)
     if is_property(found):
         return run.call(found.fget, (x,), (ts[0],))  # type: ignore[no-any-return]
     value = object.__getattribute__(x, name)
@@ -366,7 +367,7 @@ for _kind in (
 ):
     HANDLERS[_kind] = made_plainly(_kind)
 HANDLERS[functools.cache] = made_plainly(functools.cache)
-_LRU: Any = type(functools.lru_cache(len))
+_LRU: Any = functools._lru_cache_wrapper
 HANDLERS[_LRU] = made_plainly(_LRU)  # what `lru_cache(maxsize)` makes when it is given the function
 
 

@@ -125,7 +125,7 @@ def _cached(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return result  # type: ignore[no-any-return]
 
 
-_LRU = type(functools.lru_cache(lambda: None))
+_LRU = functools._lru_cache_wrapper
 HANDLERS[_LRU.cache_info] = lambda run, args, ts, kw, kts: (_cache_of(run, args[0]).info(), None)
 
 
@@ -136,7 +136,7 @@ def _cache_clear(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return None, None
 
 
-CALLABLE_TYPES[type(functools.lru_cache(lambda: None))] = _cached
+CALLABLE_TYPES[_LRU] = _cached
 
 
 def _itemgetter(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import weakref
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -29,7 +28,6 @@ from tapeless.runtime.mirrors import Slot
 from tapeless.runtime.operators import BINARY, UNARY, inherits_from_array, on_class
 from tapeless.runtime.primitives import DISPATCHER
 
-_LRU = type(functools.lru_cache(lambda: None))
 _MAKERS = (
     BuiltinFunctionType,
     types.MethodDescriptorType,
