@@ -31,7 +31,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.panels import Domain, Window, clear, moved, window
 from tapeless.backends.native.precedence import Access, Nest
-from tapeless.backends.native.renaming import map_leaves
+from tapeless.backends.native.renaming import map_leaves, substituted
 from tapeless.backends.native.scopes import names, touched, written
 
 
@@ -194,10 +194,6 @@ class Move:
         """What is added, with the scalars of the innermost loop spelled out, or those of all three."""
         nest, s = self.nest, self.sum
         found: dict[Scalar, Expr] = {}
-
-        def spelled(e: Expr) -> Expr:
-            return map_leaves(e, lambda x: found.get(x.var, x) if isinstance(x, Ref) else x)
-
         parts = [(s.inner.body, s.stmt)]
         if deep:
             parts = [(nest.outer.body, s.middle), (s.middle.body, s.inner), *parts]
@@ -206,8 +202,8 @@ class Move:
                 if x is end:
                     break
                 if isinstance(x, Assign) and nest.assigned[x.var] == 1:
-                    found[x.var] = spelled(x.value)
-        value = nest.spelled(spelled(s.value))
+                    found[x.var] = substituted(x.value, found)
+        value = nest.spelled(substituted(s.value, found))
         self.need(deep or not written(s.inner.body) & set(names(value)))
         return value
 

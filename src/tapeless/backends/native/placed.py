@@ -41,7 +41,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.renaming import Renaming, map_leaves
+from tapeless.backends.native.renaming import Renaming, substituted
 from tapeless.backends.native.scopes import written
 
 
@@ -195,9 +195,7 @@ class _Moved(Renaming):
         for k in range(last):
             at = apply("add", apply("mul", at, self.own[k]), index[k])
         table = dict(zip(self.copy.vars, (*(at,) * self.lead, *index[last:]), strict=True))
-        return tuple(
-            map_leaves(e, lambda x: table.get(x.var, x) if isinstance(x, Ref) else x) for e in self.copy.index
-        )
+        return tuple(substituted(e, table) for e in self.copy.index)
 
     def leaf(self, e: Expr) -> Expr:
         if isinstance(e, Load) and e.array is self.copy.source.root:

@@ -30,7 +30,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.renaming import map_leaves
+from tapeless.backends.native.renaming import map_leaves, substituted
 from tapeless.backends.native.scopes import written
 
 
@@ -126,7 +126,7 @@ class Nest:
         table.update((s.var, Ref(Scalar(s.var.name, I64))) for s in other.loops)
 
         def there(e: Expr) -> Expr:
-            return map_leaves(self.spelled(e), lambda x: table.get(x.var, x) if isinstance(x, Ref) else x)
+            return substituted(self.spelled(e), table)
 
         known = Ranges()
         with ExitStack() as stack:

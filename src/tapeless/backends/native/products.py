@@ -27,7 +27,6 @@ from tapeless.backends.native.nest import (
     Apply,
     Assign,
     Comment,
-    Const,
     Dim,
     Expr,
     For,
@@ -49,6 +48,7 @@ from tapeless.backends.native.promote import stable_definitions
 from tapeless.backends.native.renaming import clone
 from tapeless.backends.native.rewrite import change_stmt
 from tapeless.backends.native.scopes import names, reads, touched, written
+from tapeless.backends.native.tidy import is_zero
 
 
 def multiply(fn: Function) -> Function:
@@ -157,7 +157,7 @@ def _restored(body: list[Stmt]) -> list[Stmt]:
                 gone += [cleared, s]
                 del found[s.value.var]
                 continue
-        if isinstance(s, Store) and not s.add and _is_zero(s.value):
+        if isinstance(s, Store) and not s.add and is_zero(s.value):
             for var, (taken, cleared) in found.items():
                 if cleared is None and taken.value == Load(s.array, s.index):
                     found[var] = taken, s
@@ -219,7 +219,7 @@ class _Loop(Nest):
         var, at = s.target, next(k for k, x in enumerate(s.middle.body) if x is s.inner)
         if not isinstance(var, Scalar):
             return None
-        zero = any(isinstance(x, Assign) and x.var is var and _is_zero(x.value) for x in s.middle.body[:at])
+        zero = any(isinstance(x, Assign) and x.var is var and is_zero(x.value) for x in s.middle.body[:at])
         if not zero or self.uses[var] != 4:
             return None
         for x in s.middle.body[at + 1 :]:
@@ -277,7 +277,3 @@ def _added(s: Assign) -> Expr | None:
                 return apply("neg", other) if mine is e.args[0] else None
             return other
     return None
-
-
-def _is_zero(e: Expr) -> bool:
-    return isinstance(e, Const) and e.value == 0

@@ -45,6 +45,11 @@ def map_leaves(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
     return change(e)
 
 
+def substituted(e: Expr, values: Mapping[Scalar, Expr]) -> Expr:
+    """`e` with expressions in the place of some scalars."""
+    return map_leaves(e, lambda x: values.get(x.var, x) if isinstance(x, Ref) else x)
+
+
 class Renaming:
     """Replaces names in expressions and statements; the names given may still change between two uses."""
 

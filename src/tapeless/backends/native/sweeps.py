@@ -43,7 +43,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.renaming import map_leaves
+from tapeless.backends.native.renaming import substituted
 from tapeless.backends.native.saving import trip_count
 from tapeless.backends.native.scopes import exposed, reads, writes, written
 
@@ -368,7 +368,7 @@ class Rows:
 
         def at(e: Expr, i: Expr) -> Expr:
             """What waits at the iteration `i`."""
-            return map_leaves(e, lambda x: i if x == Ref(loop.var) else x)
+            return substituted(e, {loop.var: i})
 
         def store(target: Expr, terms: list[Expr]) -> Stmt:
             total = terms[0]

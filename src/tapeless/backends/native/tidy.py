@@ -85,7 +85,7 @@ class Tidy:
                     out[at] = None
             for x in mentions([s]):
                 zeros.pop(x, None)
-            if isinstance(s, Assign) and _is_zero(s.value):
+            if isinstance(s, Assign) and is_zero(s.value):
                 zeros[s.var] = len(out)
             out.append(s)
         return [s for s in out if s is not None]
@@ -100,7 +100,7 @@ class Tidy:
         for x, places in found.items():
             first, last = body[min(places)], body[max(places)]
             sets = isinstance(first, Assign) and first.var is x and x not in names(first.value)
-            clears = isinstance(last, Assign) and last.var is x and _is_zero(last.value)
+            clears = isinstance(last, Assign) and last.var is x and is_zero(last.value)
             if sets and clears and first is not last and self.uses[x] == sum(places.values()):
                 self.uses[x] -= 1
                 dead.add(max(places))
@@ -167,7 +167,7 @@ class Tidy:
                 continue
             using = [s for s in found[0] if made.array in mentions([s])]
             s = using[-1]
-            if isinstance(s, Store) and not s.add and _is_zero(s.value):
+            if isinstance(s, Store) and not s.add and is_zero(s.value):
                 found[0][:] = [x for x in found[0] if x is not s]
                 self.uses[made.array] -= 1
                 inside[made.array] -= 1
@@ -181,7 +181,7 @@ def _added(s: Assign) -> Expr | None:
     return None
 
 
-def _is_zero(e: Expr) -> bool:
+def is_zero(e: Expr) -> bool:
     return isinstance(e, Const) and e.type in FLOATS and e.value == 0
 
 
@@ -192,7 +192,7 @@ def _fills(s: For, made: Alloc) -> bool:
         return False
     body, index = found
     (store,) = body if len(body) == 1 else (None,)
-    return isinstance(store, Store) and not store.add and store.index == index and _is_zero(store.value)
+    return isinstance(store, Store) and not store.add and store.index == index and is_zero(store.value)
 
 
 def _visits(s: Stmt, array: Array, shape: tuple[Expr, ...]) -> tuple[list[Stmt], tuple[Expr, ...]] | None:

@@ -97,9 +97,6 @@ def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
         return Sequence([number(apply("add", i, first)), v], tuple)
 
     def make() -> Iteration:
-        found = steps()
-        if found is not None:
-            return Iteration(list(found))
         it = inner()
         if it.items is not None:
             return Iteration([pair(const(i), v) for i, v in enumerate(it.items)])
@@ -129,8 +126,7 @@ def zip_(s: Builtins, *many: Value, strict: Value = NO) -> Value:
     sources = [source(s, m) for m in many]
 
     def make() -> Iteration:
-        found = steps()
-        return zipped(s, [make() for make in sources], strict) if found is None else Iteration(list(found))
+        return zipped(s, [make() for make in sources], strict)
 
     def steps() -> Iterator[Value] | None:
         if s.known(strict) or not any(map(apart, many)):
@@ -216,9 +212,6 @@ def map_(s: Builtins, function: Value, *many: Value) -> Value:
     sources = [source(s, m) for m in many]
 
     def make() -> Iteration:
-        found = steps()
-        if found is not None:
-            return Iteration(list(found))
         rows = zipped(s, [inner() for inner in sources])
         if rows.items is not None:
             return Iteration([s.call(function, s.listed(r), {}) for r in rows.items])

@@ -22,40 +22,31 @@ def select(condition: Expr, a: Expr, b: Expr) -> Expr:
 
 def spacing(x: Expr, bind: Callable[[Expr], Expr]) -> Expr:
     """From |x|, which is finite, to the next larger number; infinite if there is none."""
-    limits = np.finfo(np.float64 if x.type == F64 else np.float32)
-    unit, least = float(limits.eps) / 2, float(limits.smallest_subnormal)
-    phi = unit * (1 + 2 * unit)
     a = bind(apply("fabs", x))
-    scaled = bind(apply("mul", a, 1 / unit))
-    above = select(
-        apply("ge", a, least / unit / unit / 2),
-        apply("add", a, apply("mul", a, phi)),
-        select(
-            apply("lt", a, least / unit),
-            apply("add", a, least),
-            apply("mul", apply("add", scaled, apply("mul", scaled, phi)), unit),
-        ),
-    )
-    return bind(apply("sub", above, a))
+    return bind(apply("sub", neighbour(a, "add", bind), a))
 
 
 def below(x: Expr, bind: Callable[[Expr], Expr]) -> Expr:
     """From the next smaller number to |x|, which is finite and not 0."""
-    limits = np.finfo(np.float64 if x.type == F64 else np.float32)
+    a = bind(apply("fabs", x))
+    return bind(apply("sub", a, neighbour(a, "sub", bind)))
+
+
+def neighbour(a: Expr, way: str, bind: Callable[[Expr], Expr]) -> Expr:
+    """The number next to `a`, which is finite and not negative: "add" the larger one, "sub" the smaller."""
+    limits = np.finfo(np.float64 if a.type == F64 else np.float32)
     unit, least = float(limits.eps) / 2, float(limits.smallest_subnormal)
     phi = unit * (1 + 2 * unit)
-    a = bind(apply("fabs", x))
     scaled = bind(apply("mul", a, 1 / unit))
-    under = select(
+    return select(
         apply("ge", a, least / unit / unit / 2),
-        apply("sub", a, apply("mul", a, phi)),
+        apply(way, a, apply("mul", a, phi)),
         select(
             apply("lt", a, least / unit),
-            apply("sub", a, least),
-            apply("mul", apply("sub", scaled, apply("mul", scaled, phi)), unit),
+            apply(way, a, least),
+            apply("mul", apply(way, scaled, apply("mul", scaled, phi)), unit),
         ),
     )
-    return bind(apply("sub", a, under))
 
 
 def nextafter(x: Expr, y: Expr, bind: Callable[[Expr], Expr]) -> Expr:

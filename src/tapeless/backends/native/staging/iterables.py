@@ -232,8 +232,8 @@ class Position(Cell):
 class Iter(Value):
     """An iterator: what it goes through is made when it is first asked, and it is gone through once.
 
-    `steps` gives the items one by one, where making them has effects; `still` sees to it that what it goes
-    through is what it was.
+    `steps` gives the items one by one, where making them has effects, else None; `still` sees to it that what
+    it goes through is what it was.
     """
 
     def __init__(
@@ -243,9 +243,14 @@ class Iter(Value):
         steps: Callable[[], Iterator[Value] | None] | None = None,
         still: Callable[[], None] | None = None,
     ) -> None:
-        self.make, self.steps, self.still = make, steps, still
+        self.whole, self.steps, self.still = make, steps, still
         self.kept, s.heap.kept = s.heap.kept, []
         self.at, self.made = s.heap.born(Position(Static(0))), s.heap.born(Position())
+
+    def make(self) -> Iteration:
+        """All at once, though in the order of the steps."""
+        found = None if self.steps is None else self.steps()
+        return self.whole() if found is None else Iteration(list(found))
 
 
 def counter(i: Expr) -> Value:
