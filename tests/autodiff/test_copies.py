@@ -168,5 +168,6 @@ def test_quotients():
 def test_a_quotient_of_infinities_has_no_derivative():
     infinite = float("inf")
     for x in (infinite, np.float64(infinite)):
-        dx, dy = tl.grad(lambda x, y: x / y, (0, 1))(x, x)
+        with np.errstate(invalid="ignore"):
+            dx, dy = tl.grad(lambda x, y: x / y, (0, 1))(x, x)
         assert dx == 0.0 and math.isnan(dy)

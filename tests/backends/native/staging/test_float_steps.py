@@ -45,14 +45,18 @@ def test_nextafter():
     x, fast = floats(), tl.jit(towards)
     numbers = ~np.isnan(x)
     for y in (math.inf, -math.inf, 0.0, 1.0, -1.5):
-        same_bits(fast(x, y)[numbers], np.nextafter(x, y)[numbers])
+        with np.errstate(over="ignore"):
+            expected = np.nextafter(x, y)
+        same_bits(fast(x, y)[numbers], expected[numbers])
         assert np.isnan(fast(x, y)[~numbers]).all()
     same_bits(fast(x[numbers], x[numbers]), x[numbers])
     z = np.array([0.0, 0.0, -0.0])
     same_bits(fast(z, -z), np.nextafter(z, -z))
     x = np.array([0.0, 1.0, -3.4028235e38, 1e-45, -1e-45, 1e-38, 2.5], np.float32)
     for y in (np.float32(np.inf), np.float32(-np.inf)):
-        assert fast(x, y).tobytes() == np.nextafter(x, y).tobytes()
+        with np.errstate(over="ignore"):
+            expected = np.nextafter(x, y)
+        assert fast(x, y).tobytes() == expected.tobytes()
 
 
 def test_nextafter_of_numbers():
