@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tapeless.backends.native import llvm_math
 from tapeless.backends.native.intrinsics import expand
 from tapeless.backends.native.llvm_build import LL
 from tapeless.backends.native.llvm_calls import Calls
@@ -138,8 +139,8 @@ class Emitter(Calls):
             at += slots(r, result=True)
         self.jump("leave")
         self.label("leave")
-        for a in self.owned:
-            self.free(a)
+        if self.owned:
+            llvm_math.helper(self, "tl_free_all", "void", ("ptr", "%owned"), ("i64", str(len(self.owned))))
         self.do(f"ret i64 {self.load('i64', self.status)}")
 
     # ---- statements

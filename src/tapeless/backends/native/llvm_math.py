@@ -143,6 +143,47 @@ declare void @tapeless.give(ptr)
 """.replace("LARGE", str(LARGE)),
     ("free",),
 )
+#: A slot of the table of owned memory is a block and its bytes.
+HELPERS["tl_renew"] = (
+    """
+define internal ptr @tl_renew(ptr %slot, i64 %size) noinline nounwind {
+  %bytes = getelementptr inbounds i64, ptr %slot, i64 1
+  %old = load ptr, ptr %slot
+  %had = load i64, ptr %bytes
+  call void @tl_give(ptr %old, i64 %had)
+  %made = call ptr @tl_take(i64 %size)
+  store ptr %made, ptr %slot
+  store i64 %size, ptr %bytes
+  ret ptr %made
+}
+""",
+    ("tl_give", "tl_take"),
+)
+HELPERS["tl_free_all"] = (
+    """
+define internal void @tl_free_all(ptr %table, i64 %count) noinline nounwind {
+  br label %loop
+loop:
+  %k = phi i64 [0, %0], [%next, %again]
+  %slot = getelementptr inbounds [2 x i64], ptr %table, i64 %k
+  %block = load ptr, ptr %slot
+  %none = icmp eq ptr %block, null
+  br i1 %none, label %again, label %some
+some:
+  %at = getelementptr inbounds i64, ptr %slot, i64 1
+  %bytes = load i64, ptr %at
+  call void @tl_give(ptr %block, i64 %bytes)
+  br label %again
+again:
+  %next = add nuw nsw i64 %k, 1
+  %more = icmp ult i64 %next, %count
+  br i1 %more, label %loop, label %out
+out:
+  ret void
+}
+""",
+    ("tl_give",),
+)
 HELPERS["free"] = ("declare void @free(ptr) nounwind", ())
 HELPERS["tl_times"] = (
     """

@@ -33,7 +33,9 @@ class Memory(Expressions):
     def __init__(self, fn: Function, may_overlap: bool) -> None:
         super().__init__()
         self.fn, self.may_overlap = fn, may_overlap
-        self.owned: dict[Array, tuple[str, str]] = {}  # what to free, and its bytes
+        #: for each array what to free, and its bytes: slots of one table, which LLVM leaves in memory.  As
+        #: registers they would meet in a thousand ways where the function ends, for each array
+        self.owned: dict[Array, tuple[str, str]] = {}
         self.groups: list[int] = []
         self.notes: dict[Array, str] = {}
         self.arrays = _arrays(fn)
@@ -57,11 +59,14 @@ class Memory(Expressions):
         roots = list(dict.fromkeys(find(a.root) for a in self.arrays))
         if len(roots) < 2:
             return
-        domain = self.distinct()
-        scope = {a: self.distinct(f"!{domain}") for a in roots}
-        for a in roots:
-            own = self.meta(f"!{{!{scope[a]}}}")
-            rest = self.meta(f"!{{{', '.join(f'!{scope[o]}' for o in roots if o is not a)}}}")
+        # two arrays differ in some bit of their numbers, so one domain for each bit says it: lists of all the
+        # others would make LLVM's questions about n arrays, and its time, grow with n
+        bits = (len(roots) - 1).bit_length()
+        domains = [self.distinct() for _ in range(bits)]
+        scopes = [[self.distinct(f"!{domain}") for _ in range(2)] for domain in domains]
+        for n, a in enumerate(roots):
+            own = self.meta(f"!{{{', '.join(f'!{pair[n >> k & 1]}' for k, pair in enumerate(scopes))}}}")
+            rest = self.meta(f"!{{{', '.join(f'!{pair[~n >> k & 1]}' for k, pair in enumerate(scopes))}}}")
             self.notes[a] = f", !alias.scope !{own}, !noalias !{rest}"
         for a in self.arrays:
             self.notes[a] = self.notes[find(a.root)]
@@ -99,14 +104,26 @@ class Memory(Expressions):
                 self.entry.append(f"  {memory} = alloca [{max(size // width, 1)} x {kind}], align 64")
                 self.entry.append(f"  store ptr {memory}, ptr {self.data[a]}")
             else:
-                self.owned[a] = self.slot("ptr", "null", "own"), self.slot("i64", "0", "cap")
+                self.own(a)
         for s in walk(self.fn.body):
             if isinstance(s, Swap):  # a parameter may come to own memory, and to lose it again
                 for a in (s.a, s.b):
                     if not a.contiguous or a.alias is not None:
                         raise TypeError(f"{a} cannot be swapped: it is strided or an alias")
                     if a not in self.owned:
-                        self.owned[a] = self.slot("ptr", "null", "own"), self.slot("i64", "0", "cap")
+                        self.own(a)
+        if self.owned:
+            words = 2 * len(self.owned)
+            table = [f"  %owned = alloca [{words} x i64], align 16"]
+            table.append(f"  call void @llvm.memset.p0.i64(ptr %owned, i8 0, i64 {8 * words}, i1 false)")
+            self.declarations["llvm.memset"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
+            self.entry[:0] = table
+
+    def own(self, a: Array) -> None:
+        at = [f"%{self.fresh(hint)}" for hint in ("own", "cap")]
+        for k, name in enumerate(at, 2 * len(self.owned)):
+            self.entry.append(f"  {name} = getelementptr inbounds i64, ptr %owned, i64 {k}")
+        self.owned[a] = at[0], at[1]
 
     def word(self, base: str, at: int) -> str:
         return self.op(f"getelementptr inbounds i64, ptr {base}, i64 {at}")
@@ -138,11 +155,8 @@ class Memory(Expressions):
         new, done, fail = self.fresh("new"), self.fresh("kept"), self.fresh("fail")
         self.branch(more, new, done)
         self.label(new)
-        self.free(a)
-        made = llvm_math.helper(self, "tl_take", "ptr", ("i64", need))
-        self.store("ptr", made, own)
+        made = llvm_math.helper(self, "tl_renew", "ptr", ("ptr", own), ("i64", need))
         self.store("ptr", made, self.data[a])
-        self.store("i64", need, capacity)
         good = self.fresh("good")
         self.branch(self.op(f"icmp ne ptr {made}, null"), good, fail, likely=True)
         self.label(fail)
