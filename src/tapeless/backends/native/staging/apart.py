@@ -480,7 +480,7 @@ def rebuild(shape: Value, made: dict[int, Value], memo: dict[int, Value] | None 
         new.items = [rebuild(v, made, memo) for v in shape.items]
         return new
     if isinstance(shape, Mapping):
-        memo[id(shape)] = new = Mapping({}, shape.kind)
+        memo[id(shape)] = new = Mapping({})
         new.items = {k: rebuild(v, made, memo) for k, v in shape.items.items()}
         return new
     if isinstance(shape, Instance):

@@ -30,6 +30,7 @@ from tapeless.backends.native.staging.carrying import (
     KEPT,
     Carried,
     Moves,
+    NeedsPeeling,
     Spec,
     carry_out,
     first_guess,
@@ -37,7 +38,7 @@ from tapeless.backends.native.staging.carrying import (
 )
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Maybe
-from tapeless.backends.native.staging.values import Number, Value
+from tapeless.backends.native.staging.values import Mapping, Number, Value
 from tapeless.program.ir import Block, Op, Var
 
 if TYPE_CHECKING:
@@ -326,6 +327,12 @@ class Attempt:
             self.let_grow(obj, [*parts0, *parts1])
             raise NeedsUnrolling(
                 self.key, "a list grows or shrinks in a loop of unknown length; use an array"
+            )
+        if isinstance(obj, Mapping) and names0 != names1:
+            if self.key not in s.peeled:
+                raise NeedsPeeling(self.key)  # the first iteration may give it its keys
+            raise NeedsUnrolling(
+                self.key, "a dict gets other keys in a loop of unknown length; give it all before"
             )
         first, last = dict(zip(names0, parts0, strict=True)), dict(zip(names1, parts1, strict=True))
         old = dict(zip(spec.names, spec.parts, strict=True)) if spec.how == "content" else {}

@@ -532,7 +532,9 @@ class Base:
             items = [self.known(v, why) for v in value.items]
             return items if value.kind is list else tuple.__new__(value.kind, items)
         if isinstance(value, Mapping):
-            return value.kind((k, self.known(v, why)) for k, v in value.items.items())
+            from tapeless.backends.native.staging.tables import plain
+
+            return plain(value.kind, {k: self.known(v, why) for k, v in value.items.items()})
         if isinstance(value, Slice):
             return slice(*(self.known(v, why) for v in (value.start, value.stop, value.step)))
         if isinstance(value, Range):

@@ -16,8 +16,10 @@ from tapeless.backends.native.staging import (
     builtin_itertools,
     builtin_numbers,
     builtin_objects,
+    deques,
     printing,
     random_numbers,
+    tables,
 )
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
 from tapeless.backends.native.staging.complex_functions import CMATH
@@ -40,7 +42,10 @@ from tapeless.backends.native.staging.values import (
 from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
-TABLES = (builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, printing, random_numbers)
+TABLES = (
+    builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, deques, printing, random_numbers,
+    tables,
+)  # fmt: skip
 
 
 class Builtins(Structures):
@@ -57,7 +62,8 @@ class Builtins(Structures):
         if run is not None:
             return run(self, *args, **kwargs)
         if isinstance(obj, type) and issubclass(obj, np.generic) or self.arrays.handles(obj):
-            made: Value | None = self.arrays.call(self, obj, args, kwargs)
+            seen = [deques.as_list(a) for a in args]
+            made: Value | None = self.arrays.call(self, obj, seen, kwargs)
             if made is not None:
                 return made
         inner = getattr(obj, "_implementation", None)
@@ -106,7 +112,7 @@ class Builtins(Structures):
         if cls is not None and getattr(obj, "__objclass__", object) in cls.__mro__:
             from tapeless.backends.native.staging.methods import method_of
 
-            found = method_of(self, owner, name)
+            found = method_of(self, owner, name, own=False)
             if found is not None:
                 return self.call(found, rest, kwargs)
         return None

@@ -20,7 +20,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import growing
+from tapeless.backends.native.staging import deques, growing
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
@@ -68,6 +68,8 @@ def source(s: Builtins, items: Value) -> Callable[[], Iteration]:
         emit(s, body)
         return it
 
+    if deques.is_deque(items):
+        s.keep(deques.as_list(items))
     if not isinstance(items, Iter):
         return ahead if isinstance(items, Generator) else lambda: s.iteration(items)
     if not (isinstance(items.at.value, Static) and items.at.value.obj == 0):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import FALSE
-from tapeless.backends.native.staging import growing
+from tapeless.backends.native.staging import deques, growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
@@ -161,6 +161,8 @@ def property_(s: Builtins, *args: Value) -> Value:
 
 @lowers(copy.copy)
 def copy_(s: Builtins, x: Value) -> Value:
+    if deques.is_deque(x):
+        return deques.copied(s, x)
     if isinstance(x, Instance):
         return s.heap.born(Instance(x.cls, dict(x.fields)))  # type: ignore[no-any-return]
     if isinstance(x, Sequence) and x.kind is list:
@@ -168,7 +170,7 @@ def copy_(s: Builtins, x: Value) -> Value:
     if isinstance(x, Growing):
         return growing.copied(s, x)
     if isinstance(x, Mapping):
-        return s.heap.born(Mapping(dict(x.items)))  # type: ignore[no-any-return]
+        return s.heap.born(Mapping(dict(x.items), x.kind))  # type: ignore[no-any-return]
     if isinstance(x, ArrayValue):
         return s.arrays.store_copy(s, x)  # type: ignore[no-any-return]
     return x
@@ -191,7 +193,7 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
         elif isinstance(v, Growing):
             made = growing.copied(s, v)
         elif isinstance(v, Mapping):
-            made = seen[id(v)] = s.heap.born(Mapping({}))
+            made = seen[id(v)] = s.heap.born(Mapping({}, v.kind))
             made.items = {k: deep(x) for k, x in v.items.items()}
         elif isinstance(v, Instance):
             made = seen[id(v)] = s.heap.born(Instance(v.cls, {}))

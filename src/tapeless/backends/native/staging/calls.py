@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,8 @@ class Calls(Recursion):
         """Who takes the values of the generators that run, innermost last; None for other functions."""
         self.in_rules: list[Any] = []
         """The functions whose own derivative rules are staged."""
+        self.factories: dict[Any, tuple[type, Value]] = {}
+        """The kinds of defaultdict made."""
         self.unwound += [self.free, self.yields, self.runs, self.in_rules]
 
     def call(
@@ -399,11 +402,16 @@ class Calls(Recursion):
             return self.construct_exception(cls, args, kwargs, op)
         if issubclass(cls, tuple):
             return self.construct_tuple(cls, args, kwargs, op)
-        if issubclass(cls, dict) and (cls.__new__, cls.__init__) == (dict.__new__, dict.__init__):
-            table = self.call(Static(dict), args, kwargs)
-            assert isinstance(table, Mapping)
-            filled: Value = self.heap.born(Mapping(dict(table.items), cls))
-            return filled
+        if cls is deque:
+            from tapeless.backends.native.staging.deques import construct
+
+            return construct(self, args, kwargs, op)
+        if issubclass(cls, dict):
+            from tapeless.backends.native.staging import tables
+
+            table = tables.construct(self, cls, args, kwargs, op)
+            if table is not None:
+                return table
         meta = type(cls)
         if meta is not type and "__call__" in meta.__dict__ and meta.__module__ != "abc":
             self.refuse(f"the class {cls.__qualname__} makes its objects by its metaclass", "make it outside")

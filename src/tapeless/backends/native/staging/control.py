@@ -169,9 +169,7 @@ class Control(Loops):
             if self.ranges.proves(apply("ge" if step > 0 else "le", low, high)):
                 self.run(orelse)  # no iteration
                 return
-            alone = key in self.peeled and not any(
-                inner.kind in ("break", "continue") for inner in body.walk()
-            )
+            alone = key in self.peeled and not leaves_early(body)
             if alone:
                 low = self.peel(op, body, (low, high, step), item)
                 if not self.alive:
@@ -222,6 +220,15 @@ class Control(Loops):
     def op_while(self, op: Op) -> None:
         key = (self.frames[-1].key, id(op))
         test, body, orelse = op.blocks
+        if key in self.peeled and key not in self.unrolled and not leaves_early(body):
+            self.run(test)
+            if self.alive:
+                there = self.truth(self.read(op.args[0]))
+                self.replay_unless(there)
+                self.assume(there)
+                self.run(body)
+            if not self.alive:
+                return
         if key not in self.unrolled and self.rolled(op, Loop(op, test, body), key, orelse):
             return
 
@@ -441,6 +448,10 @@ class Control(Loops):
             self.heap.undo(level)
         self.heap.close(level)
         self.resume(ends, base, marks, born, live=live)
+
+
+def leaves_early(body: Block) -> bool:
+    return any(inner.kind in ("break", "continue") for inner in body.walk())
 
 
 def exact(cls: type) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import types
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ from tapeless.backends.native.staging.paths import (
     lookup,
 )
 from tapeless.backends.native.staging.scalars import SMALL
+from tapeless.backends.native.staging.tables import kind_with
 from tapeless.backends.native.staging.values import (
     Bound,
     Cell,
@@ -223,12 +225,15 @@ class Inputs(Operations):
                 self.mutable.append((whole, path, content(whole)))
                 return whole
             return Sequence([self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)], kind)
-        if kind is dict:
+        if kind in (dict, OrderedDict, Counter, defaultdict):
             if len(obj) > LONGEST:
                 self.refuse(f"{path} has {len(obj)} items", "pass an array")
             self.guard(path, "type", kind)
             self.guard(path, "keys", tuple(obj))
-            table = Mapping({})
+            table = Mapping({}, kind)
+            if kind is defaultdict:
+                self.guard(Field(path, "default_factory"), "is", obj.default_factory)
+                table.kind = kind_with(self, Static(obj.default_factory))
             self.identities[id(obj)] = (obj, table, path)
             table.items = {k: self.lift(v, Item(path, k), f"{hint}_{k}") for k, v in obj.items()}
             self.mutable.append((table, path, content(table)))

@@ -9,6 +9,7 @@ from typing import Any
 from tapeless.backends.native.nest import F64, I64, apply, const
 from tapeless.backends.native.staging.calls import Method
 from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
+from tapeless.backends.native.staging.tables import copied_kind, popitem
 from tapeless.backends.native.staging.values import (
     Bound,
     ComplexNumber,
@@ -30,8 +31,8 @@ NIL = Static(0)
 NO = Static(False)
 
 
-def method_of(s: Any, owner: Value, name: str) -> Value | None:
-    """A method of a builtin class, bound; None if there is none here."""
+def method_of(s: Any, owner: Value, name: str, own: bool = True) -> Value | None:
+    """A method of a builtin class, bound; None if there is none here, or (`own`) its class has another."""
     table: dict[str, Run] = {}
     if isinstance(owner, Sequence):
         if s.python_method(owner, name) is not None:
@@ -44,6 +45,8 @@ def method_of(s: Any, owner: Value, name: str) -> Value | None:
     elif isinstance(owner, RandomNumbers):
         return Bound(Static(Method(name, partial(draw, name))), owner)
     elif isinstance(owner, Mapping):
+        if own and s.python_method(owner, name) is not None:
+            return None
         table = DICT
     elif isinstance(owner, Number) and owner.kind in (int, float, bool):
         table = NUMBER
@@ -264,7 +267,7 @@ def pop_key(s: Any, owner: Mapping, key: Value, default: Value | None = None) ->
 
 
 def copy_dict(s: Any, owner: Mapping) -> Value:
-    return s.heap.born(Mapping(dict(owner.items)))  # type: ignore[no-any-return]
+    return s.heap.born(Mapping(dict(owner.items), copied_kind(owner.kind)))  # type: ignore[no-any-return]
 
 
 def clear_dict(s: Any, owner: Mapping) -> Value:
@@ -275,7 +278,7 @@ def clear_dict(s: Any, owner: Mapping) -> Value:
 DICT: dict[str, Run] = {
     "get": get, "keys": entries("keys"), "values": entries("values"), "items": entries("items"),
     "update": update, "setdefault": setdefault,
-    "pop": pop_key, "copy": copy_dict, "clear": clear_dict,
+    "pop": pop_key, "copy": copy_dict, "clear": clear_dict, "popitem": popitem,
 }  # fmt: skip
 
 

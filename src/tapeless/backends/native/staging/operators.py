@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+from collections import OrderedDict, deque
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from tapeless.backends.native.nest import (
 )  # fmt: skip
 from tapeless.backends.native.staging import growing, growing_methods
 from tapeless.backends.native.staging.base import Text, describe
+from tapeless.backends.native.staging.builtin_table import BUILTINS
 from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
+from tapeless.backends.native.staging.tables import class_of, copied_kind
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -82,7 +85,9 @@ class Operators(Calls):
 
     def class_of(self, value: Value) -> type | None:
         """The class of a value, where it is known."""
-        if isinstance(value, (Number, ComplexNumber, Sequence, Growing, Mapping)):
+        if isinstance(value, Mapping):
+            return class_of(value.kind)
+        if isinstance(value, (Number, ComplexNumber, Sequence, Growing)):
             return value.kind
         if isinstance(value, Instance):
             return value.cls
@@ -105,7 +110,10 @@ class Operators(Calls):
         if cls is None or not isinstance(value, (Instance, Sequence, Mapping)):
             return None
         found = self.on_class(cls, name)
-        return found if isinstance(found, (types.FunctionType, functools.partialmethod)) else None
+        if isinstance(found, (types.FunctionType, functools.partialmethod)):
+            return found
+        known = cls is deque and isinstance(found, types.WrapperDescriptorType) and found in BUILTINS
+        return found if known else None
 
     # ---- operators
 
@@ -186,7 +194,7 @@ class Operators(Calls):
             if isinstance(a, Text) or isinstance(b, Text):
                 return self.text(("+",), [a, b])
         if op == "BitOr" and isinstance(a, Mapping) and isinstance(b, Mapping):
-            return self.heap.born(Mapping({**a.items, **b.items}))  # type: ignore[no-any-return]
+            return self.heap.born(Mapping({**a.items, **b.items}, copied_kind(a.kind)))  # type: ignore[no-any-return]
         for v in (a, b):
             if isinstance(v, Static) and v.obj is None:
                 names = [k.__name__ if k else "object" for k in map(self.class_of, (a, b))]
@@ -263,7 +271,8 @@ class Operators(Calls):
         for x, y, name in ((a, b, op), (b, a, MIRRORED[op])):
             method = self.python_method(x, COMPARE_DUNDER[name])
             if method is not None:
-                generated = isinstance(x, Instance) and method.__code__.co_filename == "<string>"
+                code = getattr(method, "__code__", None)
+                generated = isinstance(x, Instance) and code is not None and code.co_filename == "<string>"
                 if generated:
                     return self.dataclass_compare(op, a, b)
                 made = self.call_object(method, [x, y], {})
@@ -282,7 +291,9 @@ class Operators(Calls):
         if self.is_sequence(a) and self.is_sequence(b):
             return self.compare_sequences(op, self.listed(a), self.listed(b))
         if isinstance(a, Mapping) and isinstance(b, Mapping) and op in ("==", "!="):
-            same_keys = set(a.items) == set(b.items)
+            ordered = issubclass(a.kind, OrderedDict) and issubclass(b.kind, OrderedDict)
+            in_order: type = list if ordered else set
+            same_keys = in_order(a.items) == in_order(b.items)
             made = Static(False)
             if same_keys:
                 keys = list(a.items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import weakref
+from collections import defaultdict, deque
 from collections.abc import Callable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
@@ -46,10 +47,12 @@ from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mixed import Mixed, of_one_class
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
+from tapeless.backends.native.staging.tables import factory_of
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
     ComplexResult,
+    Deque,
     Either,
     Items,
     Kept,
@@ -354,14 +357,21 @@ class Outputs:
             return Written(value.how, [self.template(v) for v in value.args])
         if isinstance(value, Mapping):
             table = Table(value.kind, {})
+            factory = factory_of(value.kind)
             self.made[id(value)] = table
             table.items = {k: self.template(v) for k, v in value.items.items()}
+            if factory is not None:
+                table.kind, table.factory = defaultdict, self.template(factory)
             return table
         if isinstance(value, Instance):
-            obj = Object(value.cls, {})
+            obj: Any = Deque(Kept(None), Kept(None)) if value.cls is deque else Object(value.cls, {})
             self.made[id(value)] = obj
-            obj.fields = {k: self.template(v) for k, v in value.fields.items()}
-            return obj
+            fields = {k: self.template(v) for k, v in value.fields.items()}
+            if isinstance(obj, Deque):
+                obj.items, obj.most = fields.values()
+            else:
+                obj.fields = fields
+            return obj  # type: ignore[no-any-return]
         if isinstance(value, Range):
             s.refuse("a range is returned", "return its bounds")
         if isinstance(value, (Closure, Bound)):

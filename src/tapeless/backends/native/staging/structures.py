@@ -12,7 +12,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )  # fmt: skip
-from tapeless.backends.native.staging import growing
+from tapeless.backends.native.staging import growing, tables
 from tapeless.backends.native.staging.attributes import Attributes
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.mixed import as_index
@@ -52,11 +52,7 @@ class Structures(Attributes):
             return growing.getitem(self, value, index)
         if isinstance(value, Mapping):
             key = self.known(index, "use a key that is known")
-            held = value.items.get(key)
-            if held is None:
-                self.throw(KeyError, key)
-                return Static(None)
-            return self.present(held, f"the item {key!r}", str(key), KeyError)
+            return tables.item(self, value, key)
         if isinstance(value, Static) and isinstance(value.obj, type):
             return Static(value.obj)  # list[float]
         if isinstance(value, Static):
@@ -174,6 +170,12 @@ class Structures(Attributes):
 
     def op_delitem(self, op: Op) -> None:
         owner, index = (self.read(a) for a in op.args)
+        if not self.alive:
+            return
+        method = self.python_method(owner, "__delitem__")
+        if method is not None:
+            self.call_object(method, [owner, index], {})
+            return
         if not isinstance(owner, (Mapping, Sequence)):
             self.refuse(f"an item of {describe(owner)} is deleted", "use a list or a dict")
         key = self.known(index, "use an index that is known")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
@@ -185,12 +186,33 @@ class Table(Template):
 
     kind: type
     items: dict[Any, Template]
+    factory: Template | None = None
+    """Of a defaultdict, what it calls for a missing key."""
 
     def build(self, call: Call) -> Any:
         if id(self) not in call.made:
-            made: Any = self.kind()
+            made: Any = dict.__new__(self.kind)
+            if isinstance(made, defaultdict) and self.factory is not None:
+                made.default_factory = self.factory.build(call)
             call.made[id(self)] = made
-            made.update((k, t.build(call)) for k, t in self.items.items())
+            put: Any = OrderedDict.__setitem__ if isinstance(made, OrderedDict) else dict.__setitem__
+            for k, t in self.items.items():
+                put(made, k, t.build(call))
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class Deque(Template):
+    """A `collections.deque`; the template of its items is a list's."""
+
+    items: Template
+    most: Template
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            made: Any = deque(maxlen=self.most.build(call))
+            call.made[id(self)] = made
+            made.extend(self.items.build(call))
         return call.made[id(self)]
 
 
