@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
-from tapeless.rules import tangent
+from tapeless.rules import lookup, tangent
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.arguments import Arguments, hides, keeping, name_of
 from tapeless.runtime.items import nones, tuple_tangent
@@ -181,7 +181,19 @@ class Primitives(Arguments):
             self.only_moved(f, value, args)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
+        if type(rule) is Elementwise and any([isinstance(a, (list, tuple)) for a in args]):
+            args, targs = self.as_arrays(args, targs)
         return self.finished(rule, value, y, args, kw, targs, tkw)
+
+    def as_arrays(self, args: Any, targs: Any) -> tuple[Any, Any]:
+        """Operands of an elementwise function, the lists being arrays, as NumPy takes them."""
+        args, targs = list(args), list(targs)
+        for k, (a, t) in enumerate(zip(args, targs, strict=True)):
+            if isinstance(a, (list, tuple)):
+                args[k] = made = np.asarray(a)
+                if t is not None:
+                    targs[k] = self.derived(lookup(np.array), made, (a,), {}, (t,), {})
+        return tuple(args), tuple(targs)
 
     def finished(
         self, rule: Any, value: Any, y: Any, args: Any, kw: Any, targs: Any, tkw: Any

@@ -97,7 +97,7 @@ class Control(Loops):
             frame.env = dict(env)
             self.assume(real, truth)
             self.learn(condition, truth)
-            (then if truth else other)()
+            self.stage_path(then if truth else other)
             if self.alive:
                 exits.append(self.here(level, frame.env))
             del self.ranges.facts[facts:]
@@ -136,6 +136,10 @@ class Control(Loops):
         while isinstance(condition, Ref) and condition.var in self.defs:
             condition = self.defs[condition.var]
         return condition
+
+    def stage_path(self, make: Callable[[], Any]) -> None:
+        """Stage what is done on one path; another may go on where this one raises."""
+        make()
 
     def choose(self, condition: Expr, then: Callable[[], Value], other: Callable[[], Value]) -> Value:
         """The value of one of two, by a condition."""

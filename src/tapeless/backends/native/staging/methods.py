@@ -82,8 +82,8 @@ def join(s: Any, owner: Any, items: Value) -> Value:
     return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
 
 
-def format_(s: Any, owner: Any, *values: Value) -> Value:
-    return s.text(("format", owner.obj), list(values))  # type: ignore[no-any-return]
+def format_(s: Any, owner: Any, *values: Value, **named: Value) -> Value:
+    return s.text(("format", owner.obj, tuple(named)), [*values, *named.values()])  # type: ignore[no-any-return]
 
 
 def known_method(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:

@@ -226,8 +226,11 @@ class Stager(Builtins):
         return value.shape if isinstance(value, View) else None
 
     def run(self, block: Block) -> None:
+        self.stage_path(lambda: super(Stager, self).run(block))
+
+    def stage_path(self, make: Callable[[], Any]) -> None:
         try:
-            super().run(block)
+            make()
         except arrays.Raised:
             self.alive = False
             self.block = []

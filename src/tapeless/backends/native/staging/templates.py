@@ -145,7 +145,8 @@ def assembled(item: Any, numbers: Iterator[Any]) -> Any:
 
 @dataclass(eq=False, slots=True)
 class Written(Template):
-    """A text of objects: `how` is "f" and the parts of an f-string, "%" or "format" and a text, or "+"."""
+    """A text of objects: `how` is "f" and the parts of an f-string, "%" or "format" and a text
+    (with the names of what is given by name), or "+"."""
 
     how: tuple[Any, ...]
     parts: list[Template]
@@ -158,7 +159,8 @@ def written(how: tuple[Any, ...], objects: list[Any]) -> Any:
     if how[0] == "%":
         return how[1] % (tuple(objects) if how[2] else objects[0])
     if how[0] == "format":
-        return how[1].format(*objects)
+        count = len(objects) - len(how[2])
+        return how[1].format(*objects[:count], **dict(zip(how[2], objects[count:], strict=True)))
     if how[0] == "+":
         return objects[0] + objects[1]
     made, rest = "", iter(objects)
@@ -253,6 +255,12 @@ def spelled(template: Template, names: list[str]) -> str | None:
             inner = [spelled(t, names) for t in used]
             if all(t is not None for t in inner):
                 return f"{text!r}.format({', '.join(map(str, inner))})"
+        case Written(how=("format", text, by_name), parts=objects):
+            inner = [spelled(t, names) for t in objects]
+            if all(t is not None for t in inner):
+                labels = [""] * (len(objects) - len(by_name)) + [f"{name}=" for name in by_name]
+                shown = ", ".join(f"{label}{t}" for label, t in zip(labels, inner, strict=True))
+                return f"{text!r}.format({shown})"
     return None
 
 
