@@ -7,7 +7,7 @@
                                                 ...
 
 It is done where the inner loop stores into elements that are the same ones for every `i`, and each keeps the
-order of what is added to it.
+order of what is added to it.  Numbers that the inner loop adds to are four sums, added in the end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import replace
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.fuse import with_bodies
 from tapeless.backends.native.nest import (
+    FLOATS,
     I64,
     Alloc,
     Apply,
@@ -35,7 +36,6 @@ from tapeless.backends.native.nest import (
     Scalar,
     Stmt,
     Store,
-    While,
     apply,
     children,
     const,
@@ -63,22 +63,22 @@ class _Jam:
         self.uses = Counter(_mentions(fn.body))
         self.uses.update(root(x) for x in (*fn.params, *fn.results))
 
-    def body(self, body: list[Stmt], nested: bool = False) -> tuple[list[Stmt], bool]:
+    def body(self, body: list[Stmt]) -> tuple[list[Stmt], bool]:
         """A body with what can be done together in it, and whether anything was found: inner loops first."""
         out: list[Stmt] = []
         found = False
         for s in body:
-            inner = [self.body(b, nested or isinstance(s, (For, While))) for b in children(s)]
+            inner = [self.body(b) for b in children(s)]
             made = None
             if any(changed for _, changed in inner):
                 found = True
             elif isinstance(s, For):
-                made = self.loop(s, nested)
+                made = self.loop(s)
                 found = found or made is not None
             out += [with_bodies(s, [b for b, _ in inner])] if made is None else made
         return out, found
 
-    def loop(self, outer: For, nested: bool) -> list[Stmt] | None:
+    def loop(self, outer: For) -> list[Stmt] | None:
         """The loop done `TIMES` iterations at once, and its rest; None if that cannot be, or does not pay."""
         inside = list(walk(outer.body))
         if outer.step != 1 or not any(isinstance(s, For) for s in inside):
@@ -99,14 +99,18 @@ class _Jam:
         if any(isinstance(x, Dim) and x.array.root in whole.made for x in bounds):
             return None
         own = _own(outer)
-        if not _pays(whole, loops, nested) or own is None or not _legal(outer, whole):
+        if not _pays(whole, loops) or own is None or not _legal(outer, whole):
             return None
-        copies = [_copy(outer, own, k) for k in range(TIMES)]
+        parts = [{v: Scalar(v.name, v.type) for v in _sums(outer, own)} for _ in range(TIMES - 1)]
+        copies = [_copy(outer, own, k, table) for k, table in enumerate([*parts, {}])]
+        before = [Assign(part, const(0, v.type)) for table in parts for v, part in table.items()]
+        after = [Assign(v, Ref(v) + Ref(part)) for table in parts for v, part in table.items()]
         main = apply("mul", apply("floordiv", trips, const(TIMES)), const(TIMES))
         stop = apply("add", outer.start, apply("maximum", main, const(0)))
         counted = Scalar("jam_to", I64)
         jammed = replace(outer, stop=Ref(counted), step=TIMES, body=_together(copies))
-        return [Assign(counted, stop, line=outer.line), jammed, replace(_fresh(outer), start=Ref(counted))]
+        rest = replace(_fresh(outer), start=Ref(counted))
+        return [Assign(counted, stop, line=outer.line), *before, jammed, *after, rest]
 
     def left(self, outer: For) -> bool:
         """Whether something is used outside that the last iteration need not be the one to have set."""
@@ -180,23 +184,17 @@ def _count(x: Accesses) -> int:
     return len(x.loads) + len(x.adds) + len(x.puts)
 
 
-def _pays(whole: Loop, loops: list[For], nested: bool) -> bool:
-    """Whether an innermost loop adds to elements that all iterations of the outer one add to.
-
-    Other elements that it writes come in more streams then, which is no good unless they are in the cache.
-    """
+def _pays(whole: Loop, loops: list[For]) -> bool:
+    """Whether an innermost loop adds to elements that all iterations of the outer one add to."""
     mine = {s.var for s in loops}
     innermost = [s for s in loops if not any(map(children, s.body))]
-    common = streams = 0
+    common = False
     for loop in innermost:
         for s in loop.body:
-            if isinstance(s, Store):
+            if isinstance(s, Store) and s.add:
                 used = {x for i in s.index for x in names(i)}
-                if used & (whole.changed - mine):
-                    streams += 1
-                elif s.add and loop.var in used:
-                    common += 1
-    return common > 0 and (nested or not streams) and all(len(s.body) <= LONG for s in innermost)
+                common = common or (loop.var in used and not used & (whole.changed - mine))
+    return common and all(len(s.body) <= LONG for s in innermost)
 
 
 def _own(outer: For) -> set[Scalar] | None:
@@ -215,6 +213,13 @@ def _own(outer: For) -> set[Scalar] | None:
     return own if all(read.count(v) == n for v, n in counts.items()) else None
 
 
+def _sums(outer: For, own: set[Scalar]) -> list[Scalar]:
+    """Numbers that inner loops add to: iterations done together would wait for each other's."""
+    inner = (x for s in outer.body if isinstance(s, For) for x in walk(s.body))
+    given = (x.var for x in inner if isinstance(x, Assign))
+    return list(dict.fromkeys(v for v in given if v.type in FLOATS and v not in own))
+
+
 def _accumulates(s: Assign) -> bool:
     e = s.value
     return isinstance(e, Apply) and e.op in ("add", "sub", "any") and e.args[0] == Ref(s.var)
@@ -224,10 +229,11 @@ def _mentions(body: list[Stmt]) -> Iterator[Name]:
     return (x for s in walk(body) for x in touched(s))
 
 
-def _copy(outer: For, own: set[Scalar], k: int) -> list[Stmt]:
+def _copy(outer: For, own: set[Scalar], k: int, sums: dict[Scalar, Scalar]) -> list[Stmt]:
     """The body of an iteration, `k` after the first of those done together; the last one's names remain."""
     other = k != TIMES - 1
     table: dict[Scalar | Array, Scalar | Array] = {x: Scalar(x.name, x.type) for x in own} if other else {}
+    table = {**table, **sums}
     for s in walk(outer.body):
         if isinstance(s, For):
             table[s.var] = Scalar(s.var.name, I64)

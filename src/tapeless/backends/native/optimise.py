@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapeless.backends.native.delay import delay
 from tapeless.backends.native.fuse import fuse
 from tapeless.backends.native.jam import jam
 from tapeless.backends.native.layout import lay_out
@@ -16,4 +17,4 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     With `parallel`, loops stay loops, which threads can share.
     """
     fn = known_lengths(fn)
-    return jam(lay_out(fuse(fn if parallel else multiply(fn))))
+    return jam(lay_out(delay(fuse(fn if parallel else multiply(fn)))))
