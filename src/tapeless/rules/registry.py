@@ -14,6 +14,11 @@ There are three ways to give a rule, and one way to say that there is nothing to
 
     nondifferentiable(len, np.argmax)
 
+A function that takes functions (an integral, a root) has a twin instead: Python that is opened in its place.
+
+    @twin(scipy.optimize.brentq)
+    def _(f, a, b, args=(), ...): ...
+
 A partial is a number, an array, or None where that operand has no derivative. Broadcasting, dtypes and
 complexness are settled centrally (`spaces.fit`, `spaces.fold`), never in a rule. A real result keeps
 Re(p dx), so `abs` and `angle` of complex numbers are elementwise too. Several names of one primitive share
@@ -26,6 +31,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -184,6 +190,16 @@ class Nondifferentiable(Rule):
     kind = "nondifferentiable"
 
 
+class Twin(Rule):
+    """`twin` is a Python function with the same arguments, which an active call opens instead."""
+
+    kind = "twin"
+
+    def __init__(self, functions: Sequence[Any], twin: FunctionType) -> None:
+        super().__init__(functions)
+        self.twin = twin
+
+
 _rules: dict[Any, Rule] = RULES
 # how often that has changed, but for rules that are loaded for functions that had none
 changes = 0
@@ -306,6 +322,18 @@ def nondifferentiable(*functions: Any) -> None:
         register(Nondifferentiable([function]))
 
 
+def twin(*functions: Any) -> Callable[[Any], Any]:
+    """Give a Python function that does the same as these, for the derivative."""
+
+    def decorate(function: Any) -> Any:
+        present = _present(functions)
+        if present:
+            register(Twin(present, function))
+        return function
+
+    return decorate
+
+
 def bind(
     names: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
@@ -332,6 +360,8 @@ _LAZY = {
     "scipy.special": "tapeless.rules.scipy",
     "scipy.linalg": "tapeless.rules.scipy_linalg",
     "scipy.fft": "tapeless.rules.scipy_fft",
+    "scipy.integrate": "tapeless.rules.scipy_integrate",
+    "scipy.optimize": "tapeless.rules.scipy_optimize",
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tapeless.autodiff.dual import dual_of
 from tapeless.errors import MissingRuleError, SourceUnavailableError
 from tapeless.rules import lookup
-from tapeless.rules.registry import Elementwise
+from tapeless.rules.registry import Elementwise, Twin
 from tapeless.runtime.construct import Construct
 from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.known import (
@@ -89,6 +89,8 @@ class Calls(Construct):
                 return handler(self, args, ts, kw or {}, kts or {})  # type: ignore[no-any-return]
             rule = lookup(f)
             if rule is not None:
+                if type(rule) is Twin:
+                    return self.twinned(rule, f, args, ts, kw, kts)
                 return self.primitive(rule, f, args, ts, kw, kts)
             return self.enter(f, args, ts, kw, kts)
         if kind in _C_FUNCTIONS:
@@ -109,6 +111,8 @@ class Calls(Construct):
                     return self.enter(twin, args, ts, kw, kts)
                 rule = lookup(f)
                 if rule is not None:
+                    if type(rule) is Twin:
+                        return self.twinned(rule, f, args, ts, kw, kts)
                     if kind in _C_FUNCTIONS:
                         self.routes[f] = rule
                     return self.primitive(rule, f, args, ts, kw, kts)
@@ -252,6 +256,14 @@ class Calls(Construct):
         if name == "__get__":
             return found(*args, **kw), None
         return None
+
+    def twinned(self, rule: Twin, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        """A function that has a twin: as it is where nothing active is reached."""
+        kw = kw or {}
+        if self.reaches((*args, *kw.values()), (*ts, *(kts or {}).values())):
+            return self.enter(rule.twin, args, ts, kw, kts)
+        self.snapshots.clear()  # the function may call others, that write
+        return f(*args, **kw), None
 
     # ---- opening Python functions
 

@@ -1,0 +1,285 @@
+"""SciPy's roots, minima and fits: the derivative is that of the solution, by the equation that it solves
+(implicit function theorem), not of the steps of the search.
+
+Read only when a function of `scipy.optimize` is first looked up. What such a function tells beside the
+solution (Jacobians of the solver, counts) is a constant, unless it is named here.
+"""
+# The twins are opened like functions of the program: they stay without annotations.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize as so  # type: ignore[import-untyped]
+
+from tapeless.custom import stop_gradient
+from tapeless.matrices import jacobian
+from tapeless.rules.compat import find, find_all
+from tapeless.rules.registry import nondifferentiable, twin
+from tapeless.rules.twins import depth, exactly, plainly, refuse
+from tapeless.transformed import grad
+
+nondifferentiable(so.linear_sum_assignment)
+
+
+def implicit(equation, x, name):
+    """The vector `x`, which solves equation(x) = 0, with its derivatives.
+
+    Steps of Newton's method with the matrix of the first: each gives one more derivative (Griewank and
+    Walther, Evaluating Derivatives, section 15.2).
+    """
+    matrix = plainly(matrix_at, equation, x)
+    if matrix is None:
+        refuse(f"the result of {name} has no derivative: the equation that it solves is singular there")
+    solution = x
+    for _ in range(max(2, depth())):  # a Hessian has the gradient's bits
+        step = matrix @ equation(solution)
+        if not plainly(small, step, x):
+            refuse(f"the result of {name} does not solve its equation, so its derivative is not known")
+        solution = exactly(x, solution - step)
+    return solution
+
+
+def matrix_at(equation, x):
+    """The inverse of the Jacobian, or None."""
+    found = np.reshape(np.asarray(jacobian(equation)(x)), (len(x), len(x)))
+    with np.errstate(all="ignore"):
+        good = np.isfinite(found).all() and np.linalg.cond(found) < 1e13
+    return np.linalg.inv(found) if good else None
+
+
+def small(step, x):
+    """Whether a step of Newton's method stays where it is, as far as a loose tolerance lets one say."""
+    return bool(np.linalg.norm(step) <= 1e-3 * (1e-3 + np.linalg.norm(x)))
+
+
+def vector(y):
+    """What a function of SciPy's takes for a vector."""
+    return np.atleast_1d(np.asarray(y) * 1.0).ravel()
+
+
+def tupled(args):
+    return args if isinstance(args, tuple) else (args,)
+
+
+# ---- roots of one number ---------------------------------------------------------------------------
+
+
+def root_of(f, args, x, name):
+    """The root `x` of f, with its derivatives."""
+    args = tupled(args)
+    return implicit(lambda v: vector(f(v[0], *args)), np.array([x]), name)[0]
+
+
+def bracketed(core, name):
+    @twin(core)
+    def _(f, a, b, xtol, rtol, maxiter, args, full_output, disp):
+        found = plainly(core, f, a, b, xtol, rtol, maxiter, args, full_output, disp)
+        if full_output:
+            return (exactly(found[0], root_of(f, args, found[0], name)), *found[1:])
+        return exactly(found, root_of(f, args, found, name))
+
+
+for _name in ("bisect", "brentq", "brenth", "ridder"):
+    bracketed(find(f"scipy.optimize._zeros._{_name}"), f"scipy.optimize.{_name}")
+
+
+@twin(so.toms748)
+def _toms748(f, a, b, args=(), *more, full_output=False, **options):
+    found = plainly(so.toms748, f, a, b, args, *more, full_output=True, **options)
+    x = exactly(found[0], root_of(f, args, found[0], "scipy.optimize.toms748"))
+    if full_output:
+        found[1].root = x
+        return x, found[1]
+    return x
+
+
+# ---- systems of equations --------------------------------------------------------------------------
+
+
+def hybrid(core, jac):
+    @twin(core)
+    def _(func, *more):
+        x0, args = more[jac], tupled(more[jac + 1])
+        found = plainly(core, func, *more[:jac], np.array(x0), *more[jac + 1 :])
+        x = implicit(lambda v: vector(func(v, *args)), found[0], "scipy.optimize.fsolve")
+        return (x, *found[1:])
+
+
+hybrid(find("scipy.optimize._minpack._hybrd"), 0)
+hybrid(find("scipy.optimize._minpack._hybrj"), 1)
+
+
+def iterated(original):
+    @twin(original)
+    def _(func, x0, args=(), *more, **options):
+        found = plainly(original, func, np.array(x0), args, *more, **options)
+        shape, given = np.shape(found.x), tupled(args)
+
+        def equation(v):
+            return vector(func(np.reshape(v, shape), *given))
+
+        x = implicit(equation, vector(found.x), "scipy.optimize.root")
+        found["x"] = exactly(found.x, np.reshape(x, shape))
+        return found
+
+
+for _original in find_all("scipy.optimize._root._root_nonlin_solve", "scipy.optimize._root._root_df_sane"):
+    iterated(_original)
+
+
+# ---- minima ----------------------------------------------------------------------------------------
+
+
+def lowest(objective, x, lower, upper, name):
+    """The place `x` of a minimum, with its derivatives; what lies at a bound stays there."""
+    free = np.flatnonzero(plainly(inside, x, lower, upper))
+    held = np.where(plainly(np.equal, x, lower), lower, np.where(plainly(np.equal, x, upper), upper, x))
+    start = exactly(stop_gradient(x), np.where(np.isfinite(held), held, x))
+    if len(free) == 0:
+        return start
+
+    def slope(v):
+        whole = start.copy()
+        whole[free] = v
+        return grad(objective)(whole)[free]
+
+    moved = start.copy()
+    moved[free] = implicit(slope, stop_gradient(x)[free], name)
+    return moved
+
+
+def inside(x, lower, upper):
+    return (x != lower) & (x != upper)
+
+
+def limits(bounds, n):
+    """The lower and upper bounds as arrays."""
+    if bounds is None:
+        return np.full(n, -np.inf), np.full(n, np.inf)
+    if isinstance(bounds, so.Bounds):
+        lower, upper = bounds.lb, bounds.ub
+    else:
+        pairs = list(bounds)
+        lower = np.array([-np.inf if low is None else low for low, _ in pairs])
+        upper = np.array([np.inf if high is None else high for _, high in pairs])
+    return lower + np.zeros(n), upper + np.zeros(n)
+
+
+@twin(so.minimize)
+def _minimize(
+    fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bounds=None, constraints=(), **options
+):
+    if constraints:
+        refuse("scipy.optimize.minimize with constraints has no derivative rule")
+    args = tupled(args)
+    found = plainly(so.minimize, fun, x0, args, method, jac, hess, hessp, bounds, **options)
+
+    def objective(v):
+        value = fun(v, *args)
+        return np.sum(value[0] if jac is True else value)
+
+    x = np.atleast_1d(found.x)
+    lower, upper = limits(bounds, len(x))
+    x = lowest(objective, x, lower, upper, "scipy.optimize.minimize")
+    found["x"] = exactly(found.x, x)
+    found["fun"] = exactly(found.fun, objective(x))
+    return found
+
+
+@twin(so.minimize_scalar)
+def _minimize_scalar(fun, bracket=None, bounds=None, args=(), *more, **options):
+    args = tupled(args)
+    found = plainly(so.minimize_scalar, fun, bracket, bounds, args, *more, **options)
+
+    def objective(v):
+        return fun(v[0], *args)
+
+    x = np.array([found.x])
+    x = lowest(objective, x, np.array([-np.inf]), np.array([np.inf]), "scipy.optimize.minimize_scalar")
+    found["x"] = exactly(found.x, x[0])
+    found["fun"] = exactly(found.fun, fun(x[0], *args))
+    return found
+
+
+def _search(*args, **options):
+    refuse(
+        "this function of scipy.optimize has no derivative rule: the derivative of its steps is not that of "
+        "the minimum. Use minimize, minimize_scalar, root or least_squares, if need be from where it ended: "
+        "tapeless.stop_gradient of its result"
+    )
+
+
+for _name in (
+    "fmin", "fmin_powell", "fmin_cg", "fmin_bfgs", "fmin_ncg", "fmin_l_bfgs_b", "fmin_tnc", "fmin_cobyla",
+    "fmin_slsqp", "brent", "fminbound", "golden", "basinhopping", "differential_evolution", "dual_annealing",
+    "shgo", "direct", "brute", "linprog", "milp", "linprog_verbose_callback", "isotonic_regression",
+):  # fmt: skip
+    twin(find(f"scipy.optimize.{_name}"))(_search)
+
+
+# ---- least squares ---------------------------------------------------------------------------------
+
+
+_LOSS = {
+    "linear": lambda z: z,
+    "soft_l1": lambda z: 2 * (np.sqrt(1 + z) - 1),
+    "huber": lambda z: np.where(z <= 1, z, 2 * np.sqrt(z) - 1),
+    "cauchy": lambda z: np.log1p(z),
+    "arctan": lambda z: np.arctan(z),
+}
+
+
+@twin(so.least_squares)
+def _least_squares(
+    fun, x0, jac="2-point", bounds=(-np.inf, np.inf), *more, loss="linear", args=(), **options
+):
+    if more or loss not in _LOSS:
+        refuse(
+            "scipy.optimize.least_squares has a derivative rule with keywords, and the losses that it names"
+        )
+    found = plainly(so.least_squares, fun, x0, jac, bounds, loss=loss, args=args, **options)
+    args, named, scale = tupled(args), options.get("kwargs") or {}, options.get("f_scale", 1.0)
+
+    def residuals(v):
+        return vector(fun(v, *args, **named))
+
+    def cost(v):
+        return 0.5 * scale**2 * np.sum(_LOSS[loss]((residuals(v) / scale) ** 2))
+
+    if isinstance(bounds, so.Bounds):
+        bounds = (bounds.lb, bounds.ub)
+    lower, upper = bounds[0] + np.zeros(len(found.x)), bounds[1] + np.zeros(len(found.x))
+    x = lowest(cost, found.x, lower, upper, "scipy.optimize.least_squares")
+    found["x"] = x
+    found["fun"] = exactly(found.fun, residuals(x))
+    found["cost"] = exactly(found.cost, cost(x))
+    if loss == "linear" and isinstance(found.jac, np.ndarray):
+        found["jac"] = exactly(found.jac, jacobian(residuals)(x))
+    return found
+
+
+@twin(so.leastsq)
+def _leastsq(func, x0, args=(), Dfun=None, full_output=False, *more, **options):  # noqa: N803
+    found = plainly(so.leastsq, func, x0, args, Dfun, full_output, *more, **options)
+    args = tupled(args)
+
+    def residuals(v):
+        return vector(func(v, *args))
+
+    at = np.atleast_1d(found[0])
+    ends = np.full(len(at), np.inf)
+    x = lowest(lambda v: 0.5 * np.sum(residuals(v) ** 2), at, -ends, ends, "scipy.optimize.leastsq")
+    if not full_output:
+        return exactly(found[0], x), found[1]
+    covariance, info = found[1], found[2]
+    if covariance is not None:
+        slopes = jacobian(residuals)(x)
+        covariance = exactly(covariance, np.linalg.inv(slopes.T @ slopes))
+    info["fvec"] = exactly(info["fvec"], residuals(x))
+    return (exactly(found[0], x), covariance, *found[2:])
+
+
+@twin(find("scipy.optimize._minpack_py._lightweight_memoizer"))
+def _lightweight_memoizer(f):
+    return f  # a remembered value has no derivative
