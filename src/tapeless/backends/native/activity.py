@@ -39,6 +39,8 @@ CONSTANT = {
     "isfinite",
     "not",
     "stop",
+    "hold",
+    "held",
 }
 CONSTANT |= {"all", "any", "and", "or", "xor", "invert", "shl", "shr", *COMPARISONS}
 #: Results of operations, by position, that carry no derivative.
@@ -75,7 +77,7 @@ def flows(body: list[Stmt]) -> Iterator[tuple[Name, set[Name]]]:
             yield s.b.root, {s.a.root}
         elif isinstance(s, Intrinsic):
             ins: set[Name] = set()
-            for x in s.ins:
+            for x in s.ins[: s.attrs.get("active")]:
                 if isinstance(x, Expr):
                     ins.update(sources(x))
                 elif x.element in FLOATS:

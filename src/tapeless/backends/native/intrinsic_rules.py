@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tapeless.backends.native import own
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
     Operation,
@@ -50,6 +51,8 @@ class Pullback(Operation):
 
 def adjoint(s: Intrinsic, active: Activity, arithmetic: Arithmetic, bars: Companions) -> list[Stmt]:
     """The adjoint code of an operation; it runs before what the operation overwrote is put back."""
+    if s.name == "owned":
+        return own.adjoint(s, active, bars)
     return Pullback(s, active, arithmetic, bars).run()
 
 

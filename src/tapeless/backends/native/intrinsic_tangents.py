@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tapeless.backends.native import own
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
     Operation,
@@ -50,6 +51,8 @@ class Pushforward(Operation):
 
 def tangent(s: Intrinsic, active: Activity, arithmetic: Arithmetic, tangents: Companions) -> list[Stmt]:
     """An operation and its tangents."""
+    if s.name == "owned":
+        return [*clone([s]), *own.tangent(s, active, tangents)]
     return [*clone([s]), *Pushforward(s, active, arithmetic, tangents).run()]
 
 

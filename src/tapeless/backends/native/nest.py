@@ -190,8 +190,8 @@ OPERATIONS: dict[str, int] = {
     # truth (of BOOL operands); both operands are evaluated
     "all": 2, "any": 2, "not": 1, "isnan": 1, "isinf": 1, "isfinite": 1, "signbit": 1,
     # select(condition, a, b): both are evaluated.  cast(x): to the result's type; float to integer truncates
-    # stop(x): x itself, a constant for derivatives
-    "select": 3, "cast": 1, "stop": 1,
+    # stop(x): x itself, a constant for derivatives; hold(a, x), held(x): for one of them (`own`)
+    "select": 3, "cast": 1, "stop": 1, "hold": 2, "held": 1,
     **dict.fromkeys(COMPARISONS, 2), **dict.fromkeys(FUNCTIONS, 1), **dict.fromkeys(BINARY, 2),
 }  # fmt: skip
 

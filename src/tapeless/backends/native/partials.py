@@ -184,6 +184,8 @@ RULES: dict[str, Rule] = {
     "select": lambda m, y, a: (None, only_if(a[0]), only_if(apply("not", a[0]))),
     "cast": _cast,
     "stop": lambda m, y, a: (None,),
+    "hold": lambda m, y, a: (None, None),
+    "held": lambda m, y, a: (None,),
     "sqrt": _scaled(0.5, lambda y, x: y),
     "cbrt": _inverse(lambda y, x: 3.0 * y * y),
     "exp": _unary(lambda y, x: y),

@@ -309,7 +309,7 @@ class Apart:
         """After the results: what the body takes from outside is known now."""
         self.keep_changes(changed)
         mine = self.function.params[: self.count]
-        free, self.written, touched = _outside(self.function.body, mine)
+        free, self.written, touched = outside(self.function.body, mine)
         self.function.params[self.count :] = free
         memory: dict[Array, set[Array]] = {}
         owners = {g.name: g.view.array.root for g in self.given}
@@ -428,7 +428,7 @@ def argument_name(fun: Any, at: int) -> str:
         return f"argument_{at}"
 
 
-def _outside(body: list[Stmt], params: Sequence[Name]) -> tuple[list[Name], set[Array], set[Array]]:
+def outside(body: list[Stmt], params: Sequence[Name]) -> tuple[list[Name], set[Array], set[Array]]:
     """What a body takes from outside besides `params`; the arrays from there that it writes, and touches."""
     made: set[Name] = set()
     used: dict[Name, None] = {}

@@ -118,7 +118,7 @@ class Calls(Recursion):
         """The functions whose own derivative rules are staged."""
         self.factories: dict[Any, tuple[type, Value]] = {}
         """The kinds of defaultdict made."""
-        self.unwound += [self.free, self.yields, self.runs, self.in_rules]
+        self.unwound += [self.free, self.yields, self.runs, self.in_rules, self.rules_from]
 
     def call(
         self, function: Value, args: list[Value], kwargs: dict[str, Value], op: Op | None = None

@@ -37,7 +37,6 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.placed import placed
 from tapeless.backends.native.promote import promote
-from tapeless.backends.native.reverse import halves
 from tapeless.backends.native.scopes import written
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import Apart, Name, stage_apart, type_name
@@ -45,7 +44,7 @@ from tapeless.backends.native.staging.derivatives import never_returns, position
 from tapeless.backends.native.staging.once import draws, printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
-from tapeless.backends.native.staging.zeros import watch
+from tapeless.backends.native.staging.zeros import derivative, reversal, watch
 from tapeless.errors import NotDifferentiableError, StructureError
 
 if TYPE_CHECKING:
@@ -157,12 +156,12 @@ def columns(apart: Apart, found: Value) -> Linear:
     lengths = [x.array for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, (Load, Dim))]
     scalars = [x.var for n in getattr(found, "shape", ()) for x in leaves(n) if isinstance(x, Ref)]
     fn = placed(contract(apart.function, [*lengths, *scalars]), lengths)
-    made = forward(fn, [0], strong_zeros=apart.stager.careful)
+    made = derivative(apart.stager, forward, fn, [0], watched=False)
     return Linear([], made.body, made.params[len(fn.params)], made.results[len(fn.results)])
 
 
 def rows(apart: Apart) -> Linear:
-    parts = halves(promote(apart.function), [0], [0], strong_zeros=apart.stager.careful)
+    parts = reversal(apart.stager, promote(apart.function), [0], [0])
     return Linear(parts.forward, parts.backward, parts.seeds[0], parts.gradients[0])
 
 

@@ -14,7 +14,6 @@ from tapeless.backends.native.again import again
 from tapeless.backends.native.forward import forward
 from tapeless.backends.native.nest import Array, Dim, Function, Stmt, walk
 from tapeless.backends.native.promote import promote
-from tapeless.backends.native.reverse import halves
 from tapeless.backends.native.scopes import touched
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.apart import (
@@ -31,8 +30,8 @@ from tapeless.backends.native.staging.apart import (
 from tapeless.backends.native.staging.derivatives import bind, count_names, match, with_aux
 from tapeless.backends.native.staging.values import Bound, Lazy, Static, Value
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
-from tapeless.backends.native.staging.zeros import watch
-from tapeless.errors import NotDifferentiableError, StructureError
+from tapeless.backends.native.staging.zeros import derivative, primal, reversal, watch
+from tapeless.errors import MissingRuleError, NotDifferentiableError, StructureError
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -97,7 +96,7 @@ def vjp(stager: Stager, fun: Value, *primals: Value, has_aux: Value | None = Non
     aux = None if aux is None else apart.result(aux)
     apart.close(changed)
     linear = Map(apart, where, len(primals), value)
-    parts = halves(promote(apart.function), range(apart.count), seeds, strong_zeros=stager.careful)
+    parts = reversal(stager, promote(apart.function), range(apart.count), seeds)
     apart.insert(parts.forward)
     linear.hold(stager, parts.backward)
 
@@ -170,8 +169,11 @@ def linearize(stager: Stager, fun: Value, *primals: Value) -> Value:
             "the linear map of a program that writes into its arguments", "let it write into a copy"
         )
     linear = Map(apart, where, len(primals), value)
-    made = forward(apart.function, range(apart.count), strong_zeros=stager.careful)
-    apart.insert(apart.function.body)
+    try:
+        made = derivative(stager, forward, apart.function, range(apart.count), watched=False)
+    except MissingRuleError as error:
+        stager.refuse(f"linearize: {error}", "use vjp")
+    apart.insert(primal(stager, apart.function, range(apart.count)))
     linear.hold(stager, apart.function.body)
 
     def push(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -201,7 +203,7 @@ def transpose(stager: Stager, linear_map: Value) -> Value:
     apart = linear.apart
     with apart.unnamed():
         seeds = _seeds(apart.function, linear.value)
-        parts = halves(promote(apart.function), range(apart.count), seeds, strong_zeros=stager.careful)
+        parts = reversal(stager, promote(apart.function), range(apart.count), seeds)
 
     def pull(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
         body, renaming = again([*parts.forward, *parts.backward], (), linear.moved())

@@ -48,6 +48,10 @@ class Recursion(Inputs):
         self.depth_limit = 1000
         self.differentiated = 0
         """How many derivatives are being taken of what is staged now."""
+        self.own_rules = False
+        """Whether rules of the user are in what has been staged."""
+        self.rules_from: list[int] = []
+        """How many calls are around each rule of the user that is being staged."""
 
     def in_place(
         self,
@@ -84,7 +88,7 @@ class Recursion(Inputs):
         if code in self.recursive:
             return self.run_anew(function, program, cells, bound, op, key)
         self.inlined[code] = self.inlined.get(code, 0) + 1
-        for frame in self.frames:
+        for frame in self.frames[self.rules_from[-1] if self.rules_from else 0 :]:
             if frame.program is program and frame.given is not None:
                 found = max((unlike(v, bound[k]) for k, v in frame.given.items()), default=0)
                 deep = sum(f.program is program for f in self.frames)

@@ -11,6 +11,7 @@ from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tapeless.backends.native import own
 from tapeless.backends.native.intrinsics import EFFECTS
 from tapeless.backends.native.kernel import Careful, Mismatch
 from tapeless.backends.native.nest import (
@@ -254,6 +255,8 @@ class Stager(Builtins):
             output = builder.template(result)
             writes = builder.writes()
         self.guard_distinct()
+        if self.own_rules:
+            self.body = own.released(self.body, everything=True)
         code = getattr(function, "__code__", None)
         fn = Function(
             getattr(function, "__name__", "function"),

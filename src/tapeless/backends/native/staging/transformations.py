@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import apply
 from tapeless.backends.native.staging import own_rules, storage
-from tapeless.backends.native.staging.apart import as_value, is_leaf, name_of
+from tapeless.backends.native.staging.apart import as_value, is_leaf
 from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.derivatives import Asked, function, gradient, hvp, jvp
 from tapeless.backends.native.staging.jacobians import jacobian
 from tapeless.backends.native.staging.linear_maps import linearize, transpose, vjp
-from tapeless.backends.native.staging.paths import Field, Fixed, Held
 from tapeless.backends.native.staging.sparse import compressed, words
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -68,7 +67,7 @@ def _lowerings() -> dict[Any, Lowering]:
         matrices.jacfwd: functools.partial(_jacobian, mode="forward"),
         matrices.jacrev: functools.partial(_jacobian, mode="reverse"),
         native.jit: _jit, native.vmap: _vmap, custom.checkpoint: _checkpoint,
-        custom.stop_gradient: stopped, custom.gradient_hook: _hook, custom.update: _update,
+        custom.stop_gradient: stopped, custom.gradient_hook: own_rules.hook, custom.update: _update,
         tangent.combine: _combine,
     }  # fmt: skip
 
@@ -89,10 +88,11 @@ def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> 
     """What a transformation gives for these arguments."""
     from tapeless import custom, matrices, native, sparse, transformed
 
-    if isinstance(obj, (native.Jitted, custom.checkpoint)):
-        # what to keep and what to compute again is chosen by the compiler
+    if isinstance(obj, native.Jitted):
         made: Value = stager.call(Static(obj.fun), args, kwargs)
         return made
+    if isinstance(obj, custom.checkpoint):
+        return own_rules.checkpointed(stager, Static(obj.fun), args, kwargs)
     if isinstance(obj, native.Vmap):
         return vmap(stager, obj, args, kwargs)
     if isinstance(obj, transformed.Gradient):
@@ -105,43 +105,10 @@ def call(stager: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> 
         return words(stager, obj, args, kwargs)
     if isinstance(obj, sparse.Compressed):
         return compressed(stager, obj, args, kwargs)
-    first = stager.differentiated == 1 and not kwargs  # further derivatives are of the rules themselves
-    if any(obj is own for own in stager.in_rules):  # of constants
-        return plainly(stager, obj, args, kwargs)
-    if isinstance(obj, custom.custom_jvp):
-        stager.guard(Field(Fixed(Held(obj)), "rule"), "is", obj.rule)
-        if first and obj.rule is not None:
-            return own_rules.custom_jvp(stager, obj, args)
-    if isinstance(obj, (custom.custom_jvp, custom.custom_vjp)):
-        return _plain_call(stager, obj.fun, type(obj).__name__, args, kwargs)
     rule = _own_rule(obj)
-    if rule is not None and rule.kind == "nondifferentiable":
-        return stopped(stager, stager.call_function(obj, args, kwargs, None))
-    if first and rule is not None and rule.kind == "jvp":
-        value: Value = stager.call_function(obj, args, kwargs, None)
-        return own_rules.jvp_rule(stager, rule, value, args) if stager.alive else value
-    if rule is not None:
-        return _plain_call(stager, obj, "a rule of its own", args, kwargs)
+    if isinstance(obj, (custom.custom_jvp, custom.custom_vjp)) or rule is not None:
+        return own_rules.call(stager, obj, rule, args, kwargs)
     return _lowerings()[obj](stager, *args, **kwargs)
-
-
-def _plain_call(stager: Stager, fun: Any, what: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    """A function whose derivative the user gives: compiled code knows its value only."""
-    if stager.differentiated:
-        stager.refuse(
-            f"the derivative of {name_of(fun)}, which is given by {what}, has no compiled form",
-            "differentiate outside jit, or leave the rule out",
-        )
-    return plainly(stager, fun, args, kwargs)
-
-
-def plainly(stager: Stager, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    """A call of a function with a rule, without it."""
-    fun = getattr(obj, "fun", obj)
-    if isinstance(fun, types.FunctionType):
-        return stager.call_function(fun, args, kwargs, None)
-    made: Value = stager.call(Static(fun), args, kwargs)
-    return made
 
 
 # ---- functions that make derivative functions
@@ -188,7 +155,13 @@ def _jit(stager: Stager, fun: Value, **options: Value) -> Value:
 
 
 def _checkpoint(stager: Stager, fun: Value) -> Value:
-    return fun
+    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.values import Bound
+
+    def run(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return own_rules.checkpointed(s, fun, args, kwargs)
+
+    return Bound(Static(Method("checkpoint", run)), as_value(fun))
 
 
 def _vmap(stager: Stager, fun: Value, in_axes: Value | None = None, out_axes: Value | None = None) -> Value:
@@ -233,12 +206,6 @@ def stopped(stager: Stager, x: Value) -> Value:
         return Mapping({k: stopped(stager, v) for k, v in x.items.items()}, x.kind)
     if isinstance(x, Instance):
         return Instance(x.cls, {k: stopped(stager, v) for k, v in x.fields.items()})
-    return x
-
-
-def _hook(stager: Stager, x: Value, hook: Value) -> Value:
-    if stager.differentiated:
-        stager.refuse("gradient_hook in a derivative has no compiled form", "differentiate outside jit")
     return x
 
 

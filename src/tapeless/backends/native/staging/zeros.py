@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tapeless.backends.native import own
+from tapeless.backends.native.forward import forward
 from tapeless.backends.native.kernel import Careful
 from tapeless.backends.native.nest import (
     BOOL,
@@ -28,18 +30,39 @@ from tapeless.backends.native.nest import (
     Stmt,
     apply,
 )
+from tapeless.backends.native.reverse import Halves, halves
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
 
 def derivative(
-    stager: Stager, transform: Callable[..., Function], fn: Function, wrt: Sequence[int]
+    stager: Stager, transform: Callable[..., Function], fn: Function, wrt: Sequence[int], watched: bool = True
 ) -> Function:
-    """`transform(fn, wrt)`, which is `reverse` or `forward`, and what sees to its zeros."""
+    """`transform(fn, wrt)` (`reverse` or `forward`), with the user's rules and what sees to its zeros."""
+    if stager.own_rules:
+        fn = own.marked(fn, wrt, None if transform is forward else (0,))
     made = transform(fn, wrt, strong_zeros=stager.careful)
-    made.body.extend(watch(stager, made.results[len(fn.results) :]))
+    if stager.own_rules:
+        made.body = own.released(made.body)
+    if watched:
+        made.body.extend(watch(stager, made.results[len(fn.results) :]))
     return made
+
+
+def reversal(stager: Stager, fn: Function, wrt: Sequence[int], seeds: Sequence[int]) -> Halves:
+    """`halves(fn, wrt, seeds)`, with the rules of the user."""
+    if stager.own_rules:
+        fn = own.marked(fn, wrt, seeds)
+    made = halves(fn, wrt, seeds, strong_zeros=stager.careful)
+    if stager.own_rules:
+        made.forward, made.backward = own.released(made.forward), own.released(made.backward)
+    return made
+
+
+def primal(stager: Stager, fn: Function, wrt: Sequence[int]) -> list[Stmt]:
+    """The body of what has a derivative in forward mode, as that leaves it for derivatives around it."""
+    return own.released(own.marked(fn, wrt, None).body) if stager.own_rules else fn.body
 
 
 def watch(stager: Stager, results: Sequence[Scalar | Array]) -> list[Stmt]:
