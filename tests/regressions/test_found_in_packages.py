@@ -1,5 +1,7 @@
 """What went wrong in packages that nobody here wrote."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,107 @@ def test_format_by_name():
     with pytest.raises(AssertionError, match="p is 0.5, of 2.00"):
         tl.jit(named)(2.0, 0.5)
     assert "print('{}: {p}'.format(" in tl.compiled(named, 2.0, 1.5)
+
+
+class ByType:
+    """A method that looks at the type of its argument, as `multipledispatch` makes them."""
+
+    def __init__(self):
+        self.table, self.obj = [], None
+
+    def of(self, kind):
+        def add(f):
+            self.table.append((kind, f))
+            return self
+
+        return add
+
+    def __get__(self, obj, cls):
+        self.obj = obj
+        return self
+
+    def __call__(self, other):
+        for kind, f in self.table:
+            if isinstance(other, kind):
+                return f(self.obj, other)
+        return NotImplemented
+
+
+times = ByType()
+
+
+class Length:
+    def __init__(self, value):
+        self.value = value
+
+    @times.of(float)
+    def __mul__(self, other):
+        return Length(self.value * other)
+
+    @times.of(object)
+    def __mul__(self, other):  # noqa: F811
+        return self.value * other.value
+
+    @functools.singledispatchmethod
+    def __add__(self, other):
+        return NotImplemented
+
+    @__add__.register
+    def _(self, other: float):
+        return Length(self.value + other)
+
+    __neg__ = functools.partialmethod(lambda self, k: Length(k * self.value), -1.0)
+
+
+def test_special_methods_that_are_objects():
+    check(lambda x: (Length(x) * x) * -(Length(2.0 * x) + x), 0.7)
+
+
+class Column(np.ndarray):
+    """An array with an operator that is an object of its own."""
+
+    shifted = ByType()
+
+    @shifted.of(float)
+    def __add__(self, other):
+        return np.asarray(self) + 2.0 * other
+
+
+def test_operators_of_arrays_that_are_objects():
+    check(lambda x: X.view(Column) + x, 0.7)
+
+
+class Number:
+    """A number as those who write their own differentiation do it: all operators, and a field."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __add__(self, other):
+        return Number(self.value + (other.value if isinstance(other, Number) else other))
+
+    def __mul__(self, other):
+        return Number(self.value * (other.value if isinstance(other, Number) else other))
+
+    def __neg__(self):
+        return self * -1.0
+
+    def __pow__(self, n):
+        return Number(self.value**n)
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def __rtruediv__(self, other):
+        return other * self**-1
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def test_constant_numbers_of_a_class_meet_floats():
+    weight, bias = Number(2.0), Number(0.5)
+
+    def f(x):
+        return sum((weight * v for v in (x, x * x)), bias).value + (x / weight).value * (x + bias).value
+
+    check(f, 0.7)

@@ -28,8 +28,11 @@ def is_number_type(kind: type) -> bool:
 
 
 def number_operator(run: Any, rule: Any, op: Any, args: Any, ts: Any) -> tuple[Any, Any] | None:
-    """An operator on such numbers; None where its methods must be opened (a number with active parts)."""
+    """An operator on such numbers; None where its methods must be opened: a number with active parts, or one
+    that is a constant and gets them from a float."""
     if not isinstance(rule, Elementwise):
+        return None
+    if all([t is None or not is_number_type(type(x)) for x, t in zip(args, ts, strict=True)]):
         return None
     for x, t in zip(args, ts, strict=True):
         if t is None and is_number_type(type(x)) and run.reaches((x,)):

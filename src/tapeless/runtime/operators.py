@@ -63,6 +63,11 @@ def is_python(f: Any) -> bool:
     )
 
 
+def called_in_python(f: Any) -> bool:
+    """Whether a special method is an object that Python code calls, such as a dispatcher by types."""
+    return not isinstance(f, type) and type(on_class(type(f), "__call__")) is FunctionType
+
+
 def on_class(kind: type, name: str) -> Any:
     """What the class holds under `name`, not bound to anything."""
     for cls in kind.__mro__:
@@ -76,9 +81,15 @@ class Operators(State):
 
     def special(self, f: Any, name: str, args: Any, ts: Any) -> tuple[Any, Any]:
         """Call `f`, the special method `name` of the type of `args[0]`; a static one gets no object."""
-        how = type(on_class(type(args[0]), name))
+        held = on_class(type(args[0]), name)
+        how = type(held)
         if how is staticmethod or how is classmethod:
             return self.call(f, args[1:], ts[1:])
+        if type(getattr(how, "__get__", None)) is FunctionType:  # a descriptor written in Python
+            bound, _ = self.call(how.__get__, (held, args[0], type(args[0])), (None, ts[0], None))
+            return self.call(bound, args[1:], ts[1:])
+        if called_in_python(held):
+            return self.call(held, args[1:], ts[1:])
         return self.call(f, args, ts)
 
     def binary(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
@@ -126,13 +137,13 @@ class Operators(State):
         """Python's own protocol, where one of the two methods is written in Python; None if neither is."""
         kx, ky = type(x), type(y)
         fx, fy = getattr(kx, forward, None), getattr(ky, reflected, None)
-        if not (is_python(fx) or is_python(fy)):
+        if not (is_python(fx) or is_python(fy) or called_in_python(fx) or called_in_python(fy)):
             return None
         first = [(fx, x, dx, y, dy)] if fx is not None else []
         second = [(fy, y, dy, x, dx)] if fy is not None and (kx is not ky or forward in _RICH) else []
         right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
         for f, a, da, b, db in second + first if right_first else first + second:
-            if is_python(f):
+            if is_python(f) or called_in_python(f):
                 value, t = self.special(f, forward if f is fx and a is x else reflected, (a, b), (da, db))
             elif isinstance(a, (np.ndarray, np.generic)):
                 continue  # NumPy would call the other operand's Python method element by element
