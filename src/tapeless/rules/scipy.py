@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import scipy.special as sc  # type: ignore[import-untyped]
 
+from tapeless.rules import scipy_special  # noqa: F401
 from tapeless.rules.compat import find_all
+from tapeless.rules.incomplete import betainc_by_parameters, gammainc_by_a, kv_by_order
 from tapeless.rules.registry import elementwise, nondifferentiable, row, singular, unknown
 
 _ANY = [0.3, -0.3, 0.0, 2.5, -1.75]
 _POSITIVE = [0.3, 1.0, 20.0]
 _UNIT = [0.3, 0.9, 0.05]
+_SHAPES = [(2.0, 0.7), (0.4, 0.1), (9.0, 12.0)]
 _PAIRS = [(2.0, 3.5), (0.3, 0.7), (4.5, 0.25)]
 _TWO_OVER_ROOT_PI = 2.0 / float(np.sqrt(np.pi))
 _PHI = 1.0 / float(np.sqrt(2.0 * np.pi))
@@ -67,27 +70,43 @@ elementwise(
 elementwise(
     sc.gammainc,
     partials=(
-        lambda y, a, x: unknown("scipy.special.gammainc", "a"),
+        lambda y, a, x: gammainc_by_a(a, x),
         lambda y, a, x: np.exp(-x + sc.xlogy(a - 1, x) - sc.gammaln(a)),
     ),
-    rows=[row(np.array(2), 0.7)],
+    rows=_SHAPES,
 )
 elementwise(
     sc.gammaincc,
     partials=(
-        lambda y, a, x: unknown("scipy.special.gammaincc", "a"),
+        lambda y, a, x: -gammainc_by_a(a, x),
         lambda y, a, x: -np.exp(-x + sc.xlogy(a - 1, x) - sc.gammaln(a)),
     ),
-    rows=[row(np.array(2), 0.7)],
+    rows=_SHAPES,
 )
+
+
+def beta_density(a: Any, b: Any, x: Any) -> Any:
+    """The density of the beta distribution."""
+    return np.exp(sc.xlogy(a - 1, x) + sc.xlog1py(b - 1, -x) - sc.betaln(a, b))
+
+
 elementwise(
     sc.betainc,
     partials=(
-        lambda y, a, b, x: unknown("scipy.special.betainc", "a"),
-        lambda y, a, b, x: unknown("scipy.special.betainc", "b"),
-        lambda y, a, b, x: np.exp(sc.xlogy(a - 1, x) + sc.xlog1py(b - 1, -x) - sc.betaln(a, b)),
+        lambda y, a, b, x: betainc_by_parameters(a, b, x)[0],
+        lambda y, a, b, x: betainc_by_parameters(a, b, x)[1],
+        lambda y, a, b, x: beta_density(a, b, x),
     ),
-    rows=[row(np.array(2), np.array(3), 0.7)],
+    rows=[(2.0, 3.0, 0.7), (0.4, 1.5, 0.1), (9.0, 12.0, 0.4)],
+)
+elementwise(
+    find_all("scipy.special.betaincc"),
+    partials=(
+        lambda y, a, b, x: -betainc_by_parameters(a, b, x)[0],
+        lambda y, a, b, x: -betainc_by_parameters(a, b, x)[1],
+        lambda y, a, b, x: -beta_density(a, b, x),
+    ),
+    rows=[(2.0, 3.0, 0.7)],
 )
 elementwise(
     sc.poch,
@@ -208,10 +227,20 @@ elementwise(
 elementwise(
     sc.kv,
     partials=(
-        lambda y, v, x: unknown("scipy.special.kv", "v"),
+        lambda y, v, x: (
+            np.exp(-x) * kv_by_order(v, x) if not np.iscomplexobj(x) else unknown("scipy.special.kv", "v")
+        ),
         lambda y, v, x: -0.5 * (sc.kv(v - 1, x) + sc.kv(v + 1, x)),
     ),
-    rows=[row(np.array(2), 0.7)],
+    rows=[(2.0, 0.7), (0.5, 3.0), row(np.array(1), 0.3 + 0.2j)],
+)
+elementwise(
+    sc.kve,
+    partials=(
+        lambda y, v, x: kv_by_order(v, x) if not np.iscomplexobj(x) else unknown("scipy.special.kve", "v"),
+        lambda y, v, x: y - 0.5 * (sc.kve(v - 1, x) + sc.kve(v + 1, x)),
+    ),
+    rows=[(2.0, 0.7), (0.5, 3.0), row(np.array(1), 0.3 + 0.2j)],
 )
 elementwise(sc.expi, partials=lambda y, x: np.exp(x) / x, rows=[0.3, -0.3, 2.5])
 elementwise(sc.exp1, partials=lambda y, x: -np.exp(-x) / x, rows=_POSITIVE)
@@ -231,12 +260,18 @@ elementwise(sc.ellipe, partials=lambda y, m: (y - sc.ellipk(m)) / (2 * m), rows=
 nondifferentiable(sc.gammasgn)
 elementwise(
     sc.yn,
-    partials=(None, lambda y, n, x: 0.5 * (sc.yn(n - 1, x) - sc.yn(n + 1, x))),
+    partials=(
+        lambda y, n, x: unknown("scipy.special.yn", "n"),  # SciPy takes any number for n
+        lambda y, n, x: 0.5 * (sc.yn(n - 1, x) - sc.yn(n + 1, x)),
+    ),
     rows=[row(2, 0.7), row(np.array(0), 3.5)],
 )
 elementwise(
     sc.kn,
-    partials=(None, lambda y, n, x: -0.5 * (sc.kv(n - 1, x) + sc.kv(n + 1, x))),
+    partials=(
+        lambda y, n, x: unknown("scipy.special.kn", "n"),
+        lambda y, n, x: -0.5 * (sc.kv(n - 1, x) + sc.kv(n + 1, x)),
+    ),
     rows=[row(2, 0.7), row(np.array(0), 3.5)],
 )
 
@@ -257,19 +292,82 @@ def t_density(df: Any, t: Any) -> Any:
 elementwise(
     sc.chdtr,
     partials=(
-        lambda y, v, x: unknown("scipy.special.chdtr", "v"),
+        lambda y, v, x: 0.5 * gammainc_by_a(v / 2, x / 2),
         lambda y, v, x: 0.5 * gamma_density(v / 2, x / 2),
     ),
-    rows=[row(np.array(3), 0.7)],
+    rows=[(3.0, 0.7)],
 )
 elementwise(
     sc.chdtrc,
     partials=(
-        lambda y, v, x: unknown("scipy.special.chdtrc", "v"),
+        lambda y, v, x: -0.5 * gammainc_by_a(v / 2, x / 2),
         lambda y, v, x: -0.5 * gamma_density(v / 2, x / 2),
     ),
-    rows=[row(np.array(3), 0.7)],
+    rows=[(3.0, 0.7)],
 )
+elementwise(
+    sc.chdtri,
+    partials=(
+        lambda x, v, p: -gammainc_by_a(v / 2, x / 2) / gamma_density(v / 2, x / 2),
+        lambda x, v, p: -2 / gamma_density(v / 2, x / 2),
+    ),
+    rows=[(3.0, 0.7)],
+)
+elementwise(
+    sc.gdtr,
+    partials=(
+        lambda y, a, b, x: x * gamma_density(b, a * x),
+        lambda y, a, b, x: gammainc_by_a(b, a * x),
+        lambda y, a, b, x: a * gamma_density(b, a * x),
+    ),
+    rows=[(0.8, 3.0, 0.7)],
+)
+elementwise(
+    sc.gdtrc,
+    partials=(
+        lambda y, a, b, x: -x * gamma_density(b, a * x),
+        lambda y, a, b, x: -gammainc_by_a(b, a * x),
+        lambda y, a, b, x: -a * gamma_density(b, a * x),
+    ),
+    rows=[(0.8, 3.0, 0.7)],
+)
+
+
+def f_partials(m: Any, n: Any, x: Any) -> Any:
+    """The partials of the F distribution, an incomplete beta function of m x / (m x + n)."""
+    rest = m * x + n
+    by_a, by_b = betainc_by_parameters(m / 2, n / 2, m * x / rest)
+    density = beta_density(m / 2, n / 2, m * x / rest) / (rest * rest)
+    return by_a / 2 + density * x * n, by_b / 2 - density * m * x, density * m * n
+
+
+elementwise(sc.fdtr, partials=lambda y, m, n, x: f_partials(m, n, x), rows=[(3.0, 5.0, 0.7), (8.0, 2.5, 2.0)])
+elementwise(
+    sc.fdtrc,
+    partials=lambda y, m, n, x: tuple([-p for p in f_partials(m, n, x)]),
+    rows=[(3.0, 5.0, 0.7)],
+)
+elementwise(
+    sc.fdtri,
+    partials=(
+        lambda x, m, n, p: -f_partials(m, n, x)[0] / f_partials(m, n, x)[2],
+        lambda x, m, n, p: -f_partials(m, n, x)[1] / f_partials(m, n, x)[2],
+        lambda x, m, n, p: 1 / f_partials(m, n, x)[2],
+    ),
+    rows=[(3.0, 5.0, 0.7)],
+)
+
+
+def t_by_df(df: Any, t: Any) -> Any:
+    """Student's distribution by its degrees of freedom: below 0 half of I(df / (df + t t); df / 2, 1 / 2)."""
+    square = t * t
+    part = df / (df + square)
+    slope = betainc_by_parameters(df / 2, 0.5, part)[0] / 2
+    density = np.exp(sc.xlogy(df / 2 - 1, part) - sc.betaln(df / 2, 0.5))
+    slope = slope + density * np.abs(t) / (df + square) ** 1.5
+    return -np.sign(t) * slope / 2
+
+
 elementwise(
     sc.pdtr,
     partials=(
@@ -289,41 +387,50 @@ elementwise(
 elementwise(
     sc.stdtr,
     partials=(
-        lambda y, df, t: unknown("scipy.special.stdtr", "df"),
+        lambda y, df, t: t_by_df(df, t),
         lambda y, df, t: t_density(df, t),
     ),
-    rows=[row(np.array(3), 0.7)],
+    rows=[(3.0, 0.7), (1.5, -2.0)],
 )
 elementwise(
     sc.stdtrit,
     partials=(
-        lambda y, df, p: unknown("scipy.special.stdtrit", "df"),
+        lambda y, df, p: -t_by_df(df, y) / t_density(df, y),
         lambda y, df, p: 1 / t_density(df, y),
     ),
-    rows=[row(np.array(3), 0.7)],
+    rows=[(3.0, 0.7), (1.5, 0.2)],
 )
 elementwise(
     sc.gammaincinv,
     partials=(
-        lambda y, a, p: unknown("scipy.special.gammaincinv", "a"),
+        lambda y, a, p: -gammainc_by_a(a, y) / gamma_density(a, y),
         lambda y, a, p: 1 / gamma_density(a, y),
     ),
-    rows=[row(np.array(2), 0.7)],
+    rows=[(2.0, 0.7), (0.5, 0.2)],
 )
 elementwise(
     sc.gammainccinv,
     partials=(
-        lambda y, a, p: unknown("scipy.special.gammainccinv", "a"),
+        lambda y, a, p: -gammainc_by_a(a, y) / gamma_density(a, y),
         lambda y, a, p: -1 / gamma_density(a, y),
     ),
-    rows=[row(np.array(2), 0.7)],
+    rows=[(2.0, 0.7), (0.5, 0.2)],
 )
 elementwise(
     sc.betaincinv,
     partials=(
-        lambda y, a, b, p: unknown("scipy.special.betaincinv", "a"),
-        lambda y, a, b, p: unknown("scipy.special.betaincinv", "b"),
-        lambda y, a, b, p: np.exp(sc.betaln(a, b) - sc.xlogy(a - 1, y) - sc.xlog1py(b - 1, -y)),
+        lambda y, a, b, p: -betainc_by_parameters(a, b, y)[0] / beta_density(a, b, y),
+        lambda y, a, b, p: -betainc_by_parameters(a, b, y)[1] / beta_density(a, b, y),
+        lambda y, a, b, p: 1 / beta_density(a, b, y),
     ),
-    rows=[row(np.array(2), np.array(3), 0.7)],
+    rows=[(2.0, 3.0, 0.7), (0.4, 1.5, 0.1)],
+)
+elementwise(
+    find_all("scipy.special.betainccinv"),
+    partials=(
+        lambda y, a, b, p: -betainc_by_parameters(a, b, y)[0] / beta_density(a, b, y),
+        lambda y, a, b, p: -betainc_by_parameters(a, b, y)[1] / beta_density(a, b, y),
+        lambda y, a, b, p: -1 / beta_density(a, b, y),
+    ),
+    rows=[(2.0, 3.0, 0.7)],
 )
