@@ -47,6 +47,11 @@ class Writer:
         while f"{self.prefix}tl" in names:
             self.prefix += "2"
         self.flags = 0
+        ops = list(program.body.walk())
+        #: variables that are True or False and nothing else
+        self.tests = {o for op in ops if _is_test(op) for o in op.outs}
+        self.tests -= {o for op in ops if not _is_test(op) for o in op.outs}
+        self.tests -= {p.var for p in program.params}
 
     # ---- printing
 
@@ -179,7 +184,7 @@ class Writer:
 
     def op_unary(self, op: Op) -> None:
         if op.attrs["op"] == "Not":
-            self.put(f"{op.outs[0].name} = not {self.value(op.args[0])}")
+            self.put(f"{op.outs[0].name} = not ({self.truth(op.args[0])})")
             self.put(f"{op.outs[0].name}{self.d} = None")
         else:
             self.give(op, f"\x01tl.unary('{op.attrs['op']}', {self.both(op.args[0])})")
@@ -384,8 +389,15 @@ class Writer:
 
     # ---- control
 
+    def truth(self, x: Operand) -> str:
+        """A test of `x`, which may ask a special method of it."""
+        name = self.value(x)
+        if not isinstance(x, Var) or x in self.tests:
+            return name
+        return f"{name} is True or {name} is not False and \x01tl.truth({self.both(x)})"
+
     def op_if(self, op: Op) -> None:
-        self.put(f"if {self.value(op.args[0])}:")
+        self.put(f"if {self.truth(op.args[0])}:")
         self.nested(op.blocks[0])
         if op.blocks[1].ops:
             self.put("else:")
@@ -401,7 +413,7 @@ class Writer:
         self.depth += 1
         if cond.ops:
             self.block(cond)
-        self.put(f"if not {self.value(op.args[0])}:")
+        self.put(f"if not ({self.truth(op.args[0])}):")
         self.put(f"    {f'{flag} = True; ' if orelse.ops else ''}break")
         self.depth -= 1
         self.nested(body)
@@ -451,6 +463,11 @@ class Writer:
     def op_raise(self, op: Op) -> None:
         args = [self.value(a) for a in op.args]
         self.put(f"raise {' from '.join(args)}".rstrip())
+
+
+def _is_test(op: Op) -> bool:
+    how = op.attrs.get("op")
+    return op.kind == "matches" or op.kind == "compare" and how in ("is", "is not") or how == "Not"
 
 
 def _maybe_active(program: Program) -> set[Var]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import functools
+import math
 import operator
 import types
 import weakref
@@ -138,7 +139,7 @@ def _filter(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 def _filter_items(run: Any, slot: Slot, f: Any, source: Any) -> Any:
     for value, t in source:
-        if value if f is None or f is bool else run.call(f, (value,), (t,))[0]:
+        if run.truth(*((value, t) if f is None or f is bool else run.call(f, (value,), (t,)))):
             slot.out = t
             yield value
 
@@ -339,15 +340,9 @@ for _kind in (
     property,
     classmethod,
     staticmethod,
-    range,
     object,
     functools.cached_property,
-    bool,
-    str,
-    bytes,
     int,
-    memoryview,
-    bytearray,
     functools.lru_cache,
     functools.wraps,
     functools.update_wrapper,
@@ -355,15 +350,9 @@ for _kind in (
     issubclass,
     len,
     id,
-    hash,
-    repr,
     callable,
-    print,
-    format,
-    ascii,
     input,
     open,
-    dir,
 ):
     HANDLERS[_kind] = made_plainly(_kind)
 HANDLERS[functools.cache] = made_plainly(functools.cache)
@@ -420,6 +409,14 @@ def _pow(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if len(args) == 2 and not kw:
         return run.binary("Pow", args[0], ts[0], args[1], ts[1])  # type: ignore[no-any-return]
     return pow(*args, **kw), None
+
+
+def _rounding(f: Any, name: str) -> Any:
+    return lambda run, args, ts, kw, kts: _through(run, f, name, args, ts)
+
+
+for _f in (math.floor, math.ceil, math.trunc):
+    HANDLERS[_f] = _rounding(_f, f"__{_f.__name__}__")
 
 
 @handle(float)

@@ -3,39 +3,109 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import functools
 import operator
 from collections import OrderedDict
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS
-from tapeless.runtime.handlers import Pair, handle
+from tapeless.runtime.calls import CALLABLE_TYPES, HANDLERS, TWINS
+from tapeless.runtime.handlers import Pair, handle, made_plainly
 from tapeless.runtime.items import nones, tuple_tangent
-from tapeless.runtime.mirrors import Mirror, references
+from tapeless.runtime.known import copied_by_python
+from tapeless.runtime.mirrors import ATOMS, Mirror, references
+from tapeless.runtime.twins import twin
 
 # ---- copies
+
+# `copy`'s own functions, to be opened: under these names they have no handler
+_opened_copy = FunctionType(copy.copy.__code__, vars(copy), "copy")
+_opened_deepcopy = FunctionType(copy.deepcopy.__code__, vars(copy), "deepcopy", copy.deepcopy.__defaults__)
+
+
+def leads_to(x: Any, found: Callable[[Any], bool]) -> bool:
+    """Whether `found` holds for anything that can be reached from `x`."""
+    stack, seen = [x], set()
+    while stack:
+        part = stack.pop()
+        if id(part) in seen or type(part) in ATOMS:
+            continue
+        seen.add(id(part))
+        if found(part):
+            return True
+        stack += references(part)
+    return False
+
+
+def _overridden(cls: type) -> set[str]:
+    """The names that a class or its bases have, `object` aside."""
+    return set().union(*(vars(base) for base in cls.__mro__[:-1]))
+
+
+HANDLERS[copied_by_python] = made_plainly(copied_by_python)
+HANDLERS[_overridden] = made_plainly(_overridden)
+
+
+@twin(object.__reduce_ex__)
+def _reduce_ex(self, protocol):  # type: ignore[no-untyped-def]
+    cls = type(self)
+    if "__reduce__" in _overridden(cls):
+        return self.__reduce__()
+    if hasattr(cls, "__getnewargs_ex__"):
+        given, named = self.__getnewargs_ex__()
+        made = (copyreg.__newobj_ex__, (cls, given, named))  # type: ignore[attr-defined]
+    else:
+        given = self.__getnewargs__() if hasattr(cls, "__getnewargs__") else ()
+        made = (copyreg.__newobj__, (cls, *given))  # type: ignore[attr-defined]
+    items = iter(self) if isinstance(self, list) else None
+    pairs = iter(self.items()) if isinstance(self, dict) else None
+    return (*made, self.__getstate__(), items, pairs)
+
+
+def _getstate(self):  # type: ignore[no-untyped-def]
+    names = copyreg._slotnames(type(self))  # type: ignore[attr-defined]
+    fields = getattr(self, "__dict__", None) or None
+    slots = {name: getattr(self, name) for name in names if hasattr(self, name)}
+    return (fields, slots) if slots else fields
+
+
+if hasattr(object, "__getstate__"):
+    TWINS[object.__getstate__] = _getstate  # type: ignore[assignment]
+HANDLERS[copyreg._slotnames] = made_plainly(copyreg._slotnames)  # type: ignore[attr-defined]
 
 
 @handle(copy.copy)
 def _copy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    method = getattr(type(x), "__copy__", None)
-    if hasattr(method, "__code__"):
-        return run.call(method, (x,), (None,))  # type: ignore[no-any-return]
+    if copied_by_python(type(x)):
+        return run.call(_opened_copy, args, ts)  # type: ignore[no-any-return]
     if isinstance(x, np.ndarray):
         return run.call_method(x, None, "copy", (), ())  # type: ignore[no-any-return]
     value = copy.copy(x)
-    m = run.mirrors.get(id(x))
-    if m is not None and value is not x:
-        run.mirrors[id(value)] = Mirror(value, copy.copy(m.data))
+    if value is not x:
+        copy_mirrors(run, x, value)
     return value, ts[0]
+
+
+def copy_mirrors(run: Any, old: Any, new: Any) -> None:
+    """What a run keeps beside an object, its items and its attributes, for a copy of it."""
+    for sign in (1, -1):
+        m = run.mirrors.get(sign * id(old))
+        if m is not None:
+            run.mirrors[sign * id(new)] = Mirror(new, copy.copy(m.data))
+    if id(old) in run.key_tangents:
+        run.key_tangents[id(new)] = (new, dict(run.key_tangents[id(old)][1]))
 
 
 @handle(copy.deepcopy)
 def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
+    if leads_to(x, lambda part: copied_by_python(type(part))):
+        return run.call(_opened_deepcopy, args, ts, kw, kts)  # type: ignore[no-any-return]
     memo: dict[int, Any] = args[1] if len(args) > 1 and args[1] is not None else {}
     value = copy.deepcopy(x, memo)
     stack, seen = [x], set()
@@ -51,9 +121,7 @@ def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
                 if m_array is not None:
                     run.create(new, run.read(m_array, base, old), new)
             else:
-                m = run.mirrors.get(id(old))
-                if m is not None:
-                    run.mirrors[id(new)] = Mirror(new, copy.copy(m.data))
+                copy_mirrors(run, old, new)
         stack += references(old)
     return value, ts[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import weakref
+from collections import deque
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -42,6 +43,8 @@ _QUIET_METHODS = frozenset(
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__ __format__ __bool__ __len__ "
     "__contains__ __sizeof__ __dir__ __delattr__ __int__ __index__".split()
 )
+#: builtin classes whose comparisons and texts ask what they hold
+_HOLDERS = frozenset({list, tuple, dict, set, frozenset, deque, BaseException})
 _OPERATORS: dict[str, tuple[Any, bool, Any]] = {}
 for _spec in BINARY.values():
     _OPERATORS[_spec[2]] = (_spec[0], False, lookup(_spec[0]))
@@ -214,13 +217,14 @@ class Calls(Construct):
         if name == "__next__":
             return self.next(args[0])
         if name == "__iter__":
-            return self.iter_of(args[0], ts[0]), None
+            return self.iter_of(args[0], ts[0], found), None
         if name == "__init__" and issubclass(home, BaseException):
             found(*args, **kw)
             self.put(args[0], "args", tuple_tangent(ts[1:]))
             return None, None
         if name in _QUIET_METHODS:
-            return found(*args, **kw), None
+            asks = not kw and (home in _HOLDERS or home is object and name in ("__str__", "__format__"))
+            return self.quietly(found, *args) if asks else found(*args, **kw), None
         if name in _OPERATORS and not isinstance(args[0], (list, dict, set, np.ndarray)):
             value = found(*args, **kw)
             if value is NotImplemented:
@@ -253,6 +257,15 @@ class Calls(Construct):
             if how == 3:
                 return self.binary(symbol, args[1], ts[1], args[0], None)
             return self.binary(symbol, args[0], None, args[1], ts[1])
+        if name in BY_NAME and home in _HOLDERS:  # asked for by `super()`
+            symbol, how = BY_NAME[name]
+            if how == 4:
+                return self.container_inplace(symbol, args[0], args[1], ts[1])
+            if found(*args) is NotImplemented:
+                return NotImplemented, None
+            pairs = list(zip(args, ts, strict=True))
+            (x, dx), (y, dy) = pairs[::-1] if how == 3 else pairs
+            return self.container_operator(symbol, x, dx, y, dy)
         if name == "__get__":
             return found(*args, **kw), None
         return None
@@ -307,6 +320,8 @@ class Calls(Construct):
             text = f.__module__.partition(".")[0] in TEXT_MODULES
             if text or not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
                 self.snapshots.clear()
+                if text:  # it may ask what it is given for its text
+                    return self.quietly(f, *args, **kw), None
                 return f(*args, **kw), None
         if str(f.__globals__.get("__name__")).startswith("namedtuple_"):
             if f.__name__ == "__new__":

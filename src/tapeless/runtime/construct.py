@@ -18,7 +18,7 @@ from tapeless.errors import SourceUnavailableError
 from tapeless.rules import lookup
 from tapeless.runtime.items import tuple_tangent
 from tapeless.runtime.known import HANDLERS, INERT_MODULES
-from tapeless.runtime.mirrors import has_tangent
+from tapeless.runtime.mirrors import Mirror, has_tangent
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.primitives import Primitives
 from tapeless.runtime.structure import fields_of
@@ -115,6 +115,11 @@ class Construct(Primitives):
             return self.new_class(args, kw), None
         if base in (object, list, dict, set, type):
             return base.__new__(*args, **kw), None
+        if base is frozenset and not kw:
+            made, _ = self.call(frozenset, args[1:], ts[1:])
+            obj = frozenset.__new__(args[0], made)
+            self.put_all(obj, made)
+            return obj, None
         if base is np.ndarray:
             buffer = kw.get("buffer", args[3] if len(args) > 3 else None)
             if buffer is None or isinstance(buffer, np.ndarray):
@@ -129,6 +134,8 @@ class Construct(Primitives):
         if issubclass(base, (tuple, frozenset, float, complex, int, str, bytes)):
             made, t = handler(self, args, ts, kw, kts)
             obj = base.__new__(cls, made)
+            if base is frozenset:
+                self.put_all(obj, made)
             if isinstance(obj, cls) and type(cls.__init__) is FunctionType:
                 self.call(cls.__init__, (obj, *args), (t, *ts), kw, kts)
             return obj, t
@@ -138,6 +145,11 @@ class Construct(Primitives):
         else:
             self.call(base.__init__, (obj, *args), (None, *ts), kw, kts)
         return obj, None
+
+    def put_all(self, x: Any, like: Any) -> None:
+        """Give a set the companions of an equal one."""
+        if id(like) in self.mirrors:
+            self.mirrors[id(x)] = Mirror(x, dict(self.mirrors[id(like)].data))
 
     def named_tuple(
         self, cls: Any, args: Any, ts: Any, kw: dict[str, Any], kts: dict[str, Any]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.dicts import dict_update
-from tapeless.runtime.handlers import Pair, handle, plain_method
+from tapeless.runtime.handlers import Pair, handle, plain_method, quiet_method
 from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.mirrors import Mirror
 
@@ -23,7 +23,7 @@ from tapeless.runtime.mirrors import Mirror
 def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair | None:
     """`+`, `*`, `%`, `|` … of lists, tuples, strings, dicts and deques; None for other types."""
     value: Any
-    if isinstance(x, (list, deque)) and name == "Add" and isinstance(y, type(x)):
+    if name == "Add" and any(isinstance(x, kind) and isinstance(y, kind) for kind in (list, deque)):
         value = operator.add(x, y)
         return run.filled(value, [*_list_ts(run, x), *_list_ts(run, y)]), None
     if isinstance(x, tuple) and name == "Add" and isinstance(y, tuple):
@@ -33,11 +33,14 @@ def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair |
     if name == "Mult" and isinstance(y, (list, tuple)) and isinstance(x, (int, np.integer)):
         return _repeat(run, y, dy, x)
     if isinstance(x, (str, bytes)):
-        return operator.mod(x, y) if name == "Mod" else _op(name)(x, y), None
+        return run.quietly(_op(name), x, y), None
     if isinstance(x, dict) and isinstance(y, dict) and name == "BitOr":
         value = x | y
+        keys = [(k, dk) for source in (y, x) for k, _, dk, _ in run.mapping_items(source) if dk is not None]
+        if keys:  # the left operand's stay
+            run.key_tangents[id(value)] = (value, dict(keys))
         for source in (x, y):
-            for key in source:
+            for key in dict.keys(source):
                 run.put(value, key, run.look(source, key))
         return value, None
     if isinstance(x, (set, frozenset)):
@@ -104,17 +107,25 @@ def _list_ts(run: Any, x: Any) -> list[Any]:
 
 # ---- list
 
+_BUILTIN = (list, deque, OrderedDict, defaultdict, dict, set, frozenset, tuple)
+
+
+def builtin(x: Any) -> Any:
+    """The builtin class of a container, whose methods are meant where a subclass has its own."""
+    kind = type(x)
+    return kind if kind in _BUILTIN else next(base for base in _BUILTIN if isinstance(x, base))
+
 
 @handle(list.append, deque.append)
 def _append(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, t = args[0], ts[1]
     if t is not None and id(x) not in run.mirrors:
         run.list_mirror(x)
-    x.append(*args[1:])
+    builtin(x).append(*args)
     m = run.mirrors.get(id(x))
     if m is not None:
         m.data.append(t)
-        if len(m.data) > len(x):
+        if len(m.data) > builtin(x).__len__(x):
             del m.data[0]
     return None, None
 
@@ -124,11 +135,11 @@ def _appendleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, t = args[0], ts[1]
     if t is not None and id(x) not in run.mirrors:
         run.list_mirror(x)
-    x.appendleft(*args[1:])
+    deque.appendleft(*args)
     m = run.mirrors.get(id(x))
     if m is not None:
         m.data.insert(0, t)
-        del m.data[len(x) :]
+        del m.data[deque.__len__(x) :]
     return None, None
 
 
@@ -142,12 +153,13 @@ def _extend(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     values, more = run.collect(args[1], ts[1])
     if any(t is not None for t in more):
         run.list_mirror(x)
-    x.extend(values)
+    builtin(x).extend(x, values)
     m = run.mirrors.get(id(x))
     if m is not None:
         m.data.extend(more)
-        if len(m.data) > len(x):
-            del m.data[: len(m.data) - len(x)]
+        n = builtin(x).__len__(x)
+        if len(m.data) > n:
+            del m.data[: len(m.data) - n]
     return None, None
 
 
@@ -163,7 +175,7 @@ def _insert(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
     if ts[2] is not None:
         run.list_mirror(x)
-    x.insert(*args[1:])
+    builtin(x).insert(*args)
     m = run.mirrors.get(id(x))
     if m is not None:
         m.data.insert(args[1], ts[2])
@@ -173,7 +185,7 @@ def _insert(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(list.pop, deque.pop)
 def _pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    value = x.pop(*args[1:])
+    value = builtin(x).pop(*args)
     m = run.mirrors.get(id(x))
     return value, None if m is None else m.data.pop(*args[1:])
 
@@ -181,7 +193,7 @@ def _pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(deque.popleft)
 def _popleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    value = x.popleft()
+    value = deque.popleft(x)
     m = run.mirrors.get(id(x))
     return value, None if m is None else m.data.pop(0)
 
@@ -189,7 +201,7 @@ def _popleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(deque.rotate)
 def _rotate(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    x.rotate(*args[1:])
+    deque.rotate(*args)
     m = run.mirrors.get(id(x))
     if m is not None:
         moved = deque(m.data)
@@ -201,17 +213,19 @@ def _rotate(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(list.remove, deque.remove)
 def _remove(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    for i in range(len(x)):
-        if x[i] is args[1] or run.compare("==", x[i], None, args[1], ts[1]):
-            run.delitem(x, i)
+    kind = builtin(x)
+    for i, item in enumerate(kind.copy(x)):
+        if item is args[1] or run.truth(run.compare("==", item, None, args[1], ts[1]), None):
+            kind.__delitem__(x, i)
+            if id(x) in run.mirrors:
+                del run.mirrors[id(x)].data[i]
             return None, None
-    x.remove(args[1])
-    return None, None
+    raise ValueError(f"{kind.__name__}.remove(x): x not in {kind.__name__}")
 
 
 @handle(list.reverse, deque.reverse)
 def _reverse(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].reverse()
+    builtin(args[0]).reverse(args[0])
     m = run.mirrors.get(id(args[0]))
     if m is not None:
         m.data.reverse()
@@ -220,7 +234,7 @@ def _reverse(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(list.clear, deque.clear, dict.clear, set.clear, OrderedDict.clear)
 def _clear(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].clear()
+    builtin(args[0]).clear(args[0])
     m = run.mirrors.get(id(args[0]))
     if m is not None:
         m.data.clear()
@@ -229,26 +243,21 @@ def _clear(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(list.copy, dict.copy, set.copy, deque.copy, defaultdict.copy, OrderedDict.copy)
 def _copy_method(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    value = args[0].copy()
+    value = builtin(args[0]).copy(args[0])
     m = run.mirrors.get(id(args[0]))
     if m is not None:
         run.mirrors[id(value)] = Mirror(value, copy.copy(m.data))
+    if id(args[0]) in run.key_tangents:
+        run.key_tangents[id(value)] = (value, dict(run.key_tangents[id(args[0])][1]))
     return value, None
 
 
 for _method in (
-    list.index,
-    tuple.index,
-    list.count,
-    tuple.count,
-    deque.index,
-    deque.count,
     list.__len__,
     dict.__len__,
     dict.keys,
     dict.__contains__,
     set.__contains__,
-    list.__contains__,
     OrderedDict.keys,
     OrderedDict.move_to_end,
     set.isdisjoint,
@@ -264,12 +273,16 @@ for _method in (
     set.__len__,
 ):
     HANDLERS[_method] = plain_method(_method)
+_SEQUENCES: Any = (list, tuple, deque)
+for _kind in _SEQUENCES:
+    for _name in ("index", "count", "__contains__"):
+        HANDLERS[getattr(_kind, _name)] = quiet_method(getattr(_kind, _name))
 
 
 @handle(list, builtins.list.__init__)
 def _list(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if args and isinstance(args[0], list) and len(args) == 2:  # list.__init__(self, items)
-        args[0][:] = []
+        list.clear(args[0])
         return _extend(run, args, ts, kw, kts)
     if not args or kw:
         return list(*args, **kw), None
@@ -306,7 +319,7 @@ def _set_maker(kind: Any) -> Any:
             return value, None
         _check_iterable(args[0], kind)
         values, more = run.collect(args[0], ts[0])
-        value = kind(values)
+        value = run.quietly(kind, values)
         for v, t in zip(values, more, strict=True):
             if t is not None and run.look(value, v) is None:
                 run.put(value, v, t)
@@ -315,35 +328,41 @@ def _set_maker(kind: Any) -> Any:
     return make
 
 
+@handle(set.__init__)
+def _set_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    set.clear(args[0])
+    return _set_update(run, args, ts, kw, kts)
+
+
 HANDLERS[set] = _set_maker(set)
 HANDLERS[frozenset] = _set_maker(frozenset)
 
 
 @handle(set.add)
 def _add(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    if args[1] not in args[0]:
-        args[0].add(args[1])
+    if not run.keyed(set.__contains__, *args):
+        set.add(*args)
         run.put(args[0], args[1], ts[1])
     return None, None
 
 
 @handle(set.discard)
 def _discard(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].discard(args[1])
+    set.discard(*args)
     run.put(args[0], args[1], None)
     return None, None
 
 
 @handle(set.remove)
 def _set_remove(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].remove(args[1])
+    set.remove(*args)
     run.put(args[0], args[1], None)
     return None, None
 
 
 @handle(set.pop)
 def _set_pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    value = args[0].pop()
+    value = set.pop(args[0])
     t = run.look(args[0], value)
     run.put(args[0], value, None)
     return value, t
@@ -359,10 +378,14 @@ def _set_update(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 def _set_algebra(name: str, method: Any) -> Any:
     def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-        value = method(*args)
-        for source in args:
+        sources = [
+            a if isinstance(a, (set, frozenset)) else run.call(set, (a,), (t,))[0]
+            for a, t in zip(args, ts, strict=True)
+        ]
+        value = method(*sources)
+        for source in sources:
             m = run.mirrors.get(id(source))
-            if m is not None and isinstance(m.data, dict):
+            if m is not None:
                 for key, t in m.data.items():
                     if key in value:
                         run.put(value, key, t)
@@ -376,6 +399,23 @@ for _name in ("union", "intersection", "difference", "symmetric_difference"):
         HANDLERS[getattr(_kind, _name)] = _set_algebra(_name, getattr(_kind, _name))
 
 
+def _set_changed(name: str) -> Any:
+    def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        x = args[0]
+        made, _ = HANDLERS[getattr(set, name)](run, args, ts, kw, kts)
+        set.clear(x)
+        set.update(x, made)
+        m = run.mirrors.get(id(made))
+        run.mirrors[id(x)] = Mirror(x, {} if m is None else m.data)
+        return None, None
+
+    return go
+
+
+for _name in ("intersection", "difference", "symmetric_difference"):
+    HANDLERS[getattr(set, f"{_name}_update")] = _set_changed(_name)
+
+
 @handle(deque)
 def _deque(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     maxlen = kw.get("maxlen", args[1] if len(args) > 1 else None)
@@ -387,7 +427,7 @@ def _deque(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(deque.__init__)
 def _deque_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    args[0].__init__((), *args[2:], **kw)
+    deque.__init__(args[0], (), *args[2:], **kw)
     if len(args) > 1:
         _extend(run, args[:2], ts[:2], {}, {})
     return None, None

@@ -9,6 +9,7 @@ from typing import Any
 from tapeless.runtime.attributes import behind
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Pair, handle, plain_method
+from tapeless.runtime.items import tuple_tangent
 
 
 @handle(dict)
@@ -38,19 +39,28 @@ def dict_update(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if len(args) > 1:
         source = args[1]
         if isinstance(source, dict) or hasattr(type(source), "keys"):
-            for key, value, t in run.mapping_items(source):
-                run.setitem(x, key, None, value, t) if type(x) is not dict else _put(run, x, key, value, t)
+            for key, value, dk, t in run.mapping_items(source):
+                _update(run, x, key, value, t, dk)
         else:
             for pair, dp in run.iterate(source, ts[1]):
-                (key, value), (_, t) = run.unpack(pair, dp, 2, None)
-                _put(run, x, key, value, t)
+                (key, value), (dk, t) = run.unpack(pair, dp, 2, None)
+                _update(run, x, key, value, t, dk)
     for key, value in kw.items():
-        _put(run, x, key, value, kts.get(key))
+        _update(run, x, key, value, kts.get(key))
     return None, None
 
 
-def _put(run: Any, x: Any, key: Any, value: Any, t: Any) -> None:
-    dict.__setitem__(x, key, value) if not isinstance(x, OrderedDict) else x.__setitem__(key, value)
+def _update(run: Any, x: Any, key: Any, value: Any, t: Any, dk: Any = None) -> None:
+    """Of a subclass, `OrderedDict` asks its own `__setitem__`, `dict` does not."""
+    if isinstance(x, OrderedDict):
+        run.setitem(x, key, dk, value, t)
+    else:
+        _put(run, x, key, value, t, dk)
+
+
+def _put(run: Any, x: Any, key: Any, value: Any, t: Any, dk: Any) -> None:
+    run.put_key(x, key, dk)
+    (OrderedDict if isinstance(x, OrderedDict) else dict).__setitem__(x, key, value)
     run.put(x, key, t)
 
 
@@ -63,7 +73,7 @@ def _defaultdict_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(dict.get)
 def _get(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    if args[1] in args[0]:
+    if run.keyed(dict.__contains__, *args[:2]):
         return dict.get(*args), run.look(args[0], args[1])
     return (args[2], ts[2]) if len(args) > 2 else (None, None)
 
@@ -71,7 +81,7 @@ def _get(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(dict.pop, OrderedDict.pop)
 def _dict_pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    if args[1] not in x and len(args) > 2:
+    if len(args) > 2 and not run.keyed(dict.__contains__, x, args[1]):
         return args[2], ts[2]
     t = run.look(x, args[1])
     value = OrderedDict.pop(x, args[1]) if isinstance(x, OrderedDict) else dict.pop(x, args[1])
@@ -81,17 +91,17 @@ def _dict_pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(dict.popitem, OrderedDict.popitem)
 def _popitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    key, value = args[0].popitem(*args[1:], **kw)
+    key, value = (OrderedDict if isinstance(args[0], OrderedDict) else dict).popitem(*args, **kw)
     t = run.look(args[0], key)
     run.put(args[0], key, None)
-    return (key, value), None if t is None else (None, t)
+    return (key, value), tuple_tangent((run.look_key(args[0], key), t))
 
 
 @handle(dict.setdefault, OrderedDict.setdefault)
 def _setdefault(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, key = args[0], args[1]
-    if key not in x:
-        _put(run, x, key, args[2] if len(args) > 2 else None, ts[2] if len(ts) > 2 else None)
+    if not run.keyed(dict.__contains__, x, key):
+        _update(run, x, key, args[2] if len(args) > 2 else None, ts[2] if len(ts) > 2 else None, ts[1])
     return dict.__getitem__(x, key), run.look(x, key)
 
 
@@ -113,22 +123,35 @@ for _name in ("get", "items", "values", "keys", "copy", "__getitem__", "__contai
 
 @handle(dict.fromkeys)
 def _fromkeys(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    value = dict.fromkeys(*args)
-    if len(args) > 1:
-        for key in value:
-            run.put(value, key, ts[1])
+    value: dict[Any, Any] = {}
+    for key, dk in run.iterate(args[0], ts[0]):
+        _put(run, value, key, args[1] if len(args) > 1 else None, ts[1] if len(ts) > 1 else None, dk)
     return value, None
 
 
 @handle(dict.__getitem__)
 def _dict_getitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return dict.__getitem__(*args), run.look(args[0], args[1])
+    x, key = args
+    missing = getattr(type(x), "__missing__", None)
+    if missing is not None and not run.keyed(dict.__contains__, x, key):
+        return run.call(missing, args, ts)  # type: ignore[no-any-return]
+    return dict.__getitem__(x, key), run.look(x, key)
+
+
+@handle(defaultdict.__missing__)
+def _default(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    x, key = args
+    if x.default_factory is None:
+        raise KeyError(key)
+    value, t = run.call(x.default_factory, (), ())
+    run.setitem(x, key, ts[1], value, t)
+    return value, t
 
 
 @handle(dict.__setitem__, OrderedDict.__setitem__)
 def _dict_setitem(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x, key, value = args
-    _put(run, x, key, value, ts[2])
+    _put(run, x, key, value, ts[2], ts[1])
     return None, None
 
 

@@ -31,6 +31,15 @@ def plain_method(method: Any) -> Handler:
     return run_plain
 
 
+def quiet_method(method: Any) -> Handler:
+    """The same of a method that may call special methods of what it is given."""
+
+    def run_quietly(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+        return method(*args, **kw) if kw else run.quietly(method, *args), None
+
+    return run_quietly
+
+
 def made_plainly(kind: Any) -> Handler:
     """The handler of a function or class that is called as it is, and gives no tangent."""
     return lambda run, args, ts, kw, kts: (kind(*args, **kw), None)

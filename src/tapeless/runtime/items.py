@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections import defaultdict, deque
-from types import MappingProxyType
+from collections import OrderedDict, deque
+from types import MappingProxyType, MethodType
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from tapeless.runtime.attributes import Attributes, behind
 from tapeless.runtime.mirrors import ATOMS, owner
 from tapeless.runtime.operators import is_python
 
+#: what `!r`, `!s` and `!a` in an f-string ask for
+CONVERSIONS: dict[int, Any] = {114: repr, 115: str, 97: ascii, -1: lambda value: value}
 NONE_TUPLES = tuple((None,) * n for n in range(32))
 
 
@@ -30,6 +32,17 @@ def tuple_tangent(ts: Any) -> Any:
     return None
 
 
+def plain_key(key: Any) -> bool:
+    """Whether a key is a tuple of numbers and strings, whose hash asks no method of the program."""
+    return type(key) is tuple and ATOMS.issuperset(map(type, key))
+
+
+def own_class_item(x: Any) -> Any:
+    """The method of a class that its subscript calls, if the program wrote it."""
+    f = getattr(x, "__class_getitem__", None) if isinstance(x, type) else None
+    return f if isinstance(f, MethodType) and f.__func__.__module__ != "typing" else None
+
+
 class Items(Attributes):
     """Subscripts, and building containers."""
 
@@ -38,7 +51,7 @@ class Items(Attributes):
         if kind is np.ndarray:
             return self.array_item(x, index)
         if kind is list:
-            value = x[index]
+            value = x[index] if type(index) in ATOMS else self.keyed(operator.getitem, x, index)
             m = self.mirrors.get(id(x))
             if m is None:
                 return value, None
@@ -49,8 +62,10 @@ class Items(Attributes):
                 return value, None
             return value, t
         if kind is dict:
+            plain = type(index) in ATOMS or plain_key(index)
+            value = x[index] if plain else self.keyed(operator.getitem, x, index)
             m = self.mirrors.get(id(x))
-            return x[index], None if m is None else m.data.get(index)
+            return value, None if m is None else m.data.get(index)
         if isinstance(x, np.ndarray) and kind.__getitem__ is np.ndarray.__getitem__:
             return self.array_item(x, index)
         if isinstance(x, tuple) and kind.__getitem__ is tuple.__getitem__:
@@ -64,18 +79,11 @@ class Items(Attributes):
         f = getattr(kind, "__getitem__", None)
         if is_python(f):
             return self.call(f, (x, index), (dx, di))
-        if isinstance(x, defaultdict):
-            if index not in x and x.default_factory is not None:
-                value, t = self.call(x.default_factory, (), ())
-                x[index] = value
-                self.put(x, index, t)
-                return value, t
-            return x[index], self.look(x, index)
+        made = own_class_item(x) if f is None else None
+        if made is not None:
+            return self.call(made, (index,), (di,))
         if isinstance(x, dict):
-            missing = getattr(kind, "__missing__", None)
-            if index not in x and missing is not None:
-                return self.call(missing, (x, index), (None, None))
-            return x[index], self.look(x, index)
+            return self.call(dict.__getitem__, (x, index), (None, di))
         if isinstance(x, list):
             value = x[index]
             m = self.mirrors.get(id(x))
@@ -147,8 +155,10 @@ class Items(Attributes):
                 self.list_mirror(x)[index] = t
             return
         if kind is dict or (isinstance(x, dict) and not is_python(kind.__setitem__)):
-            if di is not None and index not in x:
-                self.key_tangents.setdefault(id(x), (x, {}))[1][index] = di
+            if di is not None or self.key_tangents:
+                self.put_key(x, index, di)
+            if type(index) not in ATOMS and not plain_key(index):
+                self.keyed(hash, index)
             x[index] = value
             self.put(x, index, t)
             if t is not None and "__builtins__" in x:  # the names of a module
@@ -253,17 +263,20 @@ class Items(Attributes):
             if not is_spread:
                 self.setitem(x, key, kt, value, t)
                 continue
-            for k, v, kt in self.mapping_items(value):
-                x[k] = v
-                self.put(x, k, kt)
+            for k, v, dk, t in self.mapping_items(value):
+                self.setitem(x, k, dk, v, t)
         return x
 
-    def mapping_items(self, x: Any) -> list[tuple[Any, Any, Any]]:
-        """Keys, values and companions of a mapping."""
-        if isinstance(x, dict):
-            return [(k, v, self.look(x, k)) for k, v in x.items()]
-        keys = self.collect(self.call_method(x, None, "keys", (), ())[0], None)[0]
-        return [(k, *self.getitem(x, None, k, None)) for k in keys]
+    def mapping_items(self, x: Any) -> list[tuple[Any, Any, Any, Any]]:
+        """Keys and values of a mapping, and the companions of both."""
+        if isinstance(x, dict) and type(x).__iter__ in (dict.__iter__, OrderedDict.__iter__):
+            items = (OrderedDict if isinstance(x, OrderedDict) else dict).items(x)
+            return [(k, v, self.look_key(x, k), self.look(x, k)) for k, v in items]
+        found = []
+        for k, dk in self.iterate(*self.call_method(x, None, "keys", (), ())):
+            value, t = self.getitem(x, None, k, dk)
+            found.append((k, value, dk, t))
+        return found
 
     def spread(self, starred: Any, values: Any, ts: Any) -> tuple[Any, Any]:
         """The items of a display with stars, as a tuple, and the tuple of their companions (or None)."""
@@ -294,7 +307,7 @@ class Items(Attributes):
         kw: dict[str, Any] = {}
         kts: dict[str, Any] = {}
         for name, value, t in zip(names, values, ts, strict=True):
-            for k, v, kt in self.mapping_items(value) if name is None else ((name, value, t),):
+            for k, v, _, kt in self.mapping_items(value) if name is None else ((name, value, None, t),):
                 if k in kw:
                     raise TypeError(f"got multiple values for keyword argument '{k}'")
                 kw[k] = v
@@ -315,13 +328,12 @@ class Items(Attributes):
             if has_spec:
                 spec = args[i]
                 i += 1
-            if conversion == 114:
-                value = repr(value)
-            elif conversion == 115:
-                value = str(value)
-            elif conversion == 97:
-                value = ascii(value)
-            parts.append(format(value, spec))
+            if type(value) in ATOMS:
+                value = CONVERSIONS[conversion](value)
+            elif conversion != -1:
+                value = self.call(CONVERSIONS[conversion], (value,), (None,))[0]
+            plain = type(value) in ATOMS
+            parts.append(format(value, spec) if plain else self.call(format, (value, spec), (None, None))[0])
         return "".join(parts)
 
     # given by other parts of a run

@@ -88,14 +88,16 @@ class Iteration(Items):
                 return
             yield pair
 
-    def iter_of(self, x: Any, dx: Any) -> Any:
-        """The iterator that `iter(x)` gives, with what is needed to find the companions of its items."""
+    def iter_of(self, x: Any, dx: Any, by: Any = iter) -> Any:
+        """The iterator that `iter(x)` gives, with what is needed to find the companions of its items.
+
+        `by` may be the `__iter__` of a builtin class, which a subclass asks for although it has its own."""
         f = getattr(type(x), "__iter__", None)
-        if is_python(f):
+        if is_python(f) and by is iter:
             return self.call(f, (x,), (dx,))[0]
         if f is None and is_python(getattr(type(x), "__getitem__", None)):
             return self.call(_item_iterator, (x,), (dx,))[0]
-        iterator = iter(x)
+        iterator = by(x)
         if type(x) is _KEYS and self.key_tangents:
             x = behind_keys(x)
         if iterator is x or type(x) in _QUIET:
@@ -214,9 +216,8 @@ class Iteration(Items):
                 send = yield value
                 sent_t = slot.take()
             except GeneratorExit:
-                close = getattr(iterator, "close", None)
-                if close is not None:
-                    close()
+                if hasattr(iterator, "close"):
+                    self.call_method(iterator, None, "close", (), ())
                 raise
             except BaseException as e:
                 error = e

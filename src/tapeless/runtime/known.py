@@ -28,5 +28,18 @@ INERT_MODULES = frozenset(
 TEXT_MODULES = frozenset(
     "warnings logging traceback pprint reprlib textwrap string re linecache json".split()
 )
+_COPYING = (
+    "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__",
+    "__getnewargs__", "__getnewargs_ex__", "__new__",
+)  # fmt: skip
+_FILLING = ("__iter__", "items", "__setitem__", "append", "extend")
+
+
+def copied_by_python(kind: type) -> bool:
+    """Whether a class says in Python how its objects are copied."""
+    names = _COPYING + (_FILLING if issubclass(kind, (list, dict)) else ())
+    return any(hasattr(vars(cls).get(name), "__code__") for cls in kind.__mro__ for name in names)
+
+
 #: modules written in C whose functions look at types or talk to the system, and keep nothing
 INERT_EXTENSIONS = frozenset({"_abc"})

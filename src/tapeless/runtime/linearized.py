@@ -16,6 +16,7 @@ from tapeless.runtime import (
     containers,
     dicts,
     formulas,
+    hooks,
     iteration_twins,
     namespaces,
     numpy_stores,
@@ -41,8 +42,8 @@ from tapeless.runtime.tangent import Tangent
 
 #: Imported for what they register.
 REGISTERED = (
-    builtin_functions, callables, containers, dicts, formulas, iteration_twins, namespaces, numpy_stores,
-    operator_twins, random_numbers, twins,
+    builtin_functions, callables, containers, dicts, formulas, hooks, iteration_twins, namespaces,
+    numpy_stores, operator_twins, random_numbers, twins,
 )  # fmt: skip
 
 

@@ -167,7 +167,7 @@ def _set_property(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 def _simple_namespace(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = types.SimpleNamespace(*args, **kw)
     for source in args:
-        for key, _, t in run.mapping_items(dict(source)):
+        for key, _, _, t in run.mapping_items(dict(source)):
             run.put(x, key, t)
     for key, t in kts.items():
         run.put(x, key, t)

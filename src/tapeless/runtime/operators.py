@@ -53,6 +53,8 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
 }
 
 
+#: types of which Python itself knows what is true
+_TRUTHS = PLAIN | {list, tuple, dict, set, np.ndarray}
 _RICH = frozenset(spec[1] for spec in COMPARE.values())
 
 
@@ -251,15 +253,32 @@ class Operators(State):
             found = self.dispatch(x, dx, y, dy, forward, reflected)
             if found is not None:
                 return found[0]
-        return op(x, y)
+        return self.quietly(op, x, y)
 
     def contains(self, container: Any, x: Any, dx: Any) -> Any:
         f = getattr(type(container), "__contains__", None)
         if is_python(f):
-            return bool(self.call(f, (container, x), (None, dx))[0])
+            return self.truth(*self.call(f, (container, x), (None, dx)))
         if f is None and is_python(getattr(type(container), "__iter__", None)):
             return any(x is v or self.compare("==", v, t, x, dx) for v, t in self.iterate(container, None))
-        return operator.contains(container, x)
+        if isinstance(container, (dict, set, frozenset)):
+            return x in container if type(x) in ATOMS else self.keyed(operator.contains, container, x)
+        return self.quietly(operator.contains, container, x)
+
+    def truth(self, x: Any, dx: Any) -> bool:
+        """`bool(x)`, as `if` and `not` ask for it."""
+        kind = type(x)
+        if kind in _TRUTHS:
+            return bool(x)
+        f = on_class(kind, "__bool__")
+        if f is None:
+            return bool(self.call(len, (x,), (dx,))[0]) if is_python(on_class(kind, "__len__")) else bool(x)
+        if not is_python(f):
+            return bool(x)
+        found = self.special(f, "__bool__", (x,), (dx,))[0]
+        if type(found) is not bool:
+            raise TypeError(f"__bool__ should return bool, returned {type(found).__name__}")
+        return found
 
     def matches(self, error: BaseException, kind: Any) -> bool:
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -272,6 +291,12 @@ class Operators(State):
         return issubclass(type(error), tuple(k for k in kinds if not isinstance(k, tuple)))
 
     # given by other parts of a run
+    def keyed(self, f: Any, *args: Any) -> Any:
+        raise NotImplementedError
+
+    def quietly(self, f: Any, *args: Any, **kw: Any) -> Any:
+        raise NotImplementedError
+
     def numeric(self, f: Any, value: Any, t: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 

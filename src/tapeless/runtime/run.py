@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.runtime.calls import Calls
+from tapeless.runtime.hooks import keyed, quietly
 from tapeless.runtime.mirrors import owner
 
 
@@ -26,6 +27,12 @@ class Run(Calls):
         from tapeless.runtime.containers import inplace_of
 
         return inplace_of(self, name, x, y, dy)
+
+    def quietly(self, f: Any, *args: Any, **kw: Any) -> Any:
+        return quietly(self, f, args, kw)
+
+    def keyed(self, f: Any, *args: Any) -> Any:
+        return keyed(self, f, *args)
 
     def frozen(self, x: Any) -> Any:
         return x

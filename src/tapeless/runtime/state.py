@@ -77,6 +77,20 @@ class State:
         m = self.mirrors.get(id(x))
         return None if m is None else m.data.get(key)
 
+    def put_key(self, x: Any, key: Any, t: Any) -> None:
+        """The companion of a key that is about to be put into a dict; an equal key that is there stays."""
+        if (t is not None or id(x) in self.key_tangents) and not dict.__contains__(x, key):
+            table = self.key_tangents.setdefault(id(x), (x, {}))[1]
+            if t is None:
+                table.pop(key, None)
+            else:
+                table[key] = t
+
+    def look_key(self, x: Any, key: Any) -> Any:
+        """The companion of a key of a dict."""
+        found = self.key_tangents.get(id(x))
+        return None if found is None else found[1].get(key)
+
     def attributes_mirror(self, x: Any) -> dict[Any, Any]:
         """The companions of an object's attributes; those of a container's items are kept apart."""
         if not isinstance(x, _CONTAINERS):
@@ -182,11 +196,12 @@ class State:
                 return True
             if key in self.iterators:
                 return True
-            if isinstance(x, np.ndarray) and x.dtype != object:
+            kind = type(x)  # isinstance would ask a weak proxy, of what may be gone
+            if issubclass(kind, np.ndarray) and x.dtype != object:
                 if arrays and self.find_array(x)[1] is not None:
                     return True
                 continue
-            if isinstance(x, State):
+            if issubclass(kind, State):
                 continue
             stack += [r for r in references(x) if type(r) not in ATOMS]
         return False

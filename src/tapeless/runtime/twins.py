@@ -114,11 +114,9 @@ def _sorted(iterable, /, *, key=None, reverse=False):
 
 @twin(list.sort)
 def _sort(items, *, key=None, reverse=False):
-    keys = items if key is None else [key(item) for item in items]
-    order = _order(keys, reverse)
-    old = items[:]
-    for i in range(len(order)):
-        items[i] = old[order[i]]
+    old = list.__getitem__(items, slice(None))  # a subclass may have its own ways to its items
+    keys = old if key is None else [key(item) for item in old]
+    list.__setitem__(items, slice(None), [old[k] for k in _order(keys, reverse)])
 
 
 def _order(keys, reverse):

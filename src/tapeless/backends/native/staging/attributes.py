@@ -126,6 +126,16 @@ class Attributes(Iterables):
             return self.class_attribute(owner, owner.cls, name)
         held = owner.fields.get(name)
         if held is not None:
+            if isinstance(held, Maybe) and held.otherwise is None and self.given_by_class(owner.cls, name):
+                inner = held
+                held = self.choose(
+                    held.bound,
+                    lambda: self.present(inner.value, f"the attribute {name!r}", name),
+                    lambda: self.attribute_by_class(owner, name),
+                )
+                if self.alive and isinstance(cls_value, functools.cached_property):
+                    self.set_field(owner, name, held)
+                return held
             if isinstance(held, (Maybe, Conflict)):
                 message = f"'{owner.cls.__name__}' object has no attribute '{name}'"
                 held = self.present(held, f"the attribute {name!r}", message, AttributeError)
@@ -140,11 +150,20 @@ class Attributes(Iterables):
             self.refuse(f"the attribute {name} of an exception", "keep what you need in a variable")
         if name == "__dict__":
             return Mapping(dict(owner.fields))
+        made = self.attribute_by_class(owner, name)
+        if self.alive and isinstance(cls_value, functools.cached_property):
+            self.set_field(owner, name, made)
+            return owner.fields[name]
+        return made
+
+    def given_by_class(self, cls: type, name: str) -> bool:
+        """Whether an object that has no attribute of that name has one by its class."""
+        return any(self.on_class(cls, one) is not Missing for one in (name, "__getattr__"))
+
+    def attribute_by_class(self, owner: Instance, name: str) -> Value:
+        cls_value = self.on_class(owner.cls, name)
         if isinstance(cls_value, functools.cached_property):
-            made = self.call_object(cls_value.func, [owner], {})
-            if self.alive:
-                self.set_field(owner, name, made)
-            return owner.fields[name] if self.alive else made
+            return self.call_object(cls_value.func, [owner], {})
         return self.class_attribute(owner, owner.cls, name)
 
     def class_attribute(self, owner: Value, cls: type, name: str) -> Value:

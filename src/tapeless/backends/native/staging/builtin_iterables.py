@@ -243,6 +243,9 @@ def filter_(s: Builtins, function: Value, items: Value) -> Value:
 
 @lowers(reversed)
 def reversed_(s: Builtins, items: Value) -> Value:
+    method = s.python_method(items, "__reversed__")
+    if method is not None:
+        return s.call_object(method, [items], {})
     if not (is_object(items) and isinstance(items, Sequence)):
         return Iter(s, lambda: backwards(s, items))
     owner, last = items, len(items.items) - 1

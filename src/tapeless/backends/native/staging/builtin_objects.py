@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 from tapeless.backends.native.staging.builtin_iterables import list_
+from tapeless.runtime.known import copied_by_python
 
 
 @lowers(isinstance)
@@ -159,11 +160,20 @@ def property_(s: Builtins, *args: Value) -> Value:
     s.refuse("a property is made inside the compiled function", "define the class outside")
 
 
+def by_its_own_way(s: Builtins, x: Instance) -> None:
+    """Refuse the copy of an object whose class says how it is made."""
+    if copied_by_python(x.cls):
+        s.refuse(
+            f"the copy of a {x.cls.__name__}, which its class makes in its own way", "write it as a method"
+        )
+
+
 @lowers(copy.copy)
 def copy_(s: Builtins, x: Value) -> Value:
     if deques.is_deque(x):
         return deques.copied(s, x)
     if isinstance(x, Instance):
+        by_its_own_way(s, x)
         return s.heap.born(Instance(x.cls, dict(x.fields)))  # type: ignore[no-any-return]
     if isinstance(x, Sequence) and x.kind is list:
         return list_(s, x)
@@ -196,6 +206,7 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
             made = seen[id(v)] = s.heap.born(Mapping({}, v.kind))
             made.items = {k: deep(x) for k, x in v.items.items()}
         elif isinstance(v, Instance):
+            by_its_own_way(s, v)
             made = seen[id(v)] = s.heap.born(Instance(v.cls, {}))
             made.fields = {k: deep(x) for k, x in v.fields.items()}
         else:

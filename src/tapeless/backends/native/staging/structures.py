@@ -28,6 +28,7 @@ from tapeless.backends.native.staging.values import (
     Value,
 )
 from tapeless.program.ir import Op
+from tapeless.runtime.items import own_class_item
 
 
 class Structures(Attributes):
@@ -54,7 +55,8 @@ class Structures(Attributes):
             key = self.known(index, "use a key that is known")
             return tables.item(self, value, key)
         if isinstance(value, Static) and isinstance(value.obj, type):
-            return Static(value.obj)  # list[float]
+            made = own_class_item(value.obj)
+            return self.call(Static(made), [index], {}) if made else Static(value.obj)  # list[float]
         if isinstance(value, Static):
             if isinstance(value.obj, tuple) and not self.is_known(index):
                 return self.sequence_item(Sequence([self.constant(v) for v in value.obj], tuple), index)
