@@ -15,6 +15,7 @@ from functools import partial
 from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import Adjoint, fill, zero
 from tapeless.backends.native.checkpoints import Pieces, carried
+from tapeless.backends.native.gather import Gathering
 from tapeless.backends.native.needed import Needed, names
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -160,7 +161,10 @@ class _Reverse:
         before = [*self.tape.declare(), *forward, *copies]
         backward = [*start, *seeds, *backward, *last]
         backward = Tidy([*before, *backward], results).scalars(backward)
-        backward = Sweep([*before, *backward], results).body(backward)
+        whole = Function(fn.name, [*fn.params, *given], [*before, *backward], results)
+        gathering = Gathering(whole)
+        backward = gathering.body(backward)
+        backward = Sweep([*before, *backward], results, gathering.made).body(backward)
         backward = Tidy([*before, *backward], results).body(backward)
         return Halves(before, backward, given, gradients)
 

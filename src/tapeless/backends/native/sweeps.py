@@ -12,7 +12,7 @@ Loops whose iterations may run in any order count upwards, and are marked where 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tapeless.backends.native.activity import Name
@@ -69,9 +69,15 @@ class Accesses:
 
 
 class Sweep:
-    """Rewrites the loops of a body; `whole` is everything around it, `results` what is read in the end."""
+    """Rewrites the loops of a body; `whole` is everything around it, `results` what is read in the end.
 
-    def __init__(self, whole: Iterable[Stmt], results: Iterable[Name]) -> None:
+    Statements in `ready` (by id) are fit as they are.
+    """
+
+    def __init__(
+        self, whole: Iterable[Stmt], results: Iterable[Name], ready: Container[int] = frozenset()
+    ) -> None:
+        self.ready = ready
         self.uses = Counter(_mentions(whole))
         self.uses.update(x for x in results if isinstance(x, Scalar))
         self.rows: set[Array] = set()
@@ -79,6 +85,9 @@ class Sweep:
     def body(self, body: list[Stmt]) -> list[Stmt]:
         out: list[Stmt] = []
         for s in body:
+            if id(s) in self.ready:
+                out.append(s)
+                continue
             if isinstance(s, For):
                 out += self.loop(s)
                 continue
