@@ -40,6 +40,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.overwritten import unneeded
+from tapeless.backends.native.remade import Remaking
 from tapeless.backends.native.scopes import Block, Scopes, reads, writes, written
 
 #: The constants in an index, None where something else stands.
@@ -95,8 +96,10 @@ class Needed:
             self._wants[key] = {x for s in walk(code) for x in reads(s) if x in self.program}
         #: stores whose adjoint reads the array at the stored element only: its old value, which they save
         self.alone = {id(s) for s in walk(scopes.top.body) if isinstance(s, Store) and self._alone(s)}
+        self.remaking = Remaking(self)
         self.solve()
-        self.free = unneeded(scopes.top.body, self._over(), adjoints, self._again(), several)
+        self._remake()
+        self.free = unneeded(scopes.top.body, self._over(), self._read_again(), self._again(), several)
         if self.free:
             self._forget()
             self.solve()
@@ -108,6 +111,31 @@ class Needed:
         self.swapped: set[int] = set()
         self.used: set[Name] = set()
         self.extra: dict[int, set[Name]] = {}
+
+    def _remake(self) -> None:
+        """Makes cheap arrays again that would be kept, if nothing else is kept for that."""
+        self.remaking = Remaking(self)
+        while self.remaking.choose():
+            self._forget()
+            self.solve()
+            if self.remaking.bar():
+                return
+        if self.remaking.barred:
+            self._forget()
+            self.solve()
+
+    def _read_again(self) -> dict[int, list[Stmt]]:
+        """The adjoints, and what is run again besides."""
+        found = dict(self.adjoints)
+        for key in self.remaking.before:
+            for s in walk(self.remaking.makers(key)):
+                found[id(s)] = [*self.adjoints.get(id(s), ()), *(() if children(s) else (s,))]
+        return found
+
+    def wants(self, s: Stmt) -> set[Name]:
+        """What the reversal of a statement by itself reads, and what is made again before it."""
+        made = (x for r in self.remaking.before.get(id(s), ()) for x in r.inputs)
+        return self._wants.get(id(s), set()) | self.extra.get(id(s), set()) | set(made)
 
     def _over(self) -> set[int]:
         """The stores into arrays that are saved somewhere."""
@@ -222,7 +250,9 @@ class Needed:
         residents = set(self.scopes.residents[id(block.body)])
         live -= residents
         for s in block.body:
+            self._made_again(id(s), live)
             live = self._step(s, live)
+        self._made_again(id(block.body), live)
         for x in residents:  # they are given storage again of the size that they have now
             if isinstance(x, Array) and x in self.several and (x in self.active or x in self.used):
                 self.want(self.lengths(x), live)
@@ -230,6 +260,13 @@ class Needed:
             self.kept |= live & residents
             live -= residents
         return live
+
+    def _made_again(self, key: int, live: set[Name]) -> None:
+        """Before a statement or the end of a block, arrays that are made again need their inputs instead."""
+        for r in reversed(self.remaking.before.get(key, ())):
+            if r.array in live:
+                live.discard(r.array)
+                self.want(r.inputs, live)
 
     def _overwrite(self, s: Stmt, x: Name, live: set[Name]) -> bool:
         if x in live and id(s) not in self.free:
@@ -314,7 +351,7 @@ class Needed:
     def _swept(self, s: For | While, a: Array) -> bool:
         """Whether each pass may set every element of an array, and its reversal needs none of them."""
         for x in walk([s]):
-            wants = self._wants.get(id(x), set()) | self.extra.get(id(x), set())
+            wants = self.wants(x).union(*(self._ends(body) for body in children(x)))
             if isinstance(x, Assign) and self.recomputable.get(x.var) is x and x.var in self.used:
                 wants = wants | set(names(x.value))
             if a in wants or (isinstance(x, (Alloc, Swap, Grow)) and a in writes(x)):
@@ -330,6 +367,9 @@ class Needed:
                 if all(inner & set(names(i)) for i in x.index):
                     return True
         return self._swept_in_part(s, a, inner)
+
+    def _ends(self, body: list[Stmt]) -> set[Name]:
+        return {x for r in self.remaking.before.get(id(body), ()) for x in r.inputs}
 
     def _swept_in_part(self, s: For | While, a: Array, inner: set[Scalar]) -> bool:
         """Whether all stores go to columns, as `v[i, 0]`, and each pass may set one of those."""

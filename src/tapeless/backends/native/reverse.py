@@ -266,10 +266,16 @@ class _Reverse:
     # ---- the reverse sweep
 
     def backward(self, block: Block, frame: Frame | None) -> list[Stmt]:
-        out = self.revive(block, frame)
+        out = [*self.revive(block, frame), *self.made_again(id(block.body))]
         for s in reversed(block.body):
-            out += self.reversed(s, frame, not block.loops)
+            out += [*self.reversed(s, frame, not block.loops), *self.made_again(id(s))]
         return out
+
+    def made_again(self, key: int) -> list[Stmt]:
+        """What makes arrays again, before a statement or at the end of a body (by its id)."""
+        makers = self.needed.remaking.makers(key)
+        own = {s.var for s in walk(makers) if isinstance(s, (Assign, For))}
+        return Renaming({x: Scalar(x.name, x.type) for x in own}).body(makers)
 
     def reversed(self, s: Stmt, frame: Frame | None, once: bool) -> list[Stmt]:
         adjoint = clone(self.adjoints.get(id(s), []))
