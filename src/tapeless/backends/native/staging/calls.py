@@ -166,7 +166,9 @@ class Calls(Recursion):
         if transformations.handles(obj):
             return transformations.call(self, obj, args, kwargs)
         if isinstance(obj, types.FunctionType):
-            return self.call_function(obj, args, kwargs, op)
+            from tapeless.backends.native.staging.twins import twin_of
+
+            return self.call_function(twin_of(self, obj, args, kwargs) or obj, args, kwargs, op)
         if isinstance(obj, types.MethodType):
             owner = self.lift_owner(obj.__self__)
             return self.call_object(obj.__func__, [owner, *args], kwargs, op)

@@ -48,7 +48,7 @@ from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mixed import Mixed, of_one_class
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
-from tapeless.backends.native.staging.tables import factory_of
+from tapeless.backends.native.staging.tables import factory_of, item
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
@@ -365,10 +365,12 @@ class Outputs:
             table = Table(value.kind, {})
             factory = factory_of(value.kind)
             self.made[id(value)] = table
-            table.items = {k: self.template(v) for k, v in value.items.items()}
+            table.items = {k: self.template(item(s, value, k)) for k in list(value.items)}
             if factory is not None:
                 table.kind, table.factory = defaultdict, self.template(factory)
             return table
+        if isinstance(value, Instance) and value.cls.__module__.startswith("tapeless.backends."):
+            s.refuse("what solve_ivp gives as `sol` is returned", "return its values at some times")
         if isinstance(value, Instance):
             obj: Any = Deque(Kept(None), Kept(None)) if value.cls is deque else Object(value.cls, {})
             self.made[id(value)] = obj

@@ -12,6 +12,7 @@ from typing import Any
 
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE, lowers
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.twins import Later
 from tapeless.backends.native.staging.values import Closure, Mapping, Sequence, Static, Value
 
 YES = Static(True)
@@ -99,6 +100,11 @@ def item(s: Any, d: Mapping, key: Any) -> Value:
     held = d.items.get(key)
     if held is None:
         return missing(s, d, key)
+    if isinstance(held, Later):
+        held = s.stored(s.call(held.make, [], {}))
+        if s.alive:
+            s.heap.write(d, {**d.items, key: held})
+        return held  # type: ignore[no-any-return]
     unsure = isinstance(held, Maybe) and held.otherwise is None
     if unsure and (factory_of(d.kind) is not None or s.python_method(d, "__missing__") is not None):
         assert isinstance(held, Maybe)

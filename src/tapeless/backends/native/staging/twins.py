@@ -1,0 +1,58 @@
+"""Functions of SciPy that are staged as others, which do the same in another way."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+from tapeless.backends.native.nest import FALSE
+from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
+from tapeless.backends.native.staging.values import Mapping, Static, Value
+
+#: The parameters of `solve_ivp` that may be given by position.
+PARAMETERS = ("fun", "t_span", "y0", "method", "t_eval", "dense_output", "events", "vectorized", "args")
+
+
+class Later(Value):
+    """An item of a dict that is made when it is read."""
+
+    def __init__(self, make: Value) -> None:
+        self.make = make
+
+
+def twin_of(s: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> FunctionType | None:
+    """The function that is staged in place of one of SciPy."""
+    if getattr(obj, "__name__", None) != "solve_ivp" or obj.__module__ != "scipy.integrate._ivp.ivp":
+        return None
+    given = dict(zip(PARAMETERS, args, strict=False)) | kwargs
+    plain = all(known(given.get(n, NONE)) in (None, False) for n in ("t_eval", "dense_output", "events"))
+    module = initial_values()
+    if plain or known(given.get("method", Static("RK45"))) not in module.EXPLICIT:
+        return None
+    return module.solve_ivp  # type: ignore[no-any-return]
+
+
+def known(value: Value) -> Any:
+    return value.obj if isinstance(value, Static) else value
+
+
+@cache
+def initial_values() -> Any:
+    from tapeless.backends.native.staging import initial_values as module
+
+    BUILTINS[module.leave] = leave
+    BUILTINS[module.depth] = lambda s: Static(s.differentiated)
+    BUILTINS[module.later] = later
+    return module
+
+
+def leave(s: Any) -> Value:
+    s.replay_unless(FALSE)
+    s.die()
+    return NONE
+
+
+def later(s: Any, result: Mapping, name: Value, make: Value) -> Value:
+    s.heap.write(result, {**result.items, s.known(name): Later(make)})
+    return NONE
