@@ -12,7 +12,8 @@ import pytest
 
 import tapeless.rules.scipy
 import tapeless.rules.scipy_fft
-import tapeless.rules.scipy_linalg  # noqa: F401
+import tapeless.rules.scipy_linalg
+import tapeless.rules.scipy_signal  # noqa: F401
 from tapeless.rules import (
     Elementwise,
     Nondifferentiable,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.rules.compat import find_all
+from tapeless.rules.compat import find, find_all
 from tapeless.rules.registry import jvp_rule, row, transpose_rule
 
 _V = np.array([0.5, -1.5, 2.0])
@@ -257,6 +257,19 @@ def _(a: Any, b: Any, da: Any, db: Any, *, out: Any) -> Any:
     vector = np.ndim(b) == 1
     moved = None if da is None else (da @ out[..., None])[..., 0] if vector else da @ out
     return solve_linear(a, minus(db, moved), vector)
+
+
+def _of_cores(name: str, vector: bool, rows: Any) -> None:
+    """The function below `solve`, which libraries call for themselves."""
+
+    @jvp_rule(find(f"numpy.linalg._umath_linalg.{name}"), rows=rows)
+    def _(a: Any, b: Any, da: Any, db: Any, *, out: Any, signature: Any = None) -> Any:
+        t = db if da is None else minus(db, (da @ out[..., None])[..., 0] if vector else da @ out)
+        return solve_linear(a, t, vector)
+
+
+_of_cores("solve1", True, [row(_S, _V), row(_STACK, _V)])
+_of_cores("solve", False, [row(_S, _S.T), row(_STACK, _S)])
 
 
 def solve_linear(a: Any, t: Any, vector: bool) -> Any:

@@ -464,7 +464,6 @@ nondifferentiable(
                 "searchsorted",
                 "digitize",
                 "lexsort",
-                "histogram_bin_edges",
                 "logical_and.reduce",
                 "logical_or.reduce",
                 "bitwise_or.reduce",

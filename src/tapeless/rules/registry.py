@@ -362,6 +362,8 @@ _LAZY = {
     "scipy.fft": "tapeless.rules.scipy_fft",
     "scipy.integrate": "tapeless.rules.scipy_integrate",
     "scipy.optimize": "tapeless.rules.scipy_optimize",
+    "scipy.ndimage": "tapeless.rules.scipy_ndimage",
+    "scipy.signal": "tapeless.rules.scipy_signal",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.rules.compat import find
-from tapeless.rules.registry import nondifferentiable, row, transpose_rule
+from tapeless.rules.registry import row, transpose_rule
 
 _U = np.array([0.5, -1.5, 2.0, 0.25, 1.0])
 _V = np.array([0.5, -1.0, 2.0])
@@ -277,6 +277,3 @@ def _(ct: Any, a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: A
 @transpose_rule(np.fft.irfft2, rows=_SPECTRA)
 def _(ct: Any, a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
     return hermitian_many(ct, a, s, axes, norm)
-
-
-nondifferentiable(np.fft.fftfreq, np.fft.rfftfreq, np.histogram_bin_edges)
