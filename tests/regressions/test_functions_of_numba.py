@@ -55,3 +55,19 @@ def test_numba_itself():
     assert tl.grad(g)(x) == pytest.approx([6.8, 2.4])
     if NATIVE:
         assert tl.jit(tl.grad(g))(x) == pytest.approx([6.8, 2.4])
+
+
+def test_functions_compiled_while_the_program_runs():
+    numba = pytest.importorskip("numba")
+
+    def f(x, y):
+        @numba.njit(cache=False)
+        def scaled(z):
+            return x * z**2
+
+        doubled = numba.njit(lambda z: 2.0 * z)
+        rounded = numba.vectorize(lambda z: z * y)
+        return doubled(scaled(y)) + rounded(x)
+
+    assert tl.grad(f, (0, 1))(3.0, 5.0) == (55.0, 63.0)
+    assert tl.jvp(f, (3.0, 5.0), (1.0, 1.0))[1] == 118.0

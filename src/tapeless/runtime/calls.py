@@ -20,6 +20,7 @@ from tapeless.runtime.items import nones, tuple_tangent
 from tapeless.runtime.known import (
     ACCELERATORS,
     CALLABLE_TYPES,
+    COMPILING_MODULES,
     HANDLERS,
     INERT_MODULES,
     TEXT_MODULES,
@@ -318,7 +319,8 @@ class Calls(Construct):
         """Functions that are run as they are, or whose source was made by a program."""
         if f.__module__ in INERT_MODULES and f.__code__.co_filename != "<string>":
             text = f.__module__.partition(".")[0] in TEXT_MODULES
-            if text or not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
+            plain = text or f.__module__ in COMPILING_MODULES
+            if plain or not self.reaches((*args, *kw.values()), (*ts, *kts.values())):
                 self.snapshots.clear()
                 if text:  # it may ask what it is given for its text
                     return self.quietly(f, *args, **kw), None

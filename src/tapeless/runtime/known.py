@@ -13,6 +13,8 @@ TWINS: dict[Any, FunctionType] = {}
 ACCELERATORS: dict[str, Any] = {}
 #: type of a callable object -> handler(run, object, args, tangents, keywords, keyword tangents)
 CALLABLE_TYPES: dict[type, Any] = {}
+#: modules whose functions give back the function they are given in another form, opened when it is called
+COMPILING_MODULES = frozenset({"numba.core.decorators", "numba.np.ufunc.decorators"})
 #: modules whose functions are run as they are: they make text, look at types, or talk to the system
 INERT_MODULES = frozenset(
     "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref "
@@ -23,7 +25,7 @@ INERT_MODULES = frozenset(
     "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils "
     "numpy._utils._inspect typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ "
     "scipy._lib.deprecation rich tapeless.runtime.outside".split()
-)
+) | COMPILING_MODULES
 #: those of them whose results are text or nothing at all, whatever they are given
 TEXT_MODULES = frozenset(
     "warnings logging traceback pprint reprlib textwrap string re linecache json".split()

@@ -165,8 +165,13 @@ def has_tangent(t: Any) -> bool:
 def references(x: Any) -> Iterable[Any]:
     """What can be reached in one step from `x`, as far as a derivative may hide there."""
     kind = type(x)
-    if kind in ATOMS or isinstance(x, type):
+    if kind in ATOMS or issubclass(kind, type):
         return ()
+    if kind in weakref.ProxyTypes:
+        try:
+            return (x.__reduce_ex__.__self__,)
+        except ReferenceError:
+            return ()
     if isinstance(x, (list, tuple, set, frozenset, deque)):
         return list(x)
     if isinstance(x, dict):
@@ -202,4 +207,4 @@ def references(x: Any) -> Iterable[Any]:
             for name in slots if isinstance(slots, (tuple, list)) else ():
                 found.append(getattr(x, name, None))
         return found
-    return [r for r in gc.get_referents(x) if not isinstance(r, (type, types.ModuleType))]
+    return [r for r in gc.get_referents(x) if not issubclass(type(r), (type, types.ModuleType))]
