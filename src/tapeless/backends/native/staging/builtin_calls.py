@@ -17,6 +17,7 @@ from tapeless.backends.native.staging import (
     builtin_numbers,
     builtin_objects,
     deques,
+    namespaces,
     printing,
     random_numbers,
     tables,
@@ -75,7 +76,7 @@ class Builtins(Structures):
             return None
         if isinstance(obj, (operator.itemgetter, operator.attrgetter)):
             return self.getter(obj, args[0])
-        return None
+        return namespaces.answer(self, obj, args, kwargs)
 
     def getter(self, obj: Any, value: Value) -> Value:
         _, keys = obj.__reduce__()

@@ -19,7 +19,7 @@ from tapeless.backends.native.nest import (
     cast,
     const,
 )
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import numpy_programs, storage
 from tapeless.backends.native.staging.broadcasting import (
     Operand,
     broadcast_checked,
@@ -217,7 +217,11 @@ def linspace(
 ) -> Value:  # fmt: skip
     ends = [operand(stager, v) for v in (start, stop)]
     if any(o.shape for o in ends):
-        stager.refuse("numpy.linspace between arrays", "write start + (stop - start) * t")
+        if given(retstep) or given(dtype):
+            stager.refuse("numpy.linspace between arrays with retstep or dtype", "leave them out")
+        options = [start, stop, num or Static(50), endpoint or Static(True), axis or Static(0)]
+        made_between: Value = stager.call(Static(numpy_programs.linspace_between), options, {})
+        return made_between
     kind = "float64" if any(o.dtype != "float32" for o in ends) else "float64"
     kind = dtype_of(stager, dtype, kind)
     n = ends_count = length_of(stager, num) if num is not None else const(50)

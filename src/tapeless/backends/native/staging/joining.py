@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import I64, ONE, ZERO, Assign, Expr, Ref, apply, const
-from tapeless.backends.native.staging import joining_rows, storage
+from tapeless.backends.native.staging import joining_rows, numpy_programs, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_same, operand
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.elementwise import ufunc
@@ -384,17 +384,18 @@ def gradient(
     axes = list(range(value.ndim)) if known is None else [
         one_axis(stager, k, value.ndim) for k in (known if isinstance(known, (tuple, list)) else (known,))
     ]  # fmt: skip
-    if option(stager, edge_order, 1) != 1:
-        stager.refuse("numpy.gradient with edge_order=2", "write the differences at the edges")
+    edges = int(option(stager, edge_order, 1))
     steps = list(varargs) if varargs else [Static(1.0)]
     steps = steps * len(axes) if len(steps) == 1 else steps
     if len(steps) != len(axes):
         fail(stager, TypeError, "invalid number of arguments")
     made: list[Value] = []
     for k, h in zip(axes, steps, strict=True):
-        if operand(stager, h).shape:
-            stager.refuse("numpy.gradient on uneven places", "write the differences")
-        made.append(_slope(stager, value, k, h))
+        if operand(stager, h).shape or edges != 1:
+            given_to = [value, h, Static(k), Static(edges)]
+            made.append(stager.call(Static(numpy_programs.gradient_along), given_to, {}))
+        else:
+            made.append(_slope(stager, value, k, h))
     return made[0] if len(made) == 1 else Sequence(made, tuple)
 
 

@@ -159,6 +159,8 @@ def inv(stager: Stager, a: Value) -> Value:
 @lowers(np.linalg.cholesky)
 def cholesky(stager: Stager, a: Value, *, upper: Value | None = None) -> Value:
     value = matrix(stager, a)
+    if option(stager, upper, False):  # what is read is the upper triangle
+        value = permute(stager, value, (*range(value.ndim - 2), value.ndim - 1, value.ndim - 2))
     run = _call(stager, "cholesky", **failing(stager, "Matrix is not positive definite"))
     made = batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
     if option(stager, upper, False):

@@ -10,6 +10,7 @@ from tapeless.backends.native.staging import (
     fourier,
     joining,
     linear_algebra,
+    opened,
     patterns,
     products,
     reductions,
@@ -23,6 +24,7 @@ from tapeless.backends.native.staging import (
 )
 
 MODULES = (
-    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, joining, linear_algebra, patterns,
-    products, reductions, reshaping, scipy_linalg, searching, shapes, signals, sorting, special_functions,
+    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, joining, linear_algebra, opened,
+    patterns, products, reductions, reshaping, scipy_linalg, searching, shapes, signals, sorting,
+    special_functions,
 )  # fmt: skip

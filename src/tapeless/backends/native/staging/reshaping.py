@@ -31,7 +31,7 @@ from tapeless.backends.native.staging.values import (
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
-from tapeless.backends.native.staging.shapes import full_spans, sliced
+from tapeless.backends.native.staging.shapes import full_spans, permute, sliced
 
 # ---- reshape
 
@@ -42,17 +42,24 @@ def reshape(
 ) -> ArrayValue:
     unsupported(stager, "reshape", copy=copy)
     value = array(stager, a)
-    _in_rows(stager, value, order)
-    return reshaped(stager, value, shape_of(stager, shape))
+    if not _in_columns(stager, value, order):
+        return reshaped(stager, value, shape_of(stager, shape))
+    return turned(stager, reshaped(stager, turned(stager, value), shape_of(stager, shape)[::-1]))
 
 
-def _in_rows(stager: Stager, value: ArrayValue, order: Value | None) -> None:
-    """Refuses an order that is not that of rows."""
+def _in_columns(stager: Stager, value: ArrayValue, order: Value | None) -> bool:
+    """Whether elements are taken in the order of Fortran."""
     wanted = option(stager, order, "C")
     if wanted == "A" and strides.row_major(stager, storage.make(stager, value)):
-        return
-    if wanted != "C":
-        stager.refuse("numpy.reshape in the order of Fortran", "reshape the transpose")
+        return False
+    if wanted not in ("C", "F"):
+        stager.refuse(f"numpy.reshape in the order {wanted!r}, perhaps the order of Fortran", "use C or F")
+    return bool(wanted == "F")
+
+
+def turned(stager: Stager, value: ArrayValue) -> ArrayValue:
+    """The transpose: all axes from behind."""
+    return permute(stager, value, tuple(reversed(range(value.ndim))))
 
 
 @lowers(method="reshape")
@@ -65,7 +72,8 @@ def reshape_method(stager: Stager, a: ArrayValue, *shape: Value, order: Value | 
 @lowers(np.ravel, method="ravel")
 def ravel(stager: Stager, a: Value, order: Value | None = None) -> ArrayValue:
     value = array(stager, a)
-    _in_rows(stager, value, order)
+    if _in_columns(stager, value, order):
+        return ravel(stager, turned(stager, value))
     if isinstance(value, Lazy) and value.ndim == 1:
         return value
     view = storage.make(stager, value)
@@ -80,7 +88,8 @@ def ravel(stager: Stager, a: Value, order: Value | None = None) -> ArrayValue:
 
 @lowers(method="flatten")
 def flatten(stager: Stager, a: ArrayValue, order: Value | None = None) -> Value:
-    _in_rows(stager, a, order)
+    if _in_columns(stager, a, order):
+        a = turned(stager, a)
     return storage.alias(stager, storage.store_copy(stager, a), (storage.size_of(a.shape),))
 
 
@@ -161,8 +170,18 @@ def _quotient(a: Factors, b: Factors) -> Expr | None:
     return made
 
 
+def _settled(stager: Stager, n: Expr) -> Expr:
+    """A length; an argument that is -1 is known to be."""
+    if n in stager.actual and not stager.ranges.proves(apply("ge", n, ZERO)):
+        if stager.actual[n] < 0:
+            return const(stager.known_expr(n, "a length of -1 is worked out"))
+        stager.assume_at_entry(apply("ge", n, ZERO))
+    return n
+
+
 def _resolved(stager: Stager, old: storage.Shape, new: storage.Shape) -> storage.Shape:
     """The new shape with -1 worked out, and the sizes compared."""
+    new = tuple(_settled(stager, n) for n in new)
     open_ = [k for k, n in enumerate(new) if isinstance(n, Const) and n.value < 0]
     texts = tuple(known_length(n) for n in new)
     size = known_length(storage.size_of(old))

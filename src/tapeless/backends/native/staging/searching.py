@@ -350,6 +350,14 @@ def average(
         scale = reshaped(stager, scale, shape)
         total = sum_(stager, scale, keepdims=None)
     else:
+        for n, m in zip(value.shape, scale.shape, strict=True):
+            if not storage.same_length(n, m):
+                if given(axis):
+                    message = "Shape of weights must be consistent with shape of a along specified axis."
+                    stager.check(apply("eq", n, m), ValueError, message)
+                else:
+                    message = "Axis must be specified when shapes of a and weights differ."
+                    stager.check(apply("eq", n, m), TypeError, message)
         total = sum_(stager, scale, axis, keepdims=keepdims)
     weighted = sum_(stager, ufunc(stager, np.multiply, [value, scale]), axis, keepdims=keepdims)
     made = ufunc(stager, np.true_divide, [weighted, total])

@@ -19,7 +19,7 @@ from tapeless.backends.native.staging.products import common
 from tapeless.backends.native.staging.reductions import Operation, current, finished, totals, update
 from tapeless.backends.native.staging.reshaping import ravel, reshaped
 from tapeless.backends.native.staging.shapes import flip
-from tapeless.backends.native.staging.sorting import sorted_pair
+from tapeless.backends.native.staging.sorting import choose_nan, sorted_pair
 from tapeless.backends.native.staging.storage import fail
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -43,7 +43,7 @@ def correlated(stager: Stager, a: ArrayValue, v: ArrayValue, mode: str) -> Value
     n, m = a.shape[0], v.shape[0]
     for length in (n, m):
         stager.check(apply("gt", length, ZERO), ValueError, "a cannot be empty")
-    if not stager.ranges.proves(apply("ge", n, m)):
+    if not stager.ranges.proves(apply("ge", n, m)) and mode != "full":
         if not stager.ranges.proves(apply("lt", n, m)):
             stager.refuse("a correlation whose longer operand is not known", "write the longer one first")
         turned = correlated(stager, v, a, mode)
@@ -124,6 +124,7 @@ def quantiles(stager: Stager, a: Value, q: list[float], axis: Value | None, seve
     last = simplify(value.shape[k] - 1)
     stager.check(apply("ge", last, ZERO), IndexError, "index -1 is out of bounds for axis 0 with size 0")
     full: list[Value] = [Static(slice(None))] * k
+    top = getitem(stager, ordered, Sequence([*full, Number(last, int)], tuple))  # NaN stands last
     made: list[Value] = []
     for part in q:
         place = stager.bind(cast(last, F64) * const(part), "place")
@@ -132,7 +133,8 @@ def quantiles(stager: Stager, a: Value, q: list[float], axis: Value | None, seve
         weight = Number(stager.bind(place - cast(low, F64)), float)
         ends = [getitem(stager, ordered, Sequence([*full, Number(i, int)], tuple)) for i in (low, high)]
         step = ufunc(stager, np.subtract, [ends[1], ends[0]])
-        made.append(ufunc(stager, np.add, [ends[0], ufunc(stager, np.multiply, [step, weight])]))
+        found = ufunc(stager, np.add, [ends[0], ufunc(stager, np.multiply, [step, weight])])
+        made.append(choose_nan(stager, top, found))
     if not several:
         return made[0]
     from tapeless.backends.native.staging.joining import stack

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import (
+    FLOATS,
     I64,
     ONE,
     ZERO,
@@ -266,7 +267,10 @@ def unique(stager: Stager, ar: Value, **options: Value) -> Value:
         before = ordered.element((apply("maximum", i - 1, ZERO),))
         here = ordered.element(index)
         assert isinstance(here, Expr) and isinstance(before, Expr)
-        return apply("any", apply("eq", i, ZERO), apply("ne", here, before))
+        other = apply("ne", here, before)
+        if here.type in FLOATS:  # NaNs are one
+            other = apply("all", other, apply("not", apply("isnan", before)))
+        return apply("any", apply("eq", i, ZERO), other)
 
     chosen = storage.lazy(stager, (n,), "bool", fresh_one, [ordered], 3)
     return getitem(stager, ordered, chosen)

@@ -1,0 +1,91 @@
+"""The functions of NumPy that are staged as programs on simpler ones (`numpy_programs`)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeless.backends.native.staging import joining, linear_algebra, signals, sorting
+from tapeless.backends.native.staging import numpy_programs as programs
+from tapeless.backends.native.staging.broadcasting import broadcast_shapes
+from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, shape_of
+from tapeless.backends.native.staging.values import Number, Sequence, Static, Value
+
+if TYPE_CHECKING:
+    from tapeless.backends.native.staging.stager import Stager
+
+
+#: Their lowerings are in the table before they get options here.
+BEFORE = (joining, linear_algebra, signals, sorting)
+
+
+def opened(
+    stager: Stager, program: Callable[..., Any], name: str, args: tuple[Value, ...], kwargs: dict[str, Value]
+) -> Value:
+    """A call of a program in the place of the function that it is for."""
+    try:
+        inspect.signature(program).bind(*args, **kwargs)
+    except TypeError as error:
+        stager.refuse(f"this call of {name} ({error})", "use fewer options")
+    made: Value = stager.call(Static(program), list(args), kwargs)
+    return made
+
+
+def _in_place_of(program: Callable[..., Any], function: Any) -> None:
+    def lowering(stager: Stager, *args: Value, **kwargs: Value) -> Value:
+        return opened(stager, program, str(function.__name__), args, kwargs)
+
+    FUNCTIONS[function] = lowering
+
+
+_NAMES = (
+    "insert", "delete", "putmask", "place", "copyto", "trim_zeros", "diagflat", "lexsort", "setxor1d",
+    "nanquantile", "nanpercentile", "unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing", "polyval",
+    "polyint", "polymul", "kaiser", "vecdot", "matvec", "vecmat",
+)  # fmt: skip
+for _name in _NAMES:
+    if hasattr(np, _name):  # the newest are not in every NumPy
+        _in_place_of(getattr(programs, _name), getattr(np, _name))
+for _name in ("matrix_rank", "tensorsolve"):
+    _in_place_of(getattr(programs, _name), getattr(np.linalg, _name))
+for _name in ("rfft2", "irfft2"):
+    _in_place_of(getattr(programs, _name), getattr(np.fft, _name))
+
+
+def _for_options(program: Callable[..., Any], function: Any, most: int, *options: str) -> None:
+    """A program for calls with more arguments, or with these options; there is a lowering for the others."""
+    lowering = FUNCTIONS[function]
+
+    def either(stager: Stager, *args: Value, **kwargs: Value) -> Value:
+        if len(args) > most or any(given(kwargs.get(name)) for name in options):
+            return opened(stager, program, str(function.__name__), args, kwargs)
+        try:
+            inspect.signature(lowering).bind(stager, *args, **kwargs)
+        except TypeError as error:
+            stager.refuse(f"this call of {function.__name__} ({error})", "use fewer options")
+        made: Value = lowering(stager, *args, **kwargs)
+        return made
+
+    FUNCTIONS[function] = either
+
+
+_for_options(programs.diff, np.diff, 3, "prepend", "append")
+_for_options(programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
+_for_options(programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan")
+_for_options(programs.quantile, np.quantile, 3, "method", "keepdims")
+_for_options(programs.percentile, np.percentile, 3, "method", "keepdims")
+_for_options(programs.cond, np.linalg.cond, 1, "p")
+
+
+@lowers(np.broadcast_shapes)
+def broadcast_shapes_(stager: Stager, *shapes: Value) -> Value:
+    made = broadcast_shapes(stager, [shape_of(stager, s) for s in shapes])
+    return Sequence([Number(n, int) for n in made], tuple)
+
+
+@lowers(*([np.isdtype] if hasattr(np, "isdtype") else []))
+def isdtype(stager: Stager, dtype: Value, kind: Value) -> Value:
+    return Static(np.isdtype(stager.known(dtype), stager.known(kind)))
