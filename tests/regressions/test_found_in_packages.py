@@ -1,6 +1,7 @@
 """What went wrong in packages that nobody here wrote."""
 
 import functools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -161,3 +162,25 @@ def test_constant_numbers_of_a_class_meet_floats():
         return sum((weight * v for v in (x, x * x)), bias).value + (x / weight).value * (x + bias).value
 
     check(f, 0.7)
+
+
+def test_ragged_arrays_of_arrays():
+    def f(x):
+        given = [np.array([x, 2.0 * x]), np.zeros(3), 100]
+        held = np.squeeze(np.asarray(given, dtype=object))
+        held[1][2] = x * x
+        return held[0][1] * held[1][2] + held[2] * x
+
+    check(f, 0.7)
+
+
+def test_arrays_of_objects_that_are_computed_with_are_refused():
+    def f(x):
+        return (np.array([np.array([x, 2.0 * x]), np.zeros(3)], dtype=object) * 2.0)[0][1]
+
+    with pytest.raises(tl.TapelessError):
+        tl.grad(f)(0.7)
+
+
+def test_a_constant_fraction_less_an_array():
+    check(lambda x: x * float(abs(Fraction(1, 2) - np.array(0.25))) + Fraction(1, 2) * x, 0.7)

@@ -153,6 +153,8 @@ class Operators(State):
                 value, t = f(a, b), None
             if value is not NotImplemented:
                 return value, t
+        if isinstance(x, _ARRAYS) or isinstance(y, _ARRAYS):
+            return None
         if forward in ("__eq__", "__ne__"):
             return ((x is y) if forward == "__eq__" else (x is not y)), None
         symbol = {v[2]: k for k, v in BINARY.items()}.get(forward)

@@ -66,6 +66,18 @@ def may_warn(rule: Any) -> bool:
     return found[1]
 
 
+def just_holds(value: Any, items: Any, ts: Any) -> bool:
+    """Whether an array of objects holds the very items of a list, those with derivatives having mirrors."""
+    if not isinstance(items, (list, tuple)) or ts is None or value.shape != (len(items),):
+        return False
+    return all(
+        [
+            t is None or held is e and isinstance(e, (np.ndarray, list))
+            for held, e, t in zip(value, items, ts, strict=True)
+        ]
+    )
+
+
 class Primitives(Arguments):
     """`primitive`, `foreign` and what they need."""
 
@@ -181,7 +193,7 @@ class Primitives(Arguments):
             self.only_moved(f, value, args)
         if subclasses:  # the rules are those of plain arrays
             y, args = bare(y), tuple([bare(a) for a in args])
-        if type(rule) is Elementwise and any([isinstance(a, (list, tuple)) for a in args]):
+        if type(rule) is Elementwise and isinstance(y, np.ndarray) and y.dtype.kind in "fc":
             args, targs = self.as_arrays(args, targs)
         return self.finished(rule, value, y, args, kw, targs, tkw)
 
@@ -206,6 +218,8 @@ class Primitives(Arguments):
                 if t is not None:
                     self.create(base, t, value)
             if m is not None or value.dtype.kind in "fciub":  # of objects it is not known: see below
+                return value, None
+            if value.dtype.kind == "O" and args and just_holds(value, args[0], targs[0]):
                 return value, None
         return self.give(value, self.derived(rule, y, args, kw, targs, tkw), args)
 
