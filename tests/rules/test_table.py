@@ -12,6 +12,7 @@ import pytest
 
 import tapeless.rules.scipy
 import tapeless.rules.scipy_fft
+import tapeless.rules.scipy_interpolate
 import tapeless.rules.scipy_linalg
 import tapeless.rules.scipy_signal  # noqa: F401
 from tapeless.rules import (

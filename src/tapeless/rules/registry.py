@@ -364,6 +364,7 @@ _LAZY = {
     "scipy.optimize": "tapeless.rules.scipy_optimize",
     "scipy.ndimage": "tapeless.rules.scipy_ndimage",
     "scipy.signal": "tapeless.rules.scipy_signal",
+    "scipy.interpolate": "tapeless.rules.scipy_interpolate",
 }
 
 
