@@ -103,7 +103,7 @@ def programs(draw: Any) -> Function:
     def element(i: Scalar) -> Expr:
         a = draw(st.sampled_from([x, y, u, w, *made, *made]))
         shift = draw(st.integers(0, 2))
-        return Load(a, (apply("mod", Ref(i) + shift, 4) if shift else Ref(i),))
+        return Load(a, (apply("mod", Ref(i) + shift, 4) if shift else Ref(i),)) * 0.5
 
     def value(i: Scalar, out: list[Stmt]) -> Expr:
         e = element(i)
@@ -114,7 +114,7 @@ def programs(draw: Any) -> Function:
         if draw(st.booleans()):
             v = Scalar("v", F64)
             out.append(Assign(v, e))
-            e = Ref(v) * draw(st.sampled_from([const(0.5), Ref(v)]))
+            e = Ref(v) * draw(st.sampled_from([const(0.5), Ref(v) * 0.1]))  # nothing grows, and cancels then
         return e
 
     def loop(a: Array, add: bool = False) -> Stmt:
