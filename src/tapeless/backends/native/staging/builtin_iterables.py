@@ -27,6 +27,7 @@ from tapeless.backends.native.staging.control import ENDLESS, Iteration
 from tapeless.backends.native.staging.heap import is_object
 from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted, live_items
 from tapeless.backends.native.staging.values import (
+    Cell,
     Growing,
     Mapping,
     Range,
@@ -109,7 +110,19 @@ def enumerate_(s: Builtins, items: Value, start: Value = NIL) -> Value:
         found = stepwise(items)
         return None if found is None else (pair(const(i), v) for i, v in enumerate(found))
 
-    return Iter(s, make, steps)
+    def given(take: Callable[[Value], None]) -> None:
+        assert isinstance(items, Generator)
+        count = s.heap.born(Cell(NIL))
+
+        def numbered(v: Value) -> None:
+            at = count.value
+            take(pair(s.as_expr(at, I64), v))
+            if s.alive:
+                s.heap.write(count, s.stored(s.binary("Add", at, Static(1))))
+
+        items.consume(s, numbered)
+
+    return Iter(s, make, steps, given=given if isinstance(items, Generator) else None)
 
 
 def stepwise(items: Value) -> Iterator[Value] | None:

@@ -7,7 +7,7 @@ import functools
 import types
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from tapeless.backends.native.nest import Ref
 from tapeless.backends.native.staging.base import Frame, NeedsKnown, describe
@@ -392,9 +392,16 @@ class Calls(Recursion):
     def op_yield_from(self, op: Op) -> None:
         take = self.yields[-1]
         assert take is not None
-        for value in self.listed(self.read(op.args[0])):
-            take(value)
-        self.assign(op.outs[0], Static(None))
+        from tapeless.backends.native.staging.iterables import Generator
+
+        values = self.read(op.args[0])
+        if isinstance(values, Generator):
+            values.consume(cast(Any, self), take)
+        else:
+            for value in self.listed(values):
+                take(value)
+        if self.alive:
+            self.assign(op.outs[0], Static(None))
 
     # ---- classes
 

@@ -19,7 +19,7 @@ from tapeless.backends.native.nest import (
     const,
     walk,
 )  # fmt: skip
-from tapeless.backends.native.staging import growing
+from tapeless.backends.native.staging import generators, growing
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.operators import Operators
@@ -157,13 +157,20 @@ class Iterables(Operators):
 
     def op_for(self, op: Op) -> None:
         value = self.read(op.args[0])
+        if isinstance(value, Generator):
+            generators.loop(self, op, lambda take: value.consume(self, take))
+            return
+        if isinstance(value, Iter) and value.given is not None and value.fresh:
+            self.heap.write(value.at, GIVEN)
+            with self.released(value):
+                generators.loop(self, op, value.given)
+            return
         if not isinstance(value, Iter):
             super().op_for(op)
             return
         left = any(inner.kind in ("break", "return") for block in op.blocks[:1] for inner in block.walk())
-        fresh = isinstance(value.at.value, Static) and value.at.value.obj == 0 and value.made.value is None
         with self.released(value):
-            if value.steps is not None and fresh:
+            if value.steps is not None and value.fresh:
                 steps = value.steps()
                 if steps is not None:
                     value.kept += self.heap.kept
@@ -233,7 +240,7 @@ class Iter(Value):
     """An iterator: what it goes through is made when it is first asked, and it is gone through once.
 
     `steps` gives the items one by one, where making them has effects, else None; `still` sees to it that what
-    it goes through is what it was.
+    it goes through is what it was.  `given` runs a generator behind it, and hands over what it gives.
     """
 
     def __init__(
@@ -242,10 +249,16 @@ class Iter(Value):
         make: Callable[[], Iteration],
         steps: Callable[[], Iterator[Value] | None] | None = None,
         still: Callable[[], None] | None = None,
+        given: Callable[[Callable[[Value], None]], None] | None = None,
     ) -> None:
-        self.whole, self.steps, self.still = make, steps, still
+        self.whole, self.steps, self.still, self.given = make, steps, still, given
         self.kept, s.heap.kept = s.heap.kept, []
         self.at, self.made = s.heap.born(Position(Static(0))), s.heap.born(Position())
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody has asked for anything yet."""
+        return isinstance(self.at.value, Static) and self.at.value.obj == 0 and self.made.value is None
 
     def make(self) -> Iteration:
         """All at once, though in the order of the steps."""

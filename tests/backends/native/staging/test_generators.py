@@ -1,0 +1,153 @@
+"""Loops over generators, compiled: their bodies run where the generator gives a value."""
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+
+from .orders import check_orders, check_other_arguments
+from .staged import outcome
+
+X = np.array([0.7, 1.3, 0.4, 2.1])
+
+
+def logging(x):
+    log = []
+
+    def given(n):
+        for i in range(n):
+            log.append(x[i])
+            yield x[i] ** 2
+
+    total = 0.0
+    for v in given(len(x)):
+        total = total + v * len(log)
+    return total + sum(log)
+
+
+def changing(x):
+    y = x.copy()
+
+    def given():
+        for i in range(len(y)):
+            y[i] *= 2
+            yield y[i]
+
+    total = 0.0
+    for v in given():
+        if v < 1.0:
+            continue
+        total = total + v * y[0]
+    return total
+
+
+def newton(v, a):
+    while True:
+        v = 0.5 * (v + a / v)
+        yield v
+
+
+def without_end(x):
+    last, n = 1.0, 0
+    for v in newton(1.0, x[0] ** 2 + x[1] ** 2):
+        n += 1
+        if abs(v - last) < 1e-12:
+            break
+        last = v
+    else:
+        last = 100.0
+    return last * x[2] + n
+
+
+def inside_another(x):
+    def walk(a, k):
+        yield a
+        if k:
+            yield from walk(a * 0.5, k - 1)
+        yield a * a
+
+    total = 0.0
+    for i, v in enumerate(walk(x[0], 2)):
+        total = total * x[1] + i * v
+    return total
+
+
+def pairs(x):
+    def given():
+        for i in range(len(x)):
+            for j in range(i):
+                yield i, j
+
+    total, best, at = 0.0, -1.0, 0
+    for i, j in given():
+        d = (x[i] - x[j]) ** 2
+        if d > best:
+            best, at = d, i
+        total = total + d * j
+    return total + best * at
+
+
+def states(x):
+    def steps():
+        y, t = x.copy(), 0.0
+        while t < 1.0:
+            y = y - 0.1 * y**3
+            t += 0.1
+            yield t, y
+
+    out = []
+    for t, y in steps():
+        out.append(y[0] * t)
+    return sum(out) + y.sum()
+
+
+def returning(x):
+    def given():
+        for v in x:
+            yield v + 0.0
+
+    for k, v in enumerate(given(), 3):
+        if v > 1.0:
+            return v * v * k
+    return 0.0
+
+
+PROGRAMS = [logging, changing, without_end, inside_another, pairs, states, returning]
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_generators(f):
+    check_orders(f, X)
+    check_other_arguments(f, X, X[::-1].copy(), X * X)
+
+
+def beyond(x):
+    def given(n):
+        for i in range(n):
+            yield x[i]
+
+    total = 0.0
+    for v in given(6):
+        total += v
+    return total
+
+
+def test_exceptions():
+    assert outcome(tl.jit(beyond), (X,)) == outcome(beyond, (X,))
+
+
+def test_refused():
+    def closing(x):
+        def given():
+            try:
+                yield x[0]
+            except ValueError:
+                yield x[1]
+
+        total = 0.0
+        for v in given():
+            total += v
+        return total
+
+    with pytest.raises(tl.TapelessError, match="inside `try` or `with`"):
+        tl.jit(closing)(X)
