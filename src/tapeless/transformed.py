@@ -188,9 +188,9 @@ class Gradient(Transformed):
         self.__class__ = self.specialised.front
 
 
-def respecialise(gradient: Gradient, entry: Any, *args: Any) -> Any:
+def respecialise(gradient: Gradient, entry: Any, *args: Any, **kwargs: Any) -> Any:
     """The guards of an entry have refused a call."""
-    return gradient.slowly(args, {}, entry)
+    return gradient.slowly(args, kwargs, entry)
 
 
 def call_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.rules import lookup
 from tapeless.specialise import sampling
+from tapeless.specialise.packs import Packs
 from tapeless.specialise.types import (
     BOOL,
     FLOAT,
@@ -25,13 +26,13 @@ from tapeless.specialise.types import (
     List,
     NotTyped,
     Opaque,
+    Packed,
     Scalar,
     Struct,
     Tuple,
     join,
 )  # fmt: skip
-from tapeless.specialise.unit import Known
-from tapeless.specialise.values import Values
+from tapeless.specialise.unit import Known, Pack
 
 _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "complex": complex}
 
@@ -89,7 +90,7 @@ def builtin(*functions: Any) -> Callable[[Any], Any]:
     return decorate
 
 
-class Calls(Values):
+class Calls(Packs):
     """Calls; part of `Interp`."""
 
     # ---- what is called
@@ -170,15 +171,18 @@ class Calls(Values):
         if unit.result is None:  # a recursive call whose result is not known yet: this path comes later
             self.env = None
             return
-        operands = tuple(
-            self.operand(b) for b, k in zip(bound, kinds, strict=True) if not isinstance(k, Const)
-        )
+        flat: list[tuple[Any, Any]] = []
+        for b, k in zip(bound, kinds, strict=True):
+            flat += zip(b.values, k.elems, strict=True) if isinstance(b, Pack) else [(b, k)]
+        operands = tuple(self.operand(b) for b, k in flat if not isinstance(k, Const))
         attrs = {"keywords": (), "starred": (False,) * len(operands), "unit": unit}
         self.emit("call", (Lit(unit), *operands), op.outs[0], unit.result, **attrs)
         if isinstance(unit.result, Const):
             self.bind(op.outs[0], Known(unit.result.value))
 
     def passed(self, binding: Any) -> Any:
+        if isinstance(binding, Pack):
+            return Packed(tuple(self.passed(v) for v in binding.values), binding.names)
         kind = self.kind(binding)
         if isinstance(binding, Lit) and type(binding.value) is bool:
             return Const(binding.value)
@@ -187,18 +191,21 @@ class Calls(Values):
     def bound(self, fn: FunctionType, args: list[Any], names: tuple[str, ...]) -> list[Any]:
         """The bindings of the parameters, in the order of the code object's variables."""
         code = fn.__code__
-        if code.co_flags & 0x0C:
-            raise NotTyped(f"{fn.__name__} takes *args or **kwargs", self.line)
+        starred, spread = code.co_flags & 0x04, code.co_flags & 0x08
         total = code.co_argcount + code.co_kwonlyargcount
         params = code.co_varnames[:total]
         split = len(args) - len(names)
-        if split > code.co_argcount:
+        if split > code.co_argcount and not starred:
             raise NotTyped("too many arguments", self.line)
-        found: dict[str, Any] = dict(zip(params, args[:split], strict=False))
+        found: dict[str, Any] = dict(zip(params[: code.co_argcount], args[:split], strict=False))
+        others: dict[str, Any] = {}
         for name, value in zip(names, args[split:], strict=True):
-            if name not in params[code.co_posonlyargcount :] or name in found:
+            if name in params[code.co_posonlyargcount :] and name not in found:
+                found[name] = value
+            elif spread and name not in params[code.co_posonlyargcount :]:
+                others[name] = value
+            else:
                 raise NotTyped(f"an argument {name}", self.line)
-            found[name] = value
         defaults = fn.__defaults__ or ()
         first = code.co_argcount - len(defaults)
         out = []
@@ -216,7 +223,9 @@ class Calls(Values):
                 raise NotTyped(f"the argument {name} is missing", self.line)
         if defaults:
             self.session.guard("attr", fn, "__defaults__", defaults)
-        return out
+        if starred:  # it stands before the parameters by keyword only
+            out.insert(code.co_argcount, Pack(tuple(args[code.co_argcount : split])))
+        return [*out, Pack(tuple(others.values()), tuple(others))] if spread else out
 
     def default(self, value: Any) -> Any:
         from tapeless.specialise.values import is_constant

@@ -24,6 +24,7 @@ from tapeless.specialise.types import (
     List,
     NotTyped,
     Opaque,
+    Packed,
     Scalar,
     Struct,
     Tuple,
@@ -31,9 +32,9 @@ from tapeless.specialise.types import (
     key_of,
     type_of,
 )  # fmt: skip
-from tapeless.specialise.unit import Known, Session, Unit, closure_of
+from tapeless.specialise.unit import Known, Pack, Session, Unit, closure_of
 
-Binding = Operand | Known
+Binding = Operand | Known | Pack
 Env = dict[Var, Any]
 
 
@@ -122,6 +123,10 @@ class Interp(Calls):
             if isinstance(kind, Const):
                 self.env[param.var] = Known(kind.value)
                 continue
+            if isinstance(kind, Packed):
+                packed = self.packed_parameter(param.var, param.name, kind)
+                params += [Param(var, "standard", var.name) for var in packed]
+                continue
             self.given[param.var] = kind
             var = self.typed_var(param.var, kind)
             self.env[param.var] = var
@@ -199,7 +204,7 @@ class Interp(Calls):
         assert self.env is not None
         self.env[source] = binding
 
-    def get(self, operand: Operand) -> Binding:
+    def look(self, operand: Operand) -> Binding:
         if isinstance(operand, Lit):
             return operand
         assert self.env is not None
@@ -260,8 +265,8 @@ class Interp(Calls):
     # ---- control
 
     def op_if(self, op: Op) -> None:
-        test = self.get(op.args[0])
-        truth = self.truth(test)
+        test: Any = self.look(op.args[0])
+        truth = bool(test.values) if isinstance(test, Pack) else self.truth(test)
         if truth is not None:
             for inner in op.blocks[0 if truth else 1].ops:
                 if self.env is None:
@@ -308,7 +313,7 @@ class Interp(Calls):
         if orelse.ops and loop.breaks:
             raise NotTyped("a loop with else and break", line)
         self.env = self.merge([self.env, *loop.breaks])
-        operand: Operand = Lit(True) if truth is True else test  # type: ignore[assignment]
+        operand: Operand = Lit(True) if truth is True else test
         self.out.ops.append(Op("while", (operand,), (), {}, (cond, body, Block()), line))
         self.out.ops.extend(orelse.ops)
 

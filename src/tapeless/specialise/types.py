@@ -104,6 +104,14 @@ class Struct:
         return f"{self.cls.__name__}({', '.join(fields)})"
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What `*args` holds (`names` is None), or `**kwargs`."""
+
+    elems: tuple[Any, ...]
+    names: tuple[str, ...] | None = None
+
+
 class List:
     """A list; `elem` is None while nothing is known to be in it."""
 
@@ -326,6 +334,8 @@ def key_of(t: Any) -> Any:
             return ("dict", key_of(t.key), key_of(t.elem))
         case Tuple() | Struct():
             return (t.cls, getattr(t, "names", ()), tuple(key_of(e) for e in t.elems))
+        case Packed():
+            return ("packed", t.names, tuple(key_of(e) for e in t.elems))
         case RecordOf():
             return ("record", id(t.unit))
     return t

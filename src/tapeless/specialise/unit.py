@@ -49,6 +49,14 @@ class Known:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A binding to what `*args` holds (`names` is None), or `**kwargs`: a binding for each."""
+
+    values: tuple[Any, ...]
+    names: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
     """An assumption: `owner[name]` (kind "global"), `owner.name` ("attr") or the content of a cell ("cell")

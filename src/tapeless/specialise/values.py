@@ -60,6 +60,7 @@ class Values:
             self, kind: str, args: tuple[Operand, ...], source: Var | None, result: Any, **attrs: Any
         ) -> None: ...
         def get(self, operand: Operand) -> Any: ...
+        def arguments(self, op: Op) -> tuple[list[Any], tuple[str, ...]]: ...
         def bind(self, source: Var, binding: Any) -> None: ...
         def call_known(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...]) -> None: ...
         def call_method(self, op: Op, base: Any, args: list[Any], names: tuple[str, ...]) -> None: ...
@@ -515,19 +516,17 @@ class Values:
     # ---- calls
 
     def op_call(self, op: Op) -> None:
-        if any(op.attrs["starred"]) or None in op.attrs["keywords"]:
-            raise NotTyped("a call with * or **", self.line)
-        callee, *args = (self.get(a) for a in op.args)
+        callee = self.get(op.args[0])
+        args, names = self.arguments(op)
         if isinstance(callee, Lit):
             callee = Known(callee.value)
         if not isinstance(callee, Known):
             raise NotTyped("a call of a value known only at run time", self.line)
-        self.call_known(op, callee.value, callee.text, args, op.attrs["keywords"])
+        self.call_known(op, callee.value, callee.text, args, names)
 
     def op_call_method(self, op: Op) -> None:
-        if any(op.attrs["starred"]) or None in op.attrs["keywords"]:
-            raise NotTyped("a call with * or **", self.line)
-        base, *args = (self.get(a) for a in op.args)
+        base = self.get(op.args[0])
+        args, names = self.arguments(op)
         if isinstance(base, Known):
             name = op.attrs["name"]
             if not isinstance(base.value, ModuleType | type) or not hasattr(base.value, name):
@@ -538,9 +537,9 @@ class Values:
             if not is_constant(value):
                 raise NotTyped(f"a call of {base.text}.{name}", self.line)
             self.session.guard("attr", base.value, name, value)
-            self.call_known(op, value, f"{base.text}.{name}" if base.text else "", args, op.attrs["keywords"])
+            self.call_known(op, value, f"{base.text}.{name}" if base.text else "", args, names)
             return
-        self.call_method(op, base, args, op.attrs["keywords"])
+        self.call_method(op, base, args, names)
 
 
 __all__ = ["NONE", "Values", "is_constant"]

@@ -18,6 +18,7 @@ import numpy as np
 
 from tapeless.autodiff.assemble import Fused, careful_half, linearized
 from tapeless.autodiff.linearize import Linearized
+from tapeless.backends.python.arities import ABSENT, OtherCalls, with_so_many
 from tapeless.backends.python.build import Library, compile_function
 from tapeless.backends.python.emit import Emitter
 from tapeless.backends.python.guards import Guards, has_array, live_arrays
@@ -84,13 +85,14 @@ class Target:
             raise NotTyped("not a plain function")
         if lookup(f) is not None or is_ours(f) or kwargs:
             raise NotTyped("a primitive, or keyword arguments")
+        given = f
+        if f.__code__.co_flags & 0x0C or f.__code__.co_kwonlyargcount:
+            f = with_so_many(f, len(args))
         code = f.__code__
-        if code.co_flags & 0x0C or code.co_kwonlyargcount:
-            raise NotTyped("*args, **kwargs or keyword-only parameters")
         nums = tuple(n + len(args) if n < 0 else n for n in nums)
         if not all(0 <= n < len(args) for n in nums) or len(args) > code.co_argcount:
             raise NotTyped("argnums outside the arguments")
-        self.f, self.nums, self.args = f, nums, args
+        self.f, self.nums, self.args, self.given = f, nums, args, given
         self.params = code.co_varnames[: len(args)]
         self.session = Session()
         self.kinds = [type_of(a) for a in args]
@@ -260,8 +262,13 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
     tests += guards.assumptions()
     tests += target.sharing(guards, names)
     emitter.indent = 0
-    emitter.write(f"def {name}({', '.join(names)}):")
+    others = OtherCalls(target, entry)
+    emitter.write(f"def {name}({', '.join([*names, *others.later, *others.rest])}):")
     emitter.indent = 1
+    if others.any:
+        emitter.write(f"if {others.test(guards.own('absent', CellType(ABSENT)))}:")
+        values = ", ".join([*names, *others.later, *(r.lstrip("*") for r in others.rest)])
+        emitter.write(f"    return {guards.own('others', CellType(others.call))}({values})")
     if tests:
         emitter.write(f"if not ({' and '.join(tests)}):")
         emitter.write(f"    return {guards.own('miss', entry._miss)}({', '.join(names)})")
@@ -307,6 +314,7 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
         )
     guards.cells["careful"].cell_contents = careful_pass(lin, lib)
     entry.call = compile_function(source, name, unit.namespace, cells)
+    entry.call.__defaults__ = (ABSENT,) * (len(others.optional) + len(others.later))
     entry.source = "\n\n".join([source, *lib.sources])
     entry.arity = len(target.args)
     return entry
