@@ -365,6 +365,7 @@ _LAZY = {
     "scipy.ndimage": "tapeless.rules.scipy_ndimage",
     "scipy.signal": "tapeless.rules.scipy_signal",
     "scipy.interpolate": "tapeless.rules.scipy_interpolate",
+    "scipy.spatial": "tapeless.rules.scipy_spatial",
 }
 
 
