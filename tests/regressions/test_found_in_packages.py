@@ -184,3 +184,24 @@ def test_arrays_of_objects_that_are_computed_with_are_refused():
 
 def test_a_constant_fraction_less_an_array():
     check(lambda x: x * float(abs(Fraction(1, 2) - np.array(0.25))) + Fraction(1, 2) * x, 0.7)
+
+
+class Field(np.ndarray):
+    """Values with a gradient beside, as finite elements have them."""
+
+    def __new__(cls, value, slope=None):
+        made = np.asarray(value).view(cls)
+        made.slope = slope
+        return made
+
+    def __array_finalize__(self, other):
+        if other is not None:
+            self.slope = getattr(other, "slope", None)
+
+
+def test_arrays_as_attributes_of_arrays():
+    def f(x):
+        u = Field(np.array([x, x * x]), np.array([x, 3.0 * x]))
+        return u[0] * u.slope[1] + (u * 2.0).slope[0] + u.copy()[1]
+
+    check(f, 0.7)
