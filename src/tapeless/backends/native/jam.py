@@ -13,7 +13,7 @@ order of what is added to it.  Numbers that the inner loop adds to are four sums
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tapeless.backends.native.activity import Name, root
@@ -229,11 +229,12 @@ def _mentions(body: list[Stmt]) -> Iterator[Name]:
     return (x for s in walk(body) for x in touched(s))
 
 
-def _copy(outer: For, own: set[Scalar], k: int, sums: dict[Scalar, Scalar]) -> list[Stmt]:
+def _copy(outer: For, own: set[Scalar], k: int, sums: Mapping[Scalar, Scalar]) -> list[Stmt]:
     """The body of an iteration, `k` after the first of those done together; the last one's names remain."""
     other = k != TIMES - 1
     table: dict[Scalar | Array, Scalar | Array] = {x: Scalar(x.name, x.type) for x in own} if other else {}
-    table = {**table, **sums}
+    for v, part in sums.items():
+        table[v] = part
     for s in walk(outer.body):
         if isinstance(s, For):
             table[s.var] = Scalar(s.var.name, I64)

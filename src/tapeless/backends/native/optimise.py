@@ -5,10 +5,12 @@ from __future__ import annotations
 from tapeless.backends.native.delay import delay
 from tapeless.backends.native.fuse import fuse
 from tapeless.backends.native.jam import jam
+from tapeless.backends.native.late import late
 from tapeless.backends.native.layout import lay_out
 from tapeless.backends.native.lengths import known_lengths
 from tapeless.backends.native.nest import Function
 from tapeless.backends.native.products import multiply
+from tapeless.backends.native.sums import sums
 
 
 def optimise(fn: Function, *, parallel: bool = False) -> Function:
@@ -16,5 +18,6 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
 
     With `parallel`, loops stay loops, which threads can share.
     """
-    fn = known_lengths(fn)
+    fn = known_lengths(sums(fn))
+    fn = fn if parallel else late(fn)
     return jam(lay_out(delay(fuse(fn if parallel else multiply(fn)))))

@@ -48,6 +48,7 @@ from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, look
+from tapeless.backends.native.sums import sums
 from tapeless.backends.native.sweeps import Sweep
 from tapeless.backends.native.tidy import Tidy
 from tapeless.errors import BackendError
@@ -98,7 +99,7 @@ class _Reverse:
     def __init__(
         self, fn: Function, wrt: Sequence[int], seeds: Sequence[int], seeded: bool, arithmetic: Arithmetic
     ) -> None:
-        self.fn = fn
+        self.fn = fn = sums(fn)
         self.inputs = [fn.params[k] for k in wrt]
         self.outputs = [fn.results[k] for k in seeds]
         self.seeded = seeded

@@ -309,8 +309,8 @@ class Rows:
     def move(self, adds: list[Store]) -> None:
         """Moves additions to one array out of the loop, unless all are at one distance already."""
         places = [(s, place) for s in adds if (place := self.place(s)) is not None]
-        if len(places) != len(adds):
-            return
+        if len(places) != len(adds) or len({axis for _, (axis, _, _, _) in places}) > 1:
+            return  # along rows and along columns: no vectors of neighbours in one of them
         kept = Counter((axis, rest, at) for _, (axis, rest, at, _) in places)
         if len(kept) < 2:
             return
