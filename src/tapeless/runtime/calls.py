@@ -356,32 +356,35 @@ class Calls(Construct):
         code = f.__code__
         n, m, posonly = code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount
         names = code.co_varnames
-        flags = code.co_flags
-        values, tangents = list(args[:n]), list(ts[:n])
-        if len(args) > n and not flags & 4:
+        flags, given = code.co_flags, len(args)
+        if not n and not m and flags & 12 == 12 and not kw:  # what a decorator takes to pass it on
+            return (args if type(args) is tuple else tuple(args), {}), (tuple_tangent(ts), None)
+        if given > n and not flags & 4:
             f(*args, **kw)
-        kw, kts = dict(kw), dict(kts)
-        defaults = f.__defaults__ or ()
-        default_ts = self.look(f, "__defaults__") or nones(len(defaults))
-        for i in range(len(values), n):
-            name = names[i]
-            if i >= posonly and name in kw:
-                values.append(kw.pop(name))
-                tangents.append(kts.pop(name, None))
-            elif i >= n - len(defaults):
-                values.append(defaults[i - n + len(defaults)])
-                tangents.append(default_ts[i - n + len(defaults)])
-            else:
-                f(*args, **kw)
-                raise TypeError(f"{f.__qualname__}() missing a required argument: {name!r}")
-        given = len(args)
-        for name in names[posonly : min(given, n)]:
+        values, tangents = list(args[:n]), list(ts[:n])
+        if kw:
+            kw, kts = dict(kw), dict(kts)
+        if given < n:
+            defaults = f.__defaults__ or ()
+            default_ts = self.look(f, "__defaults__") or nones(len(defaults))
+            for i in range(given, n):
+                name = names[i]
+                if i >= posonly and name in kw:
+                    values.append(kw.pop(name))
+                    tangents.append(kts.pop(name, None))
+                elif i >= n - len(defaults):
+                    values.append(defaults[i - n + len(defaults)])
+                    tangents.append(default_ts[i - n + len(defaults)])
+                else:
+                    f(*args, **kw)
+                    raise TypeError(f"{f.__qualname__}() missing a required argument: {name!r}")
+        for name in names[posonly : min(given, n)] if kw else ():
             if name in kw:
                 f(*args, **kw)
         if flags & 4:
             values.append(tuple(args[n:]))
             tangents.append(tuple_tangent(ts[n:]))
-        kwdefaults = f.__kwdefaults__ or {}
+        kwdefaults = (f.__kwdefaults__ or {}) if m else {}
         for name in names[n : n + m]:
             if name in kw:
                 values.append(kw.pop(name))
@@ -394,7 +397,8 @@ class Calls(Construct):
         if flags & 8:
             rest = dict(kw)
             for name, t in kts.items():
-                self.put(rest, name, t)
+                if t is not None:
+                    self.put(rest, name, t)
             values.append(rest)
             tangents.append(None)
         elif kw:

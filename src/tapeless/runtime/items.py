@@ -304,6 +304,9 @@ class Items(Attributes):
         return args, found or nones(len(args))
 
     def spread_keywords(self, names: Any, values: Any, ts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if names == (None,) and type(values[0]) is dict and not self.key_tangents:  # f(..., **rest)
+            m = self.mirrors.get(id(values[0]))
+            return dict(values[0]), {} if m is None else dict(m.data)
         kw: dict[str, Any] = {}
         kts: dict[str, Any] = {}
         for name, value, t in zip(names, values, ts, strict=True):
