@@ -51,6 +51,40 @@ def elements_saved(loops: str) -> int:
 START = np.linspace(0.3, 1.1, 24)
 
 
+def chained(x, steps):
+    """Each iteration has arrays of its own, of which an element is stored once."""
+    y = x.copy()
+    for _ in range(steps):
+        t = np.empty_like(x)
+        t[0] = x[0]
+        t[1:] = x[1:] * y[:-1]
+        u = np.sin(t)
+        y += u * t
+    return np.sum(y)
+
+
+def test_cotangents_of_what_is_stored_first_are_not_cleared():
+    loops = agrees(chained, START, 3)
+    assert not re.search(r"bar\w*\[.*\] = 0\.0", loops.split("range(steps - 1, -1, -1)")[1])
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+@pytest.mark.parametrize("again", [0, 1, 2])
+def test_cotangents_of_what_was_there_before_are_cleared(shift, again):
+    def f(x, steps):
+        s = 0.0
+        for k in range(steps):
+            t = x * k
+            for i in range(x.shape[0] - 4):
+                s += t[i + 2] * x[i]
+                t[i + shift] = x[i] * x[i + 1]
+                t[i + again] = t[i + 1] * 0.5 + x[i]
+            s += np.sum(t * t)
+        return s
+
+    agrees(f, START, 3)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "c", "d"), list(itertools.product((1, 2, -1), (0, 3), (1, 2, -1), (0, 1, 3)))[::2]
 )

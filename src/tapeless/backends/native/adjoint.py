@@ -6,7 +6,7 @@ that they have come back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.intrinsic_rules import adjoint as intrinsic_adjoint
@@ -35,10 +35,15 @@ Target = tuple[Scalar | Array, tuple[Expr, ...]]
 
 
 class Adjoint:
-    """Makes the adjoint code of assignments and stores."""
+    """Makes the adjoint code of assignments and stores.
 
-    def __init__(self, activity: Activity, arithmetic: Arithmetic, bars: Companions) -> None:
-        self.activity, self.arithmetic, self.bars = activity, arithmetic, bars
+    Of the stores `first` (by id) nothing before has touched the element: its cotangent need not be cleared.
+    """
+
+    def __init__(
+        self, activity: Activity, arithmetic: Arithmetic, bars: Companions, first: Collection[int] = ()
+    ) -> None:
+        self.activity, self.arithmetic, self.bars, self.first = activity, arithmetic, bars, first
 
     def of(self, s: Stmt) -> list[Stmt]:
         """Adjoint code of `s`; nothing if no derivative passes through it."""
@@ -80,11 +85,13 @@ class Adjoint:
                 out += self.spread(self.shares(s.value, ct, None, out))
             return out
         if not active:
-            return [Store(bar, s.index, const(0, bar.element))]
+            return [] if id(s) in self.first else [Store(bar, s.index, const(0, bar.element))]
         ct = self.bound(Load(bar, s.index), "ct", out)
         shares = self.shares(s.value, ct, None, out)
-        own = shares.pop((s.array, s.index), const(0, bar.element))
-        if own != ct:
+        own = shares.pop((s.array, s.index), None)
+        if own is None and id(s) not in self.first:
+            own = const(0, bar.element)
+        if own is not None and own != ct:
             out.append(Store(bar, s.index, own))
         return out + self.spread(shares)
 

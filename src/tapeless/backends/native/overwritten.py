@@ -44,6 +44,17 @@ def unneeded(
 
     `adjoints` read it, and the definitions that are computed `again`.
     """
+    return _unmet(_Search, body, stores, adjoints, again, several)
+
+
+def _unmet(
+    kind: type[_Search],
+    body: list[Stmt],
+    stores: Collection[int],
+    adjoints: Mapping[int, list[Stmt]],
+    again: Mapping[Scalar, Assign],
+    several: Collection[Array],
+) -> set[int]:
     whole: set[Array] = set(several)
     for s in (*walk(body), *(x for code in adjoints.values() for x in walk(code))):
         if isinstance(s, Swap):
@@ -58,9 +69,15 @@ def unneeded(
     }
     if not mine:
         return set()
-    search = _Search(mine, adjoints, again, body)
+    search = kind(mine, adjoints, again, body)
     search.body(body, {})
     return mine - search.needed
+
+
+def first(body: list[Stmt], stores: Collection[int], apart: Collection[Array]) -> set[int]:
+    """Those of `stores` (by id) before which nothing in `body` touches the element; not of arrays `apart`."""
+    used = {id(s): [s] for s in walk(body) if not children(s)}
+    return _unmet(_First, body, stores, used, {}, apart)
 
 
 class _Search:
@@ -81,9 +98,7 @@ class _Search:
         """Finds the stores of a body over what it or something `before` needs."""
         before = dict(before)
         for s in body:
-            self.reads([s], before, inner=False)
-            if isinstance(s, Store) and id(s) in self.stores:
-                self.compare(before.values(), s)
+            self.meet(s, before)
             bodies = children(s)
             if any(id(x) in self.stores - self.needed for inner in bodies for x in walk(inner)):
                 if isinstance(s, (For, While)):
@@ -96,6 +111,12 @@ class _Search:
                 self.reads([s], before)
             else:
                 self.values.passed(s)
+
+    def meet(self, s: Stmt, before: Found) -> None:
+        """Compares a store with what is needed before it, its own adjoint included."""
+        self.reads([s], before, inner=False)
+        if isinstance(s, Store) and id(s) in self.stores:
+            self.compare(before.values(), s)
 
     def iterations(self, s: For | While) -> None:
         """Compares what an iteration needs with what a later one stores."""
@@ -165,3 +186,12 @@ class _Search:
         else:
             read = () if isinstance(s, (Check, Intrinsic)) else expressions(s)
         return [x for e in read for x in leaves(e) if isinstance(x, Load)]
+
+
+class _First(_Search):
+    """A store and what comes before it, without the store itself."""
+
+    def meet(self, s: Stmt, before: Found) -> None:
+        if isinstance(s, Store) and id(s) in self.stores:
+            self.compare(before.values(), s)
+        self.reads([s], before, inner=False)

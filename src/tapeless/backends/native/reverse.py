@@ -30,6 +30,7 @@ from tapeless.backends.native.nest import (
     Expr,
     For,
     Function,
+    Grow,
     If,
     Intrinsic,
     Load,
@@ -43,6 +44,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.normalise import Normaliser
+from tapeless.backends.native.overwritten import first
 from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
@@ -114,7 +116,7 @@ class _Reverse:
         self.activity = Activity(self.body, self.inputs, self.outputs)
         self.scopes = Scopes(self.body, [*fn.params, *fn.results])
         self.bars = Companions("_bar")
-        adjoint = Adjoint(self.activity, arithmetic, self.bars)
+        adjoint = Adjoint(self.activity, arithmetic, self.bars, self.first_stores())
         self.adjoints = {id(s): code for s in walk(self.body) if (code := adjoint.of(s))}
         self.needed = Needed(
             self.scopes, self.adjoints, self.trips, fn.params, self.activity.names, self.several
@@ -129,6 +131,20 @@ class _Reverse:
         #: loops that run again piece by piece, by id; not where the halves of a reversal stand apart
         self.pieces: dict[int, Pieces] = {}
         self.together = False
+
+    def first_stores(self) -> set[int]:
+        """The stores into what is not touched before in the block where an array begins its life."""
+        found: set[int] = set()
+        apart = {root(x) for x in (*self.fn.params, *self.fn.results)} | set(self.several)
+        apart |= {a.root for a in self.scopes.aliases} | {
+            s.array for s in walk(self.body) if isinstance(s, Grow)
+        }
+        for block in self.scopes.blocks.values():
+            here = {x for x in self.scopes.residents[id(block.body)] if x in self.activity} - apart
+            stores = [s for s in walk(block.body) if isinstance(s, Store) and s.array in here and not s.add]
+            if stores:
+                found |= first(block.body, {id(s) for s in stores}, apart)
+        return found
 
     # ---- the whole
 
