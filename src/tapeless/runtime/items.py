@@ -306,7 +306,8 @@ class Items(Attributes):
     def spread_keywords(self, names: Any, values: Any, ts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if names == (None,) and type(values[0]) is dict and not self.key_tangents:  # f(..., **rest)
             m = self.mirrors.get(id(values[0]))
-            return dict(values[0]), {} if m is None else dict(m.data)
+            found = {} if m is None else m.data
+            return dict(values[0]), {key: found.get(key) for key in values[0]}
         kw: dict[str, Any] = {}
         kts: dict[str, Any] = {}
         for name, value, t in zip(names, values, ts, strict=True):
