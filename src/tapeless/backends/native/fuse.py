@@ -97,7 +97,7 @@ def effects(s: Stmt) -> Effects:
         (writes if change else reads).add(a.root)
 
     for x in walk([s]):
-        if isinstance(x, Assign) and (e := _raised(x)) is not None:
+        if isinstance(x, Assign) and (e := raised(x)) is not None:
             read([e])
             flags.add(x.var)
             continue
@@ -128,7 +128,7 @@ def effects(s: Stmt) -> Effects:
     return Effects(reads - own, writes - own, flags, out)
 
 
-def _raised(s: Assign) -> Expr | None:
+def raised(s: Assign) -> Expr | None:
     """The `e` of `flag = flag or e`."""
     e = s.value
     if (

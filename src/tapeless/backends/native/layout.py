@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tapeless.backends.native.affine import affine
+from tapeless.backends.native.fuse import raised
 from tapeless.backends.native.nest import (
     I64,
     ZERO,
     Alias,
     Alloc,
     Array,
+    Assign,
     Check,
     Const,
     Dim,
@@ -94,6 +96,8 @@ class _Accesses:
             elif isinstance(s, (Grow, Swap, Intrinsic)):
                 for a in _whole(s):
                     self.of(a).plain = False
+            if isinstance(s, For) and _free(s):
+                continue
             if isinstance(s, For) and not _short(s):
                 self.walk(s.body, [*loops, s.var], weight * TRIPS)
             else:
@@ -115,6 +119,20 @@ def _whole(s: Stmt) -> Iterator[Array]:
         yield s.array
     elif isinstance(s, Intrinsic):
         yield from (x for x in (*s.ins, *s.outs) if isinstance(x, Array))
+
+
+def _free(s: For) -> bool:
+    """Whether a nest touches one element of one array: its loops take the order that the array has."""
+    body: list[Stmt] = [s]
+    free = True
+    while len(body) == 1 and isinstance(body[0], For):
+        free = free and body[0].independent
+        body = body[0].body
+    (only,) = body if len(body) == 1 else (None,)
+    if not isinstance(only, (Assign, Store)) or not (free or (isinstance(only, Assign) and raised(only))):
+        return False
+    loads = {x for e in expressions(only) for x in leaves(e) if isinstance(x, Load)}
+    return len(loads) + isinstance(only, Store) == 1
 
 
 def _short(s: For) -> bool:
@@ -209,8 +227,10 @@ class _Turn:
             body: list[Stmt] = [Store(self.name, at, Load(self.made, index))]
         else:
             body = [Store(self.made, index, Load(self.name, at))]
-        inner = range(len(loops)) if back else self.order
-        for k in reversed(inner):
+        # of what is read and of what is written, a few lines at a time
+        inner = [k for k in range(len(loops)) if k not in (self.order[-1], len(loops) - 1)]
+        ends = [len(loops) - 1, self.order[-1]] if self.order[-1] != len(loops) - 1 else [self.order[-1]]
+        for k in reversed([*inner, *(ends[::-1] if back else ends)]):
             length = self.dim(k) if back else Dim(self.name, k)
             body = [For(loops[k], ZERO, length, body, independent=True)]
         return body
