@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as sl  # type: ignore[import-untyped]
 
+from tapeless.rules import scipy_matrices  # noqa: F401
 from tapeless.rules.factorisations import (
     eig_tangent,
     free_phase,
@@ -157,26 +158,41 @@ def _(
 # (the default driver gives vectors whose signs jump, so differences see nothing)
 @jvp_rule(
     sl.eigh,
-    rows=[row(_SPD, driver="ev"), row(_SPD, lower=False, driver="ev"), row(_SPD, eigvals_only=True)],
+    rows=[
+        row(_SPD, driver="ev"),
+        row(_SPD, lower=False, driver="ev"),
+        row(_SPD, eigvals_only=True),
+        row(_SPD, _SPD + _S.T @ _S, driver="gv"),
+        row(_SPD, _SPD + _S.T @ _S, lower=False, eigvals_only=True),
+    ],
 )
 def _(
     a: Any,
+    b: Any,
     da: Any,
-    b: Any = None,
+    db: Any,
     *,
     lower: bool = True,
     eigvals_only: bool = False,
     out: Any,
     **options: Any,
 ) -> Any:
-    refuse("eigh", {**options, "b": None if b is None else True, "type": options.get("type", 1) != 1})
-    w, v = sl.eigh(a, lower=lower) if eigvals_only else out
-    inside = adjoint(v) @ one_triangle(da, lower) @ v
-    dw = np.sum(inside * np.eye(len(w)), axis=-1).real
+    refuse("eigh", {**options, "type": options.get("type", 1) != 1})
+    w, v = sl.eigh(a, b, lower=lower) if eigvals_only else out
+    eye = np.eye(len(w))
+    inside: Any = None if da is None else adjoint(v) @ one_triangle(da, lower) @ v
+    scale = None
+    if db is not None:  # of a v = w b v, with v' b v = 1
+        scale = adjoint(v) @ one_triangle(db, lower) @ v
+        inside = minus(inside, scale * w)
+    dw = np.sum(inside * eye, axis=-1).real
     if eigvals_only:
         return dw
+    refuse("eigh", {"b (complex)": b is not None and np.iscomplexobj(v)})
     dv = v @ (gaps(w) * inside)
-    phase = free_phase(v, dv)
+    if scale is not None:
+        dv = dv - v @ (0.5 * eye * scale)
+    phase = free_phase(v, dv) if b is None else None
     return dw, dv if phase is None else dv - v * phase
 
 

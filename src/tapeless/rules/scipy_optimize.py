@@ -15,42 +15,12 @@ import scipy.optimize as so  # type: ignore[import-untyped]
 from tapeless.custom import stop_gradient
 from tapeless.matrices import jacobian
 from tapeless.rules.compat import find, find_all
+from tapeless.rules.implicit import implicit
 from tapeless.rules.registry import nondifferentiable, twin
-from tapeless.rules.twins import depth, exactly, plainly, refuse
+from tapeless.rules.twins import exactly, plainly, refuse
 from tapeless.transformed import grad
 
 nondifferentiable(so.linear_sum_assignment)
-
-
-def implicit(equation, x, name):
-    """The vector `x`, which solves equation(x) = 0, with its derivatives.
-
-    Steps of Newton's method with the matrix of the first: each gives one more derivative (Griewank and
-    Walther, Evaluating Derivatives, section 15.2).
-    """
-    matrix = plainly(matrix_at, equation, x)
-    if matrix is None:
-        refuse(f"the result of {name} has no derivative: the equation that it solves is singular there")
-    solution = x
-    for _ in range(max(2, depth())):  # a Hessian has the gradient's bits
-        step = matrix @ equation(solution)
-        if not plainly(small, step, x):
-            refuse(f"the result of {name} does not solve its equation, so its derivative is not known")
-        solution = exactly(x, solution - step)
-    return solution
-
-
-def matrix_at(equation, x):
-    """The inverse of the Jacobian, or None."""
-    found = np.reshape(np.asarray(jacobian(equation)(x)), (len(x), len(x)))
-    with np.errstate(all="ignore"):
-        good = np.isfinite(found).all() and np.linalg.cond(found) < 1e13
-    return np.linalg.inv(found) if good else None
-
-
-def small(step, x):
-    """Whether a step of Newton's method stays where it is, as far as a loose tolerance lets one say."""
-    return bool(np.linalg.norm(step) <= 1e-3 * (1e-3 + np.linalg.norm(x)))
 
 
 def vector(y):
