@@ -126,6 +126,18 @@ def _several(function: Callable[..., Any]) -> Callable[[list[Any], list[Any], di
     return run
 
 
+def _complex(function: Callable[..., Any]) -> Callable[[list[Any], list[Any], dict[str, int]], None]:
+    """A function of complex matrices; stored with a last axis of length 2."""
+
+    def run(outs: list[Any], ins: list[Any], flags: dict[str, int]) -> None:
+        made = function(ins[0].view(np.complex128)[..., 0])
+        for out, value in zip(outs, made if isinstance(made, tuple) else (made,), strict=True):
+            target = out.view(np.complex128)[..., 0] if np.iscomplexobj(value) else out
+            target[...] = value
+
+    return run
+
+
 OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = {
     "sort": _sort,
     "fft": _fft,
@@ -133,6 +145,12 @@ OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = 
     "qr": _several(np.linalg.qr),
     "eigh": _several(np.linalg.eigh),
     "svd": _several(functools.partial(np.linalg.svd, full_matrices=False)),
+    "complex_det": _complex(np.linalg.det),
+    "complex_slogdet": _complex(np.linalg.slogdet),
+    "complex_cholesky": _complex(np.linalg.cholesky),
+    "complex_qr": _complex(np.linalg.qr),
+    "complex_eigh": _complex(np.linalg.eigh),
+    "complex_svd": _complex(functools.partial(np.linalg.svd, full_matrices=False)),
     "print": _print,
     "settle": _settle,
     "random": _random,

@@ -41,7 +41,10 @@ from tapeless.backends.native.nest import (
 #: Products of matrices up to so many multiplications are loops.
 SMALL = 1000
 #: What NumPy does, called back through Python.
-CALLED_BACK = ("slogdet", "qr", "eigh", "svd", "sort", "fft", "print", "settle", "random")
+CALLED_BACK = (
+    "slogdet", "qr", "eigh", "svd", "sort", "fft", "print", "settle", "random", "complex_det",
+    "complex_slogdet", "complex_cholesky", "complex_qr", "complex_eigh", "complex_svd",
+)  # fmt: skip
 #: Operations that do more than write their outputs.
 EFFECTS = ("print", "random")
 

@@ -96,6 +96,12 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
         f"{o[0]}[..., 0] = _z.real",
         f"{o[0]}[..., 1] = _z.imag",
     ],
+    "complex_det": lambda o, i, k: _of_complex(o, i, "np.linalg.det(_z)", "c"),
+    "complex_slogdet": lambda o, i, k: _of_complex(o, i, "np.linalg.slogdet(_z)", "cr"),
+    "complex_cholesky": lambda o, i, k: _of_complex(o, i, "np.linalg.cholesky(_z)", "c"),
+    "complex_qr": lambda o, i, k: _of_complex(o, i, "np.linalg.qr(_z)", "cc"),
+    "complex_eigh": lambda o, i, k: _of_complex(o, i, "np.linalg.eigh(_z)", "rc"),
+    "complex_svd": lambda o, i, k: _of_complex(o, i, "np.linalg.svd(_z, full_matrices=False)", "crc"),
     "print": lambda o, i, k: [_printed(i, k["payload"])],
     "settle": lambda o, i, k: [],
     "random": lambda o, i, k: _drawn(o, i, k["payload"]),
@@ -165,6 +171,18 @@ def _block(out: str, ins: list[str], axes: tuple[tuple[int, int], ...], ndims: t
 
 def _several(outs: list[str], call: str) -> list[str]:
     return [f"_r = {call}", *(f"{name}[...] = _r[{k}]" for k, name in enumerate(outs))]
+
+
+def _of_complex(outs: list[str], ins: list[str], call: str, kinds: str) -> list[str]:
+    """A call with the complex matrix `_z`; a complex result (`c` in `kinds`) has a last axis of length 2."""
+    text = [f"_z = {ins[0]}[..., 0] + 1j * {ins[0]}[..., 1]", f"_r = {call}"]
+    for k, (name, kind) in enumerate(zip(outs, kinds, strict=True)):
+        part = "_r" if len(outs) == 1 else f"_r[{k}]"
+        if kind == "c":
+            text += [f"{name}[..., 0] = {part}.real", f"{name}[..., 1] = {part}.imag"]
+        else:
+            text.append(f"{name}[...] = {part}")
+    return text
 
 
 def source(fn: Function, *, running: bool = False) -> str:

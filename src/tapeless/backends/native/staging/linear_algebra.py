@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import ZERO, Array, Expr, Intrinsic, Ref, Scalar, apply, const
-from tapeless.backends.native.staging import complex_matrices, elements, storage
+from tapeless.backends.native.staging import complex_algebra, elements, storage
 from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.elements import is_float, value_of
 from tapeless.backends.native.staging.elementwise import astype, ufunc
@@ -40,7 +40,7 @@ EIGH, QR, SVD, SLOGDET = (
 )  # fmt: skip
 
 
-def matrix(stager: Stager, a: Value, square: bool = True) -> ArrayValue:
+def matrix(stager: Stager, a: Value, square: bool = True, complex_too: bool = False) -> ArrayValue:
     """The operand, of floats, with two axes at least."""
     value = array(stager, a)
     if value.ndim < 2:
@@ -51,7 +51,7 @@ def matrix(stager: Stager, a: Value, square: bool = True) -> ArrayValue:
         )
     if square:
         squared(stager, value)
-    return floats(stager, value)
+    return value if complex_too and complex_algebra.is_complex(value) else floats(stager, value)
 
 
 def squared(stager: Stager, value: ArrayValue) -> None:
@@ -117,9 +117,11 @@ def _call(stager: Stager, name: str, **attrs: Any) -> Callable[[list[Array], lis
 @lowers(np.linalg.solve)
 def solve(stager: Stager, a: Value, b: Value) -> Value:
     both = [array(stager, a), array(stager, b)]
-    if any(v.dtype == "complex128" for v in both) and both[0].ndim == 2 and both[1].ndim in (1, 2):
+    if any(v.dtype == "complex128" for v in both) and (
+        (both[0].ndim == 2 and both[1].ndim in (1, 2)) or 2 < both[0].ndim == both[1].ndim
+    ):
         squared(stager, both[0])
-        return stager.call(Static(complex_matrices.solve), list(both), {})
+        return complex_algebra.solve(stager, *both)
     left, right = matrix(stager, a), floats(stager, array(stager, b))
     dtype = np.result_type(left.dtype, right.dtype).name
     left, right = (v if v.dtype == dtype else astype(stager, v, dtype) for v in (left, right))
@@ -148,9 +150,9 @@ def solve(stager: Stager, a: Value, b: Value) -> Value:
 @lowers(np.linalg.inv)
 def inv(stager: Stager, a: Value) -> Value:
     given = array(stager, a)
-    if given.dtype == "complex128" and given.ndim == 2:
+    if given.dtype == "complex128" and given.ndim >= 2:
         squared(stager, given)
-        return stager.call(Static(complex_matrices.inv), [given], {})
+        return complex_algebra.inv(stager, given)
     value = matrix(stager, a)
     run = _call(stager, "inv", **failing(stager, "Singular matrix"))
     return batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
@@ -158,11 +160,16 @@ def inv(stager: Stager, a: Value) -> Value:
 
 @lowers(np.linalg.cholesky)
 def cholesky(stager: Stager, a: Value, *, upper: Value | None = None) -> Value:
-    value = matrix(stager, a)
+    value = matrix(stager, a, complex_too=True)
+    attrs = failing(stager, "Matrix is not positive definite")
+    made: ArrayValue
+    if complex_algebra.is_complex(value):
+        if option(stager, upper, False):
+            stager.refuse("numpy.linalg.cholesky of complex matrices with upper=True", "transpose them")
+        return complex_algebra.cholesky(stager, value, attrs)
     if option(stager, upper, False):  # what is read is the upper triangle
         value = permute(stager, value, (*range(value.ndim - 2), value.ndim - 1, value.ndim - 2))
-    run = _call(stager, "cholesky", **failing(stager, "Matrix is not positive definite"))
-    made = batched(stager, [value], [(value.shape[-2:], value.dtype)], run)[0]
+    made = batched(stager, [value], [(value.shape[-2:], value.dtype)], _call(stager, "cholesky", **attrs))[0]
     if option(stager, upper, False):
         return permute(stager, made, (*range(made.ndim - 2), made.ndim - 1, made.ndim - 2))
     return made
@@ -194,19 +201,31 @@ def _numbers(stager: Stager, name: str, value: ArrayValue, count: int) -> list[V
 
 @lowers(np.linalg.det)
 def det(stager: Stager, a: Value) -> Value:
-    return _numbers(stager, "det", matrix(stager, a), 1)[0]
+    value = matrix(stager, a, complex_too=True)
+    if complex_algebra.is_complex(value):
+        return complex_algebra.det(stager, value)
+    return _numbers(stager, "det", value, 1)[0]
 
 
 @lowers(np.linalg.slogdet)
 def slogdet(stager: Stager, a: Value) -> Value:
-    return Sequence(_numbers(stager, "slogdet", matrix(stager, a), 2), SLOGDET)
+    value = matrix(stager, a, complex_too=True)
+    if complex_algebra.is_complex(value):
+        return complex_algebra.slogdet(stager, value, SLOGDET)
+    return Sequence(_numbers(stager, "slogdet", value, 2), SLOGDET)
 
 
 @lowers(np.linalg.eigh)
 def eigh(stager: Stager, a: Value, UPLO: Value | None = None) -> Value:
-    value = _lower(stager, matrix(stager, a), option(stager, UPLO, "L"))
+    value = matrix(stager, a, complex_too=True)
+    attrs = failing(stager, "Eigenvalues did not converge")
+    if complex_algebra.is_complex(value):
+        if option(stager, UPLO, "L").upper() != "L":
+            stager.refuse("numpy.linalg.eigh of the upper triangle of complex matrices", "give the lower one")
+        return complex_algebra.eigh(stager, value, EIGH, attrs)
+    value = _lower(stager, value, option(stager, UPLO, "L"))
     n = value.shape[-1]
-    run = _call(stager, "eigh", **failing(stager, "Eigenvalues did not converge"))
+    run = _call(stager, "eigh", **attrs)
     results = [((n,), value.dtype), ((n, n), value.dtype)]
     return Sequence(list(batched(stager, [value], results, run)), EIGH)
 
@@ -230,9 +249,13 @@ def qr(stager: Stager, a: Value, mode: Value | None = None) -> Value:
     how = option(stager, mode, "reduced")
     if how not in ("reduced", "r"):
         stager.refuse(f"numpy.linalg.qr with mode {how!r}", "use the reduced factors")
-    value = matrix(stager, a, square=False)
+    value = matrix(stager, a, square=False, complex_too=True)
     n, m = value.shape[-2:]
     k = _least(stager, n, m)
+    if complex_algebra.is_complex(value):
+        both = complex_algebra.qr(stager, value, k, QR)
+        assert isinstance(both, Sequence)
+        return both.items[1] if how == "r" else both
     results = [((n, k), value.dtype), ((k, m), value.dtype)]
     made = batched(stager, [value], results, _call(stager, "qr"))
     return made[1] if how == "r" else Sequence(list(made), QR)
@@ -252,13 +275,18 @@ def svd(
     hermitian: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "linalg.svd", hermitian=hermitian)
-    value = matrix(stager, a, square=False)
+    value = matrix(stager, a, square=False, complex_too=True)
     n, m = value.shape[-2:]
     k = _least(stager, n, m)
     uv = option(stager, compute_uv, True)
     if uv and option(stager, full_matrices, True) and not same_length(n, m):
         stager.refuse("numpy.linalg.svd with full matrices", "pass full_matrices=False")
-    run = _call(stager, "svd", **failing(stager, "SVD did not converge"))
+    attrs = failing(stager, "SVD did not converge")
+    if complex_algebra.is_complex(value):
+        parts = complex_algebra.svd(stager, value, k, SVD, attrs)
+        assert isinstance(parts, Sequence)
+        return parts if uv else parts.items[1]
+    run = _call(stager, "svd", **attrs)
     results = [((n, k), value.dtype), ((k,), value.dtype), ((k, m), value.dtype)]
     made = batched(stager, [value], results, run)
     return Sequence(list(made), SVD) if uv else made[1]
@@ -272,7 +300,7 @@ def svdvals(stager: Stager, x: Value) -> Value:
 @lowers(np.linalg.matrix_power)
 def matrix_power(stager: Stager, a: Value, n: Value) -> Value:
     power = int(stager.known(n))
-    base: Value = matrix(stager, a)
+    base: Value = matrix(stager, a, complex_too=True)
     if power < 0:
         base, power = inv(stager, base), -power
     if power == 0:

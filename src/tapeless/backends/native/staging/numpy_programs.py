@@ -104,8 +104,13 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     arr[...] = np.where(chosen, new[number % len(new)].reshape(arr.shape), arr)
 
 
-def copyto(dst: Any, src: Any, where: Any = True) -> None:
-    dst[...] = np.where(where, src, dst).astype(dst.dtype)
+def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
+    n = np.size(a) if axis is None else np.shape(a)[axis]
+    if mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    elif mode == "wrap":
+        indices = np.asarray(indices) % n
+    return np.take(a, indices, axis)
 
 
 def trim_zeros(filt: Any) -> Any:
@@ -120,6 +125,13 @@ def diagflat(v: Any, k: Any = 0) -> Any:
 
 
 # ---- differences
+
+
+def modf(x: Any) -> Any:
+    """A zero has the sign of `x`, also where it is a difference."""
+    whole = np.trunc(x)
+    rest = np.where(np.signbit(x), -(whole - x), x - whole)
+    return np.where(np.isinf(x), np.copysign(0.0, x), rest)[()], whole
 
 
 def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:

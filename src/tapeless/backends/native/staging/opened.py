@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.staging import joining, linear_algebra, signals, sorting
+from tapeless.backends.native.staging import joining, linear_algebra, searching, signals, sorting
 from tapeless.backends.native.staging import numpy_programs as programs
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, shape_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: Their lowerings are in the table before they get options here.
-BEFORE = (joining, linear_algebra, signals, sorting)
+BEFORE = (joining, searching, linear_algebra, signals, sorting)
 
 
 def opened(
@@ -42,7 +42,7 @@ def _in_place_of(program: Callable[..., Any], function: Any) -> None:
 
 
 _NAMES = (
-    "insert", "delete", "putmask", "place", "copyto", "trim_zeros", "diagflat", "lexsort", "setxor1d",
+    "insert", "delete", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort", "setxor1d",
     "nanquantile", "nanpercentile", "unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing", "polyval",
     "polyint", "polymul", "kaiser", "vecdot", "matvec", "vecmat",
 )  # fmt: skip
@@ -77,6 +77,7 @@ _for_options(programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
 _for_options(programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan")
 _for_options(programs.quantile, np.quantile, 3, "method", "keepdims")
 _for_options(programs.percentile, np.percentile, 3, "method", "keepdims")
+_for_options(programs.take, np.take, 3, "mode")
 _for_options(programs.cond, np.linalg.cond, 1, "p")
 
 

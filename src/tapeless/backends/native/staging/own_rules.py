@@ -12,7 +12,7 @@ such.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from tapeless.backends.native.own import Rule
 from tapeless.backends.native.staging import arrays, storage
 from tapeless.backends.native.staging.apart import is_leaf, name_of, outside
 from tapeless.backends.native.staging.base import Replay
+from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.paths import Field, Fixed, Held
 from tapeless.backends.native.staging.values import (
@@ -177,6 +178,26 @@ def _mark(stager: Stager, args: list[Value]) -> Expr:
     return Ref(mark)
 
 
+def factored(
+    stager: Stager, function: Any, tangent: Any, plainly: Callable[[Value], Value], a: Value
+) -> Value:
+    """A function of NumPy's of one array; `tangent` is a program of it, its tangent and the result."""
+    if sum(o is function for o in stager.in_rules) >= stager.differentiated:
+        return plainly(a)
+    stager.own_rules = True
+    mark = _mark(stager, [a])
+    primal, seed = held(stager, a, mark), _seed(stager, a, mark)
+    with inside(stager, function):
+        value = factored(stager, function, tangent, plainly, primal)
+        if isinstance(value, Sequence):
+            value = Sequence([to_array(stager, v) for v in value.items], value.kind)
+        else:
+            value = to_array(stager, value)
+        parts = value.items if isinstance(value, Sequence) else [value]
+        made = stager.call(Static(tangent), [primal, seed, *parts], {})
+    return _with_tangent(stager, held(stager, value, mark), made)
+
+
 def held(stager: Stager, x: Value, mark: Expr) -> Value:
     """A value as a constant for the first derivative that `mark` depends on."""
 
@@ -230,15 +251,17 @@ def _with_tangent(stager: Stager, value: Value, tangent: Value) -> Value:
     ):
         pairs = zip(value.items, tangent.items, strict=True)
         return Sequence([_with_tangent(stager, v, t) for v, t in pairs], value.kind)
+    if isinstance(value, ArrayValue) and not value.ndim:
+        tangent = to_array(stager, tangent)
     if isinstance(value, ArrayValue) and isinstance(tangent, ArrayValue):
-        if value.dtype.startswith("complex") or value.dtype != tangent.dtype:
+        if value.dtype != tangent.dtype:
             stager.refuse("an own rule gives a tangent of another type", "give it the type of the value")
         tangent = stager.settle(tangent, 2, "tangent")
         assert isinstance(tangent, ArrayValue)
         with storage.nest(stager, tangent.shape) as index:
             item = storage.at(stager, tangent, index)
-            assert not isinstance(item, tuple)
-            stager.check(apply("eq", item, const(0.0, item.type)), Replay)
+            for e in item if isinstance(item, tuple) else (item,):
+                stager.check(apply("eq", e, const(0.0, e.type)), Replay)
         return stager.binary("Add", value, tangent)
     if isinstance(value, Number) and isinstance(tangent, Number) and is_leaf(value):
         seed = stager.bind(stager.as_expr(tangent, value.expr.type))

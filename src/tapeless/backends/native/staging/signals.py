@@ -90,13 +90,6 @@ def divmod_(stager: Stager, x1: Value, x2: Value) -> Value:
     return Sequence([ufunc(stager, np.floor_divide, [x1, x2]), ufunc(stager, np.remainder, [x1, x2])], tuple)
 
 
-@lowers(np.modf)
-def modf(stager: Stager, x: Value) -> Value:
-    whole = ufunc(stager, np.trunc, [x])
-    rest = ufunc(stager, np.subtract, [x, whole])
-    return Sequence([ufunc(stager, np.copysign, [rest, x]), whole], tuple)
-
-
 @lowers(np.ediff1d)
 def ediff1d(stager: Stager, ary: Value, to_end: Value | None = None, to_begin: Value | None = None) -> Value:
     from tapeless.backends.native.staging.joining import diff
