@@ -200,6 +200,8 @@ class Base:
         """Where lists are made that grow -> how their items are stored."""
         self.never_growing: set[Any] = set()
         """Where lists are made that must not be of those."""
+        self.indexed: dict[Any, Any] = {}
+        """Where lists are made that could grow, as they are indexed by what is not known."""
         self.grew: set[Any] = set()
         """Where lists were made that grow."""
         self.body: list[Stmt] = []

@@ -17,6 +17,7 @@ from tapeless.backends.native.staging import (
     builtin_numbers,
     builtin_objects,
     deques,
+    growing_methods,
     namespaces,
     printing,
     random_numbers,
@@ -60,6 +61,8 @@ class Builtins(Structures):
             run = BUILTINS.get(obj) or MATH.get(obj) or CMATH.get(obj)
         except TypeError:
             return None
+        if obj is list and op is not None and len(args) < 2:
+            return growing_methods.listed(self, args[0] if args else None, (self.frames[-1].key, id(op)))
         if run is not None:
             return run(self, *args, **kwargs)
         if isinstance(obj, type) and issubclass(obj, np.generic) or self.arrays.handles(obj):

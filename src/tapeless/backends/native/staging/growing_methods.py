@@ -17,8 +17,10 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
+from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.growing import (
     before_write,
+    born,
     copied,
     fitting,
     new,
@@ -94,6 +96,24 @@ def concatenated(s: Any, a: Value, b: Value) -> Value | None:
     made = new(s, spec, ZERO, owner.site)  # type: ignore[attr-defined]
     extend(s, made, a)
     extend(s, made, b)
+    return made
+
+
+def listed(s: Any, values: Value | None, site: Any) -> Value:
+    """`list(values)`."""
+    from tapeless.backends.native.staging.iterables import counted
+
+    if isinstance(values, Growing):
+        return copied(s, values)
+    if site not in s.growing:
+        return born(s, site, [] if values is None else list(s.listed(values)))
+    it = Iteration([]) if values is None else s.iteration(values)
+    if it.items is not None:
+        return born(s, site, it.items)
+    item = counted(it)
+    made = new(s, s.growing[site], s.bind(it.length, "n"), site)
+    with s.loops((made.length.expr,)) as (i,):
+        put(s, made, i, fitting(s, made, item(i)))
     return made
 
 

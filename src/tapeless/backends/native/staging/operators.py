@@ -183,9 +183,11 @@ class Operators(Calls):
                 if row is not None:
                     return row
             times = self.known(b, "repeat a list a known number of times, or use np.zeros")
-            kind = list if self.class_of(a) is list else tuple
-            made = Sequence(self.listed(a) * int(times), kind)
-            return self.heap.born(made) if kind is list else made
+            items = self.listed(a) * int(times)
+            if self.class_of(a) is not list:
+                return Sequence(items, tuple)
+            site = (a.site, "repeated") if isinstance(a, Sequence) and a.site else None
+            return growing.born(self, site, items)
         if op == "Mod" and isinstance(a, Static) and isinstance(a.obj, str):
             many = isinstance(b, Sequence) and b.kind is tuple
             values = b.items if isinstance(b, Sequence) and many else [b]

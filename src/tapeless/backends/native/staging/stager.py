@@ -90,6 +90,8 @@ from tapeless.transformed import Transformed
 
 #: How many values may have to be fixed one after the other.
 RESTARTS = 200
+#: A list that grows may be made by one expression in so many calls.
+SITES = 30
 #: Frames of Python that staging may take: about ten a call of the program.
 DEEP = 20000
 
@@ -512,6 +514,7 @@ def stage(
     grows: dict[Any, Any] = {}
     never: set[Any] = set()
     refused: NotCompilable | None = None
+    tried: NotCompilable | None = None
     for _ in range(RESTARTS):
         stager = Stager(fixed)
         stager.careful = careful
@@ -537,10 +540,20 @@ def stage(
             continue
         except growing.NeedsGrowing as need:
             grows[need.site] = need.spec
+            if sum(site[-1] == need.site[-1] for site in grows) > SITES:
+                stager.refuse(
+                    "a function that calls itself makes lists of a length known at run time only",
+                    "use arrays",
+                )
             continue
         except NotCompilable as error:
-            if not stager.grew:
-                raise refused or error from None
+            if not stager.grew or tried is not None:
+                if tried is None and stager.indexed:  # lists with indices of run time as those that grow
+                    tried, fixed = refused or error, dict(known or {})
+                    grows |= stager.indexed
+                    unrolled.clear()
+                    continue
+                raise tried or refused or error from None
             refused = refused or error
             never |= stager.grew  # what else can be done is to unroll the loops
             for site in never:

@@ -81,6 +81,7 @@ class Structures(Attributes):
     def sequence_item(self, value: Sequence, index: Value) -> Value:
         name = "list" if value.kind is list else "tuple"
         if isinstance(index, Number) and not isinstance(index.expr, Const):
+            self.note_index(value)
             made = self.table_item(value, index)
             if made is not None:
                 return made
@@ -98,6 +99,12 @@ class Structures(Attributes):
             self.throw(TypeError, *error.args)
             return Static(None)
         return self.present(held, f"item {i}", str(i), IndexError)
+
+    def note_index(self, owner: Sequence) -> None:
+        """A list is indexed by what is known at run time only: it could be one that grows."""
+        spec = growing.spec_of_all(self, owner.items) if owner.kind is list and owner.site else None
+        if spec is not None and owner.site not in self.never_growing:
+            self.indexed[owner.site] = spec
 
     def table_item(self, value: Sequence, index: Number) -> Value | None:
         """An item by an index of run time, where all items are numbers of one class."""
@@ -155,6 +162,8 @@ class Structures(Attributes):
             self.heap.touch(owner)
             owner.items[key] = self.stored(value)
         elif isinstance(owner, Sequence) and owner.kind is list:
+            if isinstance(index, Number):
+                self.note_index(owner)
             i = self.known(index, "use an index that is known, or an array")
             items = list(owner.items)
             try:
