@@ -65,7 +65,7 @@ def heap(x):
 def histogram(x):
     bins = [0.0] * 4
     for v in x:
-        bins[int(v * 10) % 4] += v * v
+        bins[int(v * 9.7 + 0.3) % 4] += v * v
     return weighted(bins)
 
 

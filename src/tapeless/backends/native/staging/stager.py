@@ -494,6 +494,11 @@ def _with_siblings(path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return {path: path.read(args, kwargs)}
 
 
+def expression(site: Any) -> Any:
+    """The operation that makes the lists of a site."""
+    return expression(site[0]) if site[-1] == "repeated" else site[-1]
+
+
 def stage(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -540,11 +545,8 @@ def stage(
             continue
         except growing.NeedsGrowing as need:
             grows[need.site] = need.spec
-            if sum(site[-1] == need.site[-1] for site in grows) > SITES:
-                stager.refuse(
-                    "a function that calls itself makes lists of a length known at run time only",
-                    "use arrays",
-                )
+            if sum(expression(site) == expression(need.site) for site in grows) > SITES:
+                stager.refuse("a function that calls itself makes lists of unknown length", "use arrays")
             continue
         except NotCompilable as error:
             if not stager.grew or tried is not None:
