@@ -313,9 +313,13 @@ class Attributes(Operators):
             return
         if name == "dtype" and np.dtype(value) != x.dtype:
             self.untracked("the dtype of an array")
+        self.keep_shape(x)
         self.flatten(m, base)
 
     # given by other parts of a run
+    def keep_shape(self, x: Any) -> None:
+        """Operations that `x` has lent its shape only are to keep it: it is about to have another."""
+
     def flatten(self, m: Any, base: Any) -> None:
         """Bring a mirror into the memory order of its owner."""
 

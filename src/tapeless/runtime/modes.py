@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.autodiff.linear import Lin, Record
-from tapeless.rules.operations import Gather, overlaps_itself
+from tapeless.rules.operations import Apply, Gather, overlaps_itself
 from tapeless.rules.spaces import Space, space_of
 from tapeless.runtime.entries import Entries
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, low_address, memory
@@ -82,6 +82,12 @@ class Reverse(Entries):
     def __init__(self) -> None:
         super().__init__()
         self.record = Record()
+
+    def keep_shape(self, x: Any) -> None:
+        as_it_is = x.view()
+        for op, *_ in self.record.entries:
+            if isinstance(op, Apply) and any([a is x for a in op.args]):
+                op.args = tuple([as_it_is if a is x else a for a in op.args])
 
     def flatten(self, m: ArrayMirror, base: Any) -> None:
         """Bring a mirror into the memory order of its owner, on one axis."""
