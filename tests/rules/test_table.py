@@ -14,7 +14,8 @@ import tapeless.rules.scipy
 import tapeless.rules.scipy_fft
 import tapeless.rules.scipy_interpolate
 import tapeless.rules.scipy_linalg
-import tapeless.rules.scipy_signal  # noqa: F401
+import tapeless.rules.scipy_signal
+import tapeless.rules.scipy_sparse  # noqa: F401
 from tapeless.rules import (
     Elementwise,
     Nondifferentiable,

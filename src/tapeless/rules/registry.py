@@ -366,6 +366,7 @@ _LAZY = {
     "scipy.signal": "tapeless.rules.scipy_signal",
     "scipy.interpolate": "tapeless.rules.scipy_interpolate",
     "scipy.spatial": "tapeless.rules.scipy_spatial",
+    "scipy.sparse": "tapeless.rules.scipy_sparse",
 }
 
 
