@@ -15,7 +15,8 @@ import tapeless.rules.scipy_fft
 import tapeless.rules.scipy_interpolate
 import tapeless.rules.scipy_linalg
 import tapeless.rules.scipy_signal
-import tapeless.rules.scipy_sparse  # noqa: F401
+import tapeless.rules.scipy_sparse
+import tapeless.rules.scipy_stats  # noqa: F401
 from tapeless.rules import (
     Elementwise,
     Nondifferentiable,

@@ -367,6 +367,7 @@ _LAZY = {
     "scipy.interpolate": "tapeless.rules.scipy_interpolate",
     "scipy.spatial": "tapeless.rules.scipy_spatial",
     "scipy.sparse": "tapeless.rules.scipy_sparse",
+    "scipy.stats": "tapeless.rules.scipy_stats",
 }
 
 
