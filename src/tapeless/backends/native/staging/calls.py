@@ -395,13 +395,14 @@ class Calls(Recursion):
         from tapeless.backends.native.staging.iterables import Generator
 
         values = self.read(op.args[0])
+        result: Value = Static(None)
         if isinstance(values, Generator):
-            values.consume(cast(Any, self), take)
+            result = values.consume(cast(Any, self), take)
         else:
             for value in self.listed(values):
                 take(value)
         if self.alive:
-            self.assign(op.outs[0], Static(None))
+            self.assign(op.outs[0], result)
 
     # ---- classes
 

@@ -315,18 +315,20 @@ class Generator(Value):
     """What calling a generator function gives: its body runs when its values are asked for."""
 
     def __init__(
-        self, run: Callable[[Callable[[Value], None]], None], cells: dict[str, Cell], done: Cell
+        self, run: Callable[[Callable[[Value], None]], Any], cells: dict[str, Cell], done: Cell
     ) -> None:
         self.run, self.cells, self.done = run, cells, done
 
-    def consume(self, s: Iterables, take: Callable[[Value], None]) -> None:
-        """Run the body; `take` is given each value as it comes."""
+    def consume(self, s: Iterables, take: Callable[[Value], None]) -> Value:
+        """Run the body, and give what it returns; `take` is given each value as it comes."""
         done = self.done.value
         if not isinstance(done, Static):
             s.refuse("a generator is used on several paths, or in a loop", "make it where it is used")
         if not done.obj:
             s.heap.write(self.done, Static(True))
-            self.run(take)
+            result: Value = self.run(take)
+            return result
+        return Static(None)
 
     def items(self, s: Iterables) -> list[Value]:
         """Every value, before any is used: the body must not notice."""
