@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tapeless.backends.native.delay import delay
 from tapeless.backends.native.fuse import fuse
+from tapeless.backends.native.interchange import interchange
 from tapeless.backends.native.jam import jam
 from tapeless.backends.native.late import late
 from tapeless.backends.native.layout import lay_out
@@ -20,4 +21,4 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     """
     fn = known_lengths(sums(fn))
     fn = fn if parallel else late(fn)
-    return jam(lay_out(delay(fuse(fn if parallel else multiply(fn)))))
+    return jam(interchange(lay_out(delay(fuse(fn if parallel else multiply(fn))))))
