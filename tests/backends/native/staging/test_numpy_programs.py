@@ -150,3 +150,40 @@ def test_namespaces_of_arrays_are_those_of_numpy():
         assert tl.jit(f)(A) == pytest.approx(f(A), rel=1e-12)
         np.testing.assert_allclose(tl.jit(tl.grad(f))(A), tl.grad(f)(A), rtol=1e-12)
         np.testing.assert_allclose(tl.jit(tl.hessian(f))(A), tl.hessian(f)(A), rtol=1e-12)
+
+
+def test_matrices_of_scipy_from_their_edges():
+    linalg = pytest.importorskip("scipy.linalg")
+    for f in (
+        lambda x: linalg.toeplitz(x),
+        lambda x: linalg.toeplitz(x[:2], x * 2.0),
+        lambda x: linalg.hankel(x, x**2),
+        lambda x: linalg.hankel(x),
+    ):
+        np.testing.assert_array_equal(tl.jit(f)(A), f(A), strict=True)
+
+        def size(x, f=f):
+            return np.sum(f(x) ** 3)
+
+        np.testing.assert_allclose(tl.jit(tl.grad(size))(A), tl.grad(size)(A), rtol=1e-12)
+
+
+def test_derivatives_of_polynomials():
+    from numpy.polynomial import chebyshev, polynomial
+
+    for f in (polynomial.polyder, polynomial.polyint, chebyshev.chebder, chebyshev.chebint):
+        np.testing.assert_allclose(tl.jit(lambda x, f=f: f(x))(A), f(A), rtol=1e-12)
+
+
+def test_numbers_that_numba_gives_are_those_of_python():
+    numba = pytest.importorskip("numba")
+
+    @numba.njit
+    def both(x):
+        return x.sum(), len(x), x[0] > 0
+
+    wanted, got = both(A), tl.jit(lambda x: both(x))(A)
+    assert got == pytest.approx(wanted)
+    assert [type(v) for v in got] == [type(v) for v in wanted] == [float, int, bool]
+    single = tl.jit(lambda x: both(x)[0])(A.astype(np.float32))
+    assert type(single) is float

@@ -15,6 +15,7 @@ from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.liveness import liveness
 from tapeless.backends.native.staging.paths import Field, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import Recursion
+from tapeless.backends.native.staging.unboxing import unboxed
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -183,7 +184,7 @@ class Calls(Recursion):
             return self.without_effects(lambda: self.call_object(wrapped, args, kwargs, op))
         python = getattr(obj, "py_func", None)
         if isinstance(python, types.FunctionType) and type(obj).__module__.startswith("numba"):
-            return self.call_object(python, args, kwargs, op)
+            return unboxed(self, self.call_object(python, args, kwargs, op))
         method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)

@@ -358,6 +358,12 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keep
 # ---- indices and integers
 
 
+def normalize_axis_index(axis: Any, ndim: Any, msg_prefix: Any = None) -> Any:
+    if axis < -ndim or axis >= ndim:
+        raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}")
+    return axis % ndim
+
+
 def unravel_index(indices: Any, shape: Any) -> Any:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     rest = indices if isinstance(indices, (int, np.integer)) else np.asarray(indices)

@@ -34,7 +34,9 @@ def opened(
     return made
 
 
-def _in_place_of(program: Callable[..., Any], function: Any) -> None:
+def in_place_of(program: Callable[..., Any], function: Any) -> None:
+    """Calls of a function are calls of a program."""
+
     def lowering(stager: Stager, *args: Value, **kwargs: Value) -> Value:
         return opened(stager, program, str(function.__name__), args, kwargs)
 
@@ -48,11 +50,12 @@ _NAMES = (
 )  # fmt: skip
 for _name in _NAMES:
     if hasattr(np, _name):  # the newest are not in every NumPy
-        _in_place_of(getattr(programs, _name), getattr(np, _name))
+        in_place_of(getattr(programs, _name), getattr(np, _name))
 for _name in ("matrix_rank", "tensorsolve"):
-    _in_place_of(getattr(programs, _name), getattr(np.linalg, _name))
+    in_place_of(getattr(programs, _name), getattr(np.linalg, _name))
+in_place_of(programs.normalize_axis_index, np.lib.array_utils.normalize_axis_index)
 for _name in ("rfft2", "irfft2"):
-    _in_place_of(getattr(programs, _name), getattr(np.fft, _name))
+    in_place_of(getattr(programs, _name), getattr(np.fft, _name))
 
 
 def _for_options(program: Callable[..., Any], function: Any, most: int, *options: str) -> None:

@@ -9,10 +9,11 @@ import scipy.linalg  # type: ignore[import-untyped]
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import F64, Assign, Ref, apply, cast
-from tapeless.backends.native.staging import elements, storage
+from tapeless.backends.native.staging import elements, scipy_programs, storage
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.linear_algebra import cholesky, det, floats, inv, matrix, norm, solve
 from tapeless.backends.native.staging.lowerings import array, items_of, lowers, option
+from tapeless.backends.native.staging.opened import in_place_of
 from tapeless.backends.native.staging.products import same
 from tapeless.backends.native.staging.shapes import permute
 from tapeless.backends.native.staging.values import Number, Sequence, Static, Value
@@ -135,3 +136,7 @@ def solve_triangular(
                 pivot = convert(left.element((i, i)), left.dtype, dtype)
                 storage.store(stager, result, (i, *column), apply("div", value, pivot))
     return result
+
+
+for _name in ("toeplitz", "hankel"):
+    in_place_of(getattr(scipy_programs, _name), getattr(scipy.linalg, _name))
