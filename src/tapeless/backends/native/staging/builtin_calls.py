@@ -16,6 +16,7 @@ from tapeless.backends.native.staging import (
     builtin_itertools,
     builtin_numbers,
     builtin_objects,
+    classes,
     deques,
     growing_methods,
     namespaces,
@@ -45,8 +46,8 @@ from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
 TABLES = (
-    builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, deques, printing, random_numbers,
-    tables,
+    builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, classes, deques, printing,
+    random_numbers, tables,
 )  # fmt: skip
 
 
@@ -55,6 +56,9 @@ class Builtins(Structures):
 
     kept_ops: list[Op]
     """Operations made by staging, kept so that their identity is theirs alone."""
+
+    def op_class(self, op: Op) -> None:
+        self.result(op, classes.define(self, op))
 
     def builtin(self, obj: Any, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value | None:
         try:
@@ -70,6 +74,8 @@ class Builtins(Structures):
             made: Value | None = self.arrays.call(self, obj, seen, kwargs)
             if made is not None:
                 return made
+        if isinstance(obj, classes.Decorator):
+            return classes.decorated(self, obj.run, args[0])
         inner = getattr(obj, "_implementation", None)
         if isinstance(inner, types.FunctionType) and type(obj).__module__ == "numpy":
             return self.call_function(inner, args, kwargs, op)

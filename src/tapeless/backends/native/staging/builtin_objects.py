@@ -155,11 +155,6 @@ def cached_(s: Builtins, function: Value) -> Value:
     return Cached(function)
 
 
-@lowers(property)
-def property_(s: Builtins, *args: Value) -> Value:
-    s.refuse("a property is made inside the compiled function", "define the class outside")
-
-
 def by_its_own_way(s: Builtins, x: Instance) -> None:
     """Refuse the copy of an object whose class says how it is made."""
     if copied_by_python(x.cls):

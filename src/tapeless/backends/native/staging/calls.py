@@ -117,6 +117,9 @@ class Calls(Recursion):
         """Who takes the values of the generators that run, innermost last; None for other functions."""
         self.in_rules: list[Any] = []
         """The functions whose own derivative rules are staged."""
+        self.made_functions: dict[int, Closure] = {}
+        """The functions in classes that the program makes, by what stands for them."""
+        self.made_classes: set[type] = set()
         self.factories: dict[Any, tuple[type, Value]] = {}
         """The kinds of defaultdict made."""
         self.unwound += [self.free, self.yields, self.runs, self.in_rules, self.rules_from]
@@ -157,6 +160,8 @@ class Calls(Recursion):
         """Call a Python object that is known."""
         if any(isinstance(a, Maybe) for a in args) and not isinstance(obj, (types.FunctionType, type)):
             return self.resolved(lambda *some: self.call_object(obj, list(some), kwargs, op), *args)
+        if id(obj) in self.made_functions:
+            return self.call(self.made_functions[id(obj)], args, kwargs, op)
         found = self.builtin(obj, args, kwargs, op)
         if found is not None:
             return found

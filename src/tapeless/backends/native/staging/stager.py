@@ -332,6 +332,9 @@ class Outputs:
                     s.emit(Assign(stmt.var, const(0, stmt.var.type)))
             s.emit(If(value.bound, inside))
             return Either(flag, made, self.template(value.otherwise))
+        cls = value.cls if isinstance(value, Instance) else value.obj if isinstance(value, Static) else None
+        if isinstance(cls, type) and cls in s.made_classes:
+            s.refuse("an object of a class made in this function is returned", "define the class outside")
         if isinstance(value, Static):
             return Kept(value.obj)
         if isinstance(value, Mixed):
