@@ -205,3 +205,14 @@ def test_arrays_as_attributes_of_arrays():
         return u[0] * u.slope[1] + (u * 2.0).slope[0] + u.copy()[1]
 
     check(f, 0.7)
+
+
+def solved(a):
+    total = a.sum()
+    for i in range(a.shape[0]):
+        total = total + (np.linalg.pinv(a[: i + 1, :i]) @ a[: i + 1, 0]).sum()
+    return total
+
+
+def test_the_inverse_of_a_matrix_without_columns():
+    check(solved, np.arange(9.0).reshape(3, 3) + np.eye(3), native=True)

@@ -463,6 +463,8 @@ def pinv(
     value = matrix(stager, a, square=False)
     if value.ndim != 2:
         stager.refuse("numpy.linalg.pinv of a stack", "loop over the matrices")
+    if 0 in map(known_length, value.shape):
+        return storage.fresh(stager, value.shape[::-1], value.dtype)
     tall, q, r, _ = _by_qr(stager, value, rcond)
     made = solve(stager, r, permute(stager, q, (1, 0)))
     return made if tall else permute(stager, array(stager, made), (1, 0))
