@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import warnings
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 import pytest
@@ -163,3 +164,12 @@ def closing(x):
 )
 def test_with(program, x):
     check(program, x)
+
+
+def test_warnings_are_silenced_inside():
+    def program(x):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return x * x
+
+    check(program, 1.3)

@@ -17,6 +17,7 @@ from typing import Any
 from tapeless.errors import UntrackedMutationError
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Handler, Pair, handle
+from tapeless.runtime.known import TEXT_MODULES
 from tapeless.runtime.mirrors import ATOMS
 from tapeless.runtime.operators import is_python, on_class
 from tapeless.runtime.state import State
@@ -40,7 +41,7 @@ _KNOWN: dict[tuple[Any, type], bool] = {}
 _MISSING = object()
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 #: modules whose objects have no special method in Python that keeps something
-_OTHERS = frozenset({"builtins", "numpy", "_thread", "_io"})
+_OTHERS = frozenset({"builtins", "numpy", "_thread", "_io"}) | TEXT_MODULES
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
