@@ -18,7 +18,7 @@ from tapeless.backends.native.staging.indexing import At, Item, Span, basic_view
 from tapeless.backends.native.staging.lowerings import array, axes_of, given, lowers, option, unsupported
 from tapeless.backends.native.staging.products import matmul, same
 from tapeless.backends.native.staging.reductions import sum_
-from tapeless.backends.native.staging.shapes import permute
+from tapeless.backends.native.staging.shapes import expand_dims, permute
 from tapeless.backends.native.staging.storage import fail, known_length, same_length
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -397,7 +397,8 @@ def _matrix_norm(
     if order in (None, "fro", "f"):
         return ufunc(stager, np.sqrt, [sum_(stager, squares(stager, value), Static(axes), keepdims=keepdims)])
     if option(stager, keepdims, False):
-        stager.refuse("this norm of matrices with keepdims", "index the result with None")
+        made = _matrix_norm(stager, value, order, axes, None)
+        return expand_dims(stager, array(stager, made), Static(tuple(sorted(axes))))
     if order in (2, -2, "nuc"):
         lead = [k for k in range(value.ndim) if k not in axes]
         singular = svdvals(stager, permute(stager, value, (*lead, rows, columns)))

@@ -237,6 +237,15 @@ def vecmat(x1: Any, x2: Any) -> Any:
     return np.matmul(np.conjugate(x1)[..., None, :], x2)[..., 0, :]
 
 
+def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axis
+        axisb = axis
+        axisc = axis
+    made = np.cross(np.moveaxis(np.asarray(a), axisa, -1), np.moveaxis(np.asarray(b), axisb, -1))
+    return np.moveaxis(made, -1, axisc)  # vectors have three elements: others are refused
+
+
 # ---- order
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.staging import joining, linear_algebra, searching, signals, sorting
+from tapeless.backends.native.staging import joining, linear_algebra, products, searching, signals, sorting
 from tapeless.backends.native.staging import numpy_programs as programs
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, shape_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: Their lowerings are in the table before they get options here.
-BEFORE = (joining, searching, linear_algebra, signals, sorting)
+BEFORE = (joining, linear_algebra, products, searching, signals, sorting)
 
 
 def opened(
@@ -80,6 +80,7 @@ _for_options(programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
 _for_options(programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan")
 _for_options(programs.quantile, np.quantile, 3, "method", "keepdims")
 _for_options(programs.percentile, np.percentile, 3, "method", "keepdims")
+_for_options(programs.cross, np.cross, 2, "axis", "axisa", "axisb", "axisc")
 _for_options(programs.take, np.take, 3, "mode")
 _for_options(programs.cond, np.linalg.cond, 1, "p")
 
