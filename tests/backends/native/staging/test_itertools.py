@@ -11,6 +11,8 @@ import tapeless as tl
 from checking import check
 from tapeless.errors import NotCompilable
 
+from .orders import check_orders
+
 A = np.array([0.3, 0.7, 0.2, 0.9, 0.5])
 
 
@@ -152,3 +154,26 @@ def test_effects_are_not_moved():
         with pytest.raises(NotCompilable, match="changes something, or may raise"):
             tl.jit(f)(x)
         tl.jit(f, fallback=True)(x)
+
+
+def grown_in_a_product(x):
+    items, total = [x[0], x[1]], 0.0
+    for a, b in itertools.product(items, items):
+        items.append(a * b)
+        total = total + a * b * len(items)
+    for a, b in itertools.combinations(items[:3], 2):
+        items[0] = items[0] * b
+        total = total + a * items[0]
+    return total + sum(items)
+
+
+def listed_before(x):
+    items = [x[0], x[1]]
+    rows = itertools.permutations(items, 2)
+    items[0] = 7.0 * x[2]
+    return sum(a * a * b for a, b in rows) * items[0]
+
+
+@pytest.mark.parametrize("f", [grown_in_a_product, listed_before])
+def test_a_list_is_read_when_the_product_is_made(f):
+    check_orders(f, np.array([0.7, 1.3, 0.4]))

@@ -142,7 +142,7 @@ def pairwise(s: Builtins, items: Value) -> Value:
 @lowers(itertools.product)
 def product(s: Builtins, *many: Value, repeat: Value = UNIT) -> Value:
     times = int(s.known(repeat))
-    inner = [source(s, m) for m in many]
+    inner = [source(s, m, at_once=True) for m in many]
 
     def make() -> Iteration:
         its = [one() for one in inner] * times
@@ -174,7 +174,7 @@ def choices(function: Any, pair: Callable[[Builtins, Expr, Expr], tuple[Expr, Ex
 
     @lowers(function)
     def run(s: Builtins, iterable: Value, r: Value | None = None) -> Value:
-        inner = source(s, iterable)
+        inner = source(s, iterable, at_once=True)
         many = None if is_none(r) else int(s.known(r))  # type: ignore[arg-type]
 
         def make() -> Iteration:

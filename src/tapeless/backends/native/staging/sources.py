@@ -22,7 +22,7 @@ from tapeless.backends.native.staging.builtin_iterables import source as source_
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.heap import is_object
 from tapeless.backends.native.staging.iterables import Entries, Iter, Position
-from tapeless.backends.native.staging.values import Growing, Value, View
+from tapeless.backends.native.staging.values import Growing, Sequence, Value, View
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.builtin_calls import Builtins
@@ -56,11 +56,15 @@ def tells(s: Builtins, stmt: Stmt, mine: set[Array]) -> bool:
     return isinstance(stmt, (Raise, Intrinsic, Swap))
 
 
-def source(s: Builtins, items: Value, live: bool = False) -> Callable[[], Iteration]:
+def source(s: Builtins, items: Value, live: bool = False, at_once: bool = False) -> Callable[[], Iteration]:
     """What is gone through, when it is asked; items may be made at once, again, or not at all.
 
-    So it must stay what it is meanwhile; but elements of arrays can be read when they are needed (`live`).
+    So it must stay what it is meanwhile; but elements of arrays can be read when they are needed (`live`),
+    and a list as it is now, if Python reads it `at_once`, too.
     """
+    if at_once and isinstance(items, Sequence) and is_object(items):
+        now = list(items.items)
+        return lambda: Iteration(now)
     inner = source_of(s, items)
 
     if not isinstance(items, Iter):
