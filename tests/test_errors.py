@@ -1,6 +1,8 @@
 """What is refused: the type of each error, and a text that names the line, the reason and the way out."""
 
 import asyncio
+import fractions
+import functools
 import inspect
 import os
 import struct
@@ -119,7 +121,7 @@ def test_a_library_is_named_beside_the_own_line():
 def without_rule_for_an_argument(a):
     import scipy.special
 
-    return scipy.special.gammainc(a, 2.0)
+    return scipy.special.jv(a, 2.0)
 
 
 def test_arguments_for_which_a_rule_knows_nothing():
@@ -128,9 +130,9 @@ def test_arguments_for_which_a_rule_knows_nothing():
         lambda: tl.grad(without_rule_for_an_argument)(1.0),
         errors.MissingRuleError,
         NotImplementedError,
-        "gammainc has no derivative rule for its argument a",
-        "pass a as a constant",
-        line=(without_rule_for_an_argument, "gammainc"),
+        "jv has no derivative rule for its argument v",
+        "pass v as a constant",
+        line=(without_rule_for_an_argument, "special.jv"),
     )
 
 
@@ -252,3 +254,64 @@ def test_errors_of_the_program_are_its_own():
 
     with pytest.raises(ZeroDivisionError, match="float division by zero"):
         tl.grad(fails)([1.0, 2.0])
+
+
+def exact_sum(x):
+    return float(fractions.Fraction(x) + fractions.Fraction(1, 2))
+
+
+def keeps_none(x):
+    return np.array([x, None], dtype=object)[0]
+
+
+def catches_a_group(x):
+    try:
+        raise ExceptionGroup("several", [ValueError(x)])
+    except* ValueError as group:
+        y = group.exceptions[0].args[0]
+    return y
+
+
+def prints_a_list(x):
+    v = Lazy(x)
+    print([v])
+    return v.square
+
+
+class Lazy:
+    def __init__(self, x):
+        self.x = x
+
+    @functools.cached_property
+    def square(self):
+        return self.x * self.x
+
+    def __repr__(self):
+        return f"{self.square:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "standard", "parts", "source"),
+    [
+        (
+            exact_sum, errors.MissingRuleError, NotImplementedError,
+            ("cannot differentiate Fraction.__new__()", "made of integers", "compute with floats"),
+            "Fraction(x)",
+        ),
+        (
+            keeps_none, errors.MissingRuleError, NotImplementedError,
+            ("ndarray of objects", "cannot be followed", "Use a list, or an array of floats"), "np.array",
+        ),
+        (
+            catches_a_group, errors.UnsupportedSyntaxError, SyntaxError,
+            ("except* is not differentiated", "catch the group with except"), "try:",
+        ),
+        (
+            prints_a_list, errors.UntrackedMutationError, TypeError,
+            ("puts a value into 'square' of a Lazy", "Let the program compute that value before"),
+            "print([v])",
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_lose_a_derivative(function, kind, standard, parts, source):
+    refused(lambda: tl.grad(function)(1.25), kind, standard, *parts, line=(function, source))

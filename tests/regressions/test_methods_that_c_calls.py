@@ -4,6 +4,7 @@ import collections
 import copy
 import functools
 import math
+import statistics
 
 import pytest
 
@@ -255,3 +256,11 @@ def test_defaults_of_own_missing():
         return d[2] + d[2] + e[1] + e[3]
 
     check(f, 1.1)
+
+
+def test_distributions_of_samples():
+    def f(x):
+        d = statistics.NormalDist.from_samples([x, 2.0 * x, 3.0])
+        return d.mean * d.stdev + d.pdf(2.0)
+
+    check(f, 1.3)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
-from tapeless.errors import UnsupportedSyntaxError, locate
+from tapeless.errors import UnsupportedSyntaxError
 from tapeless.frontend.source import FunctionNode
 from tapeless.program.ir import Block, Op, Operand, Var
 
@@ -35,7 +35,7 @@ class Builder:
 
     def unsupported(self, what: str, way_out: str) -> NoReturn:
         message = f"{what} is not differentiated; {way_out}"
-        raise UnsupportedSyntaxError(locate(message, self.code.co_filename, self.line))
+        raise UnsupportedSyntaxError(message, filename=self.code.co_filename, line=self.line)
 
     def mangle(self, name: str) -> str:
         private = self.class_name and name.startswith("__") and not name.endswith("__")

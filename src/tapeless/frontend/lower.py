@@ -27,6 +27,13 @@ def lower(code: CodeType, module_globals: dict[str, object] | None = None) -> Pr
     return program
 
 
+_STATEMENTS = {
+    "TryStar": ("except*", "catch the group with except, and look at its exceptions"),
+    "AsyncFor": ("async for", "write a loop"),
+    "AsyncWith": ("async with", "write a with statement"),
+}
+
+
 class Lowering(Matching):
     """Lowers one function."""
 
@@ -101,7 +108,10 @@ class Lowering(Matching):
         self.line = node.lineno
         method = getattr(self, f"stmt_{type(node).__name__}", None)
         if method is None:
-            self.unsupported(f"a statement of kind {type(node).__name__}", "write it in other statements")
+            what, way_out = _STATEMENTS.get(
+                type(node).__name__, ("this statement", "write it in other statements")
+            )
+            self.unsupported(what, way_out)
         method(node)
 
     def body_block(self, nodes: list[ast.stmt]) -> Block:

@@ -231,7 +231,10 @@ def _without_derivative(y: Any, rule: Rule) -> None:
     if isinstance(y, (list, tuple, dict)) or (isinstance(y, np.ndarray) and y.dtype.kind in "OV"):
         records = isinstance(y, np.ndarray) and y.dtype.kind == "V"
         what = "array of records" if records else f"{type(y).__name__} of objects"
-        raise NotImplementedError(f"{rule.name} gave a {what}, whose derivative its rule does not tell")
+        raise NotImplementedError(
+            f"cannot differentiate {rule.name} of these arguments: it gave a {what}, in which derivatives "
+            "cannot be followed.\n    Use a list, or an array of floats (dtype=float)"
+        )
 
 
 def _scaled(active: list[tuple[Any, Any]], space: Space) -> Any:

@@ -26,8 +26,9 @@ from tapeless.runtime.known import (
     TEXT_MODULES,
     TWINS,
 )
-from tapeless.runtime.mirrors import Slot
+from tapeless.runtime.mirrors import Slot, has_tangent
 from tapeless.runtime.operators import BINARY, UNARY, inherits_from_array, on_class
+from tapeless.runtime.outside import functions_in, names_in
 from tapeless.runtime.primitives import DISPATCHER
 
 _MAKERS = (
@@ -274,10 +275,23 @@ class Calls(Construct):
     def twinned(self, rule: Twin, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
         """A function that has a twin: as it is where nothing active is reached."""
         kw = kw or {}
-        if self.reaches((*args, *kw.values()), (*ts, *(kts or {}).values())):
+        given = (*args, *kw.values())
+        if self.reaches(given, (*ts, *(kts or {}).values())) or self.reaches_by_name(given):
             return self.enter(rule.twin, args, ts, kw, kts)
         self.snapshots.clear()  # the function may call others, that write
         return f(*args, **kw), None
+
+    def reaches_by_name(self, values: Any) -> bool:
+        """Whether functions among `values` read active globals, or globals that lead to active values."""
+        if not (self.mirrors or self.arrays):
+            return False
+        for f in functions_in(values):
+            names = [n for n in names_in(f.__code__) if n in f.__globals__]
+            for n in names:
+                t = self.global_tangent(f.__globals__, n)
+                if t is not None and has_tangent(t) or self.reaches((f.__globals__[n],)):
+                    return True
+        return False
 
     # ---- opening Python functions
 
@@ -288,8 +302,9 @@ class Calls(Construct):
 
             if formula_loaded("statistics") and f in HANDLERS:
                 return self.call(f, args, ts, kw, kts)
-        if f.__module__ == "mpmath.libmp.libmpf" and f.__name__ == "from_float":
-            HANDLERS[f] = _from_float
+        exact = OF_INTEGERS.get(f.__module__)
+        if exact is not None and f.__name__ in exact[0]:
+            HANDLERS[f] = of_integers(f, exact[1])
             return self.call(f, args, ts, kw, kts)
         if code.co_filename.startswith("<") and f.__module__ != "__main__" or f.__module__ in INERT_MODULES:
             special = self.enter_special(f, args, ts, kw or {}, kts or {})
@@ -407,17 +422,34 @@ class Calls(Construct):
         return values, tangents
 
 
-def _from_float(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
-    """A float as mpmath's number, which is made of integers: without this, derivatives would end there."""
-    if ts[0] is not None:
-        run.refuse(
-            MissingRuleError,
-            "mpmath's numbers are made of integers, through which no derivative passes: use mpmath.fp, whose "
-            "numbers are floats",
-        )
-    from mpmath.libmp import from_float  # type: ignore[import-untyped]
+#: module -> its functions that make numbers of integers from floats, and what is said of them
+OF_INTEGERS = {
+    "mpmath.libmp.libmpf": (
+        ("from_float",),
+        "mpmath's numbers are made of integers, through which no derivative passes: use mpmath.fp, whose "
+        "numbers are floats",
+    ),
+    "fractions": (
+        ("__new__", "from_float"),
+        "fractions are made of integers, through which no derivative passes: compute with floats",
+    ),
+    "statistics": (
+        ("_exact_ratio",),
+        "this function of statistics computes with integers, through which no derivative passes: write out "
+        "its formula",
+    ),
+}
 
-    return from_float(*args, **kw), None
+
+def of_integers(f: Any, reason: str) -> Any:
+    """The handler of such a function: without it, derivatives would end there."""
+
+    def go(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
+        if any(t is not None for t in (*ts, *kts.values())):
+            run.refuse(MissingRuleError, f"cannot differentiate {f.__qualname__}(): {reason}")
+        return f(*args, **kw), None
+
+    return go
 
 
 def handler_of_unhashable(f: Any) -> bool:

@@ -273,7 +273,7 @@ class Construct(Primitives):
     def check_keywords(self, name: str, kw: dict[str, Any], kts: dict[str, Any]) -> None:
         """`__init_subclass__` runs as it is, so what it is given must not be active."""
         if kw and self.reaches(kw.values(), kts.values()):
-            self.untracked(f"a keyword of class {name}, which __init_subclass__ takes,")
+            self.untracked(f"what __init_subclass__ takes: a keyword of class {name}")
 
     def new_class(self, args: Any, kw: Any) -> Any:
         """`type.__new__(metaclass, name, bases, namespace)`, with the companions of the namespace."""

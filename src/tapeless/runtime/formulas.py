@@ -46,6 +46,7 @@ def load_statistics(module: Any) -> None:
         ("harmonic_mean", _harmonic_mean), ("variance", _variance), ("pvariance", _pvariance),
         ("stdev", _stdev), ("pstdev", _pstdev), ("covariance", _covariance),
         ("correlation", _correlation), ("linear_regression", _linear_regression),
+        ("_mean_stdev", _mean_and_stdev),
     ):  # fmt: skip
         if hasattr(module, name):
             by_formula(getattr(module, name), formula)
@@ -92,6 +93,11 @@ def _pvariance(data, mu=None):
 
 def _stdev(data, xbar=None):
     return math.sqrt(_variance(data, xbar))
+
+
+def _mean_and_stdev(data):
+    items = list(data)
+    return (_mean(items), _stdev(items))
 
 
 def _pstdev(data, mu=None):
