@@ -252,3 +252,34 @@ def test_the_plain_call_stays_plain() -> None:
 
     assert tl.grad(lambda p: p * so.brentq(f, 0, 3))(1.0) == so.brentq(f, 0, 3)
     assert len(calls) == 2 * len(set(calls))
+
+
+SCALE = 1.0
+BOX = [0.0]
+
+
+def parabola(x: Any) -> Any:
+    return x * x - SCALE
+
+
+def deeper(x: Any) -> Any:
+    return parabola(x) + 0.0
+
+
+def boxed(x: Any) -> Any:
+    return x * x - BOX[0]
+
+
+def test_what_functions_read_by_name() -> None:
+    def by_global(p: Any, f: Any) -> Any:
+        global SCALE
+        SCALE = 2.0 * p
+        return so.brentq(f, 0, 5)
+
+    def by_list(p: Any) -> Any:
+        BOX[0] = p
+        return so.brentq(boxed, 0, 5)
+
+    for f in (parabola, deeper):
+        assert tl.grad(by_global)(2.0, f) == pytest.approx(0.5)
+    assert tl.grad(by_list)(4.0) == pytest.approx(0.25)

@@ -26,8 +26,9 @@ from tapeless.runtime.known import (
     TEXT_MODULES,
     TWINS,
 )
-from tapeless.runtime.mirrors import Slot
+from tapeless.runtime.mirrors import Slot, has_tangent
 from tapeless.runtime.operators import BINARY, UNARY, inherits_from_array, on_class
+from tapeless.runtime.outside import functions_in, names_in
 from tapeless.runtime.primitives import DISPATCHER
 
 _MAKERS = (
@@ -274,10 +275,23 @@ class Calls(Construct):
     def twinned(self, rule: Twin, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
         """A function that has a twin: as it is where nothing active is reached."""
         kw = kw or {}
-        if self.reaches((*args, *kw.values()), (*ts, *(kts or {}).values())):
+        given = (*args, *kw.values())
+        if self.reaches(given, (*ts, *(kts or {}).values())) or self.reaches_by_name(given):
             return self.enter(rule.twin, args, ts, kw, kts)
         self.snapshots.clear()  # the function may call others, that write
         return f(*args, **kw), None
+
+    def reaches_by_name(self, values: Any) -> bool:
+        """Whether functions among `values` read active globals, or globals that lead to active values."""
+        if not (self.mirrors or self.arrays):
+            return False
+        for f in functions_in(values):
+            names = [n for n in names_in(f.__code__) if n in f.__globals__]
+            for n in names:
+                t = self.global_tangent(f.__globals__, n)
+                if t is not None and has_tangent(t) or self.reaches((f.__globals__[n],)):
+                    return True
+        return False
 
     # ---- opening Python functions
 

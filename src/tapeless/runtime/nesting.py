@@ -34,6 +34,7 @@ def _plainly(f: Any) -> Any:
 for _f in (
     types.prepare_class, types.resolve_bases, dual_of, lookup, owner, address, low_address,
     dense_size, has_tangent, is_python, State.reaches, Calls.where, weakref.ref, ArrayMirror, weakref.proxy,
+    Calls.reaches_by_name,
     gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array,
     user_frame, watched, hook, sys.getrecursionlimit, sys.setrecursionlimit,
 ):  # fmt: skip

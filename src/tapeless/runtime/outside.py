@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -93,3 +93,34 @@ def names_in(code: types.CodeType) -> frozenset[str]:
     """The global and attribute names that a code object, and those inside it, mention."""
     inner = (names_in(c) for c in code.co_consts if isinstance(c, types.CodeType))
     return frozenset(code.co_names).union(*inner)
+
+
+def functions_in(values: Iterable[Any]) -> Iterator[types.FunctionType]:
+    """The Python functions that `values` lead to: closures, methods, callables, and by the names they use."""
+    todo = list(values)
+    seen: set[int] = set()
+    while todo and len(seen) < MOST:
+        x = todo.pop()
+        if type(x) in PLAIN or id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, types.FunctionType):
+            yield x
+            todo += [cell.cell_contents for cell in x.__closure__ or () if not _empty(cell)]
+            todo += (x.__defaults__ or ()) if _package(x) in SETTLED else (v for _, v in _of_function(x))
+        elif isinstance(x, types.MethodType):
+            todo += (x.__func__, x.__self__)
+        elif isinstance(x, functools.partial):
+            todo += (x.func, *x.args, *x.keywords.values())
+        elif isinstance(x, (tuple, list)) and len(x) < MOST:
+            todo += x
+        elif callable(x) and not isinstance(x, type):
+            todo.append(getattr(type(x), "__call__", None))  # noqa: B004
+
+
+def _empty(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False
