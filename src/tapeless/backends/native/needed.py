@@ -92,6 +92,7 @@ class Needed:
         self.free: set[int] = set()
         self.recomputable = self._candidates()
         self._wants: dict[int, set[Name]] = {}
+        self._inside: dict[int, set[Name]] = {}  # what loops change, by their ids
         for key, code in adjoints.items():
             self._wants[key] = {x for s in walk(code) for x in reads(s) if x in self.program}
         #: stores whose adjoint reads the array at the stored element only: its old value, which they save
@@ -350,6 +351,10 @@ class Needed:
 
     def _swept(self, s: For | While, a: Array) -> bool:
         """Whether each pass may set every element of an array, and its reversal needs none of them."""
+        if id(s) not in self._inside:
+            self._inside[id(s)] = written([s])
+        if a not in self._inside[id(s)]:
+            return False
         for x in walk([s]):
             wants = self.wants(x).union(*(self._ends(body) for body in children(x)))
             if isinstance(x, Assign) and self.recomputable.get(x.var) is x and x.var in self.used:

@@ -49,9 +49,10 @@ class Tidy:
         self.uses.update(x.root if isinstance(x, Array) else x for x in results)
 
     def body(self, body: list[Stmt]) -> list[Stmt]:
-        self.uses.subtract(mentions(body))
-        body = self.first_sums(self.delayed(body))
-        self.uses.update(mentions(body))
+        if not _idle(body):
+            self.uses.subtract(mentions(body))
+            body = self.first_sums(self.delayed(body))
+            self.uses.update(mentions(body))
         for s in body:
             for inner in children(s):
                 inner[:] = self.body(inner)
@@ -62,9 +63,10 @@ class Tidy:
 
     def scalars(self, body: list[Stmt]) -> list[Stmt]:
         """A body in which scalars are set, rather than cleared and added to."""
-        self.uses.subtract(mentions(body))
-        body = self.first_sums(body)
-        self.uses.update(mentions(body))
+        if not _idle(body):
+            self.uses.subtract(mentions(body))
+            body = self.first_sums(body)
+            self.uses.update(mentions(body))
         for s in body:
             for inner in children(s):
                 inner[:] = self.scalars(inner)
@@ -83,7 +85,7 @@ class Tidy:
                     s = Assign(s.var, added, line=s.line)
                 elif s.var not in names(s.value):
                     out[at] = None
-            for x in mentions([s]):
+            for x in mentions([s]) if zeros else ():
                 zeros.pop(x, None)
             if isinstance(s, Assign) and is_zero(s.value):
                 zeros[s.var] = len(out)
@@ -92,6 +94,8 @@ class Tidy:
 
     def last_clears(self, body: list[Stmt]) -> list[Stmt]:
         """A scalar of this body alone, which it sets before it reads it, is not cleared in the end."""
+        if _idle(body):
+            return body
         found: dict[Name, Counter[int]] = {}
         for k, s in enumerate(body):
             for x, count in mentions([s]).items():
@@ -171,6 +175,11 @@ class Tidy:
                 found[0][:] = [x for x in found[0] if x is not s]
                 self.uses[made.array] -= 1
                 inside[made.array] -= 1
+
+
+def _idle(body: list[Stmt]) -> bool:
+    """Whether a body by itself has nothing to rewrite: no storage is made and nothing is cleared in it."""
+    return not any(isinstance(s, Alloc) or (isinstance(s, Assign) and is_zero(s.value)) for s in body)
 
 
 def _added(s: Assign) -> Expr | None:
