@@ -19,6 +19,6 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
 
     With `parallel`, loops stay loops, which threads can share.
     """
-    fn = known_lengths(sums(fn))
+    fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
     return jam(interchange(lay_out(delay(fuse(fn if parallel else multiply(fn))))))
