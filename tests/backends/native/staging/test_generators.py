@@ -151,3 +151,49 @@ def test_refused():
 
     with pytest.raises(tl.TapelessError, match="inside `try` or `with`"):
         tl.jit(closing)(X)
+
+
+def test_used_again():
+    def given(x):
+        yield from (x, x * 2.0, x * 3.0)
+
+    def inside_its_own_loop(x):
+        total, values = 0.0, given(x)
+        for v in values:
+            for w in values:
+                total += v * w
+        return total
+
+    def after_a_break(x):
+        total, values = 0.0, given(x)
+        for v in values:
+            if v > 1.0:
+                break
+            total += v
+        return total + sum(values)
+
+    def after_an_exception(x):
+        total, values = 0.0, given(x)
+        try:
+            for v in values:
+                if v > 1.0:
+                    raise ValueError
+                total += v
+        except ValueError:
+            pass
+        for v in values:
+            total += 10 * v
+        return total
+
+    def after_its_end(x):
+        total, values = 0.0, given(x)
+        for v in values:
+            total += v * v
+        for _ in values:
+            total += 100
+        return total + sum(values)
+
+    for f in (inside_its_own_loop, after_a_break, after_an_exception):
+        with pytest.raises(tl.TapelessError, match="used again|used on several paths"):
+            tl.jit(f)(0.7)
+    assert tl.jit(after_its_end)(0.7) == pytest.approx(after_its_end(0.7), rel=1e-14)

@@ -13,7 +13,7 @@ from tapeless.backends.native.staging.values import Cell, Value
 from tapeless.program.ir import Op
 
 
-def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], None]) -> None:
+def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
     """Stage a `for` loop over what `run` gives to the function it is given."""
     body, orelse = op.blocks
     frame = s.frames[-1]

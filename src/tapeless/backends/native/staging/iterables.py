@@ -324,11 +324,15 @@ class Generator(Value):
         done = self.done.value
         if not isinstance(done, Static):
             s.refuse("a generator is used on several paths, or in a loop", "make it where it is used")
-        if not done.obj:
+        if done.obj is GIVEN:
+            s.refuse("a generator is used again while it runs, or after it was left half-way", "make another")
+        if done.obj:
+            return Static(None)
+        s.heap.write(self.done, Static(GIVEN))
+        result: Value = self.run(take)
+        if s.alive:
             s.heap.write(self.done, Static(True))
-            result: Value = self.run(take)
-            return result
-        return Static(None)
+        return result
 
     def items(self, s: Iterables) -> list[Value]:
         """Every value, before any is used: the body must not notice."""
