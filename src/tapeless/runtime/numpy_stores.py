@@ -228,6 +228,12 @@ if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the plac
         HANDLERS[getattr(_CONVERTER, _method_name)] = plain_method(getattr(_CONVERTER, _method_name))
 
 
+@handle(np.ufunc.__call__)
+def _called(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """`getattr(ufunc, "__call__")(…)`, as `__array_ufunc__` writes it."""
+    return run.call(args[0], args[1:], ts[1:], kw, kts)  # type: ignore[no-any-return]
+
+
 @handle(np.ufunc.outer)
 def _outer(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     """`ufunc.outer(a, b)`: the function of every item of `a` with every item of `b`."""
