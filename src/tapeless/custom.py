@@ -88,7 +88,9 @@ class _Hook(Operation):
 def _hooked(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
     x, hook = args if len(args) == 2 else (args[0], kw["hook"])
     t = run.tangent_of(x, ts[0])
-    if t is None or not run.reverse:
+    if t is None:  # for this run; one outside of it may have a cotangent to show
+        return gradient_hook(x, hook), None
+    if not run.reverse:
         return x, ts[0]
     if isinstance(t, list):
         raise StructureError(
