@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from tapeless.backends.native.activity import Name
 from tapeless.backends.native.independence import PAIRS, Access, Values, collect, distinct, note
 from tapeless.backends.native.nest import (
     I64,
@@ -38,7 +39,7 @@ def unneeded(
     stores: Collection[int],
     adjoints: Mapping[int, list[Stmt]],
     again: Mapping[Scalar, Assign],
-    several: Collection[Array],
+    several: Collection[Name],
 ) -> set[int]:
     """Those of `stores` (by id) whose old element nothing before them needs.
 
@@ -53,9 +54,9 @@ def _unmet(
     stores: Collection[int],
     adjoints: Mapping[int, list[Stmt]],
     again: Mapping[Scalar, Assign],
-    several: Collection[Array],
+    several: Collection[Name],
 ) -> set[int]:
-    whole: set[Array] = set(several)
+    whole: set[Name] = set(several)
     for s in (*walk(body), *(x for code in adjoints.values() for x in walk(code))):
         if isinstance(s, Swap):
             whole |= {s.a.root, s.b.root}
@@ -74,7 +75,7 @@ def _unmet(
     return mine - search.needed
 
 
-def first(body: list[Stmt], stores: Collection[int], apart: Collection[Array]) -> set[int]:
+def first(body: list[Stmt], stores: Collection[int], apart: Collection[Name]) -> set[int]:
     """Those of `stores` (by id) before which nothing in `body` touches the element; not of arrays `apart`."""
     used = {id(s): [s] for s in walk(body) if not children(s)}
     return _unmet(_First, body, stores, used, {}, apart)
