@@ -79,7 +79,7 @@ class Specialised:
     def __init__(self) -> None:
         self.entries: list[Any] = []
         self.refused: set[Any] = set()
-        self.front: type | None = None
+        self.front: type[Gradient] | None = None
         self.long = False  # whether the last run by the untyped road did many operations
 
 
@@ -99,6 +99,8 @@ class Gradient(Transformed):
     """
 
     with_value = False
+    #: the entry that calls go straight to
+    first: Any = None
 
     def __init__(self, fun: Callable[..., Any], argnums: Argnums, has_aux: bool) -> None:
         super().__init__(fun, argnums, has_aux)
@@ -127,7 +129,7 @@ class Gradient(Transformed):
         for entry in self.entries:
             if entry.key == key and entry is not stale:
                 entry.hits += 1
-                if entry.hits % 16 == 0:
+                if entry.hits % 16 == 0 or self.is_first(entry):
                     self.to_front(entry)
                 with user_frames_only():
                     return entry.call(*args, **kwargs)
@@ -183,9 +185,27 @@ class Gradient(Transformed):
 
     def to_front(self, entry: Any) -> None:
         """Let calls of this gradient function go straight to an entry."""
-        base = ValueAndGrad if self.with_value else Grad
-        self.specialised.front = type(base.__name__, (base,), {"__call__": staticmethod(entry.call)})
-        self.__class__ = self.specialised.front
+        front = self.specialised.front
+        if front is None or front.first is not entry:
+            base = ValueAndGrad if self.with_value else Grad
+            call = self.by_position(entry) if self.from_the_end() else entry.call
+            front = type(base.__name__, (base,), {"__call__": staticmethod(call), "first": entry})
+            self.specialised.front = front
+        self.__class__ = front
+
+    def is_first(self, entry: Any) -> bool:
+        """Whether calls of the last front that was made, by whichever gradient function, go to an entry."""
+        front = self.specialised.front
+        return front is not None and front.first is entry
+
+    def from_the_end(self) -> bool:
+        """Whether an argument is counted from the last one that a call gives by position."""
+        wanted = self.argnums if isinstance(self.argnums, (tuple, list)) else (self.argnums,)
+        return any(not isinstance(n, str) and n < 0 for n in wanted)
+
+    def by_position(self, entry: Any) -> Callable[..., Any]:
+        """Calls of an entry that go the long way where they give arguments by keyword."""
+        return lambda *args, **kwargs: self.slowly(args, kwargs, None) if kwargs else entry.call(*args)
 
 
 def respecialise(gradient: Gradient, entry: Any, *args: Any, **kwargs: Any) -> Any:

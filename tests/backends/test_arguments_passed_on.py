@@ -161,3 +161,44 @@ def test_other_numbers_of_arguments_of_functions_that_take_any():
             g(1.0)
     assert tl.grad(any_number, argnums=(0, 1))(1.0, 2.0, 5.0) == (2.0, 1.0)
     assert tl.value_and_grad(any_number, argnums=1)(3.0, 2.0) == (6.0, 3.0)
+
+
+def first_by_position(x, k=1.0, /, **named):
+    return x * k * named.get("k", 5.0) * named.get("x", 2.0)
+
+
+def test_parameters_by_position_and_keywords_of_the_same_name():
+    g = tl.grad(first_by_position)
+    for _ in range(2):
+        assert g(1.0) == 10.0
+        assert g(1.0, 2.0) == 20.0
+        assert g(1.0, k=3.0) == 6.0
+        assert g(1.0, 2.0, k=3.0) == 12.0
+        assert g(1.0, x=3.0) == 15.0
+        with pytest.raises(TypeError):
+            g(x=1.0)
+
+
+def test_a_keyword_named_like_an_argument_of_the_entry():
+    g = tl.grad(lambda x, *rest, **named: x * (rest[0] if rest else named.get("argument_1", x)))
+    for _ in range(2):
+        assert g(1.0, 3.0) == g(1.0, argument_1=3.0) == 3.0
+        assert g(x=1.0) == g(1.0) == 2.0
+
+
+def test_arguments_counted_from_the_last_by_position():
+    g = tl.grad(lambda a, b=1.0: a * b * b, argnums=-1)
+    for _ in range(2):
+        assert g(1.0, b=3.0) == 9.0
+        assert g(1.0, 3.0) == 6.0
+        assert g(2.0) == 1.0
+
+
+def test_every_gradient_of_a_function_has_the_entry_that_one_made():
+    def f(x):
+        return x * x * 3.0
+
+    earlier = tl.grad(f)
+    later = tl.grad(f)
+    assert later(2.0) == earlier(2.0) == 12.0
+    assert type(earlier) is type(later)

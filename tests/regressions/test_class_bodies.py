@@ -236,3 +236,18 @@ def test_what_a_class_hands_to_python_while_it_is_made_is_refused():
 
     with pytest.raises(UntrackedMutationError, match="__init_subclass__"):
         tl.grad(f)(3.0)
+
+
+def test_cells_that_hold_equal_values_or_arrays():
+    def f(x):
+        s = 0.0
+        for i in range(len(x)):
+
+            class Term:
+                def value(self):
+                    return x[i] * i
+
+            s = s + Term().value()
+        return s
+
+    check(f, np.array([0.7, 1.3, 0.4, 2.1]))

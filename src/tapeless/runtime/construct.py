@@ -324,7 +324,8 @@ def build_class(body: FunctionType, name: str, bases: Any, kw: Any) -> Any:
 
 def cell_read_by(code: Any, cell: Any, body: FunctionType) -> bool:
     """Whether a class body itself (not only its methods) reads the cell."""
-    name = code.co_freevars[(body.__closure__ or ()).index(cell)]
+    # cells that hold equal values are equal, and asking arrays is an error
+    name = next(n for n, c in zip(code.co_freevars, body.__closure__ or (), strict=True) if c is cell)
     return any(
         i.opname in ("LOAD_CLASSDEREF", "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF") and i.argval == name
         for i in dis.get_instructions(code)

@@ -31,9 +31,13 @@ class OtherCalls:
     """Calls of an entry with more or fewer arguments than it was made for, where the function has defaults
     or takes any number: they go on to `miss`."""
 
-    def __init__(self, target: Any, entry: Any) -> None:
+    def __init__(self, target: Any, entry: Any, taken: set[str]) -> None:
         code, n = target.given.__code__, len(target.args)
         required = code.co_argcount - len(target.given.__defaults__ or ())
+        #: how many parameters are given by position only: all where some have names that we made
+        self.by_position: int = code.co_posonlyargcount
+        if n > code.co_argcount:
+            required, self.by_position = 0, n
         self.entry = entry
         #: parameters of the entry that may be left out, and those that come after them
         self.optional: tuple[str, ...] = tuple(target.params[required:])
@@ -42,10 +46,18 @@ class OtherCalls:
         self.rest: tuple[str, ...] = ()
         if target.f is not target.given:
             mark = "_"
-            while {f"more{mark}", f"named{mark}"} & {*code.co_varnames, *code.co_names, *code.co_freevars}:
+            while {f"more{mark}", f"named{mark}"} & {*code.co_varnames, *taken}:
                 mark += "_"
+            taken |= {f"more{mark}", f"named{mark}"}
             self.rest = (f"*more{mark}", f"**named{mark}")
         self.any = bool(self.optional or self.later or self.rest)
+
+    def parameters(self) -> str:
+        """The parameters of the entry, as source."""
+        found = [*self.names, *self.rest]
+        if self.by_position:
+            found.insert(self.by_position, "/")
+        return ", ".join(found)
 
     def test(self, absent: str) -> str:
         """Whether a call gives other arguments, as source."""

@@ -255,15 +255,15 @@ def _build(target: Target, lin: Linearized, with_value: bool, has_aux: bool) -> 
         shell.program.body = Block([*lin.fused.forward, *lin.fused.reverse.ops, _uses(lin.fused)])
     emitter = Emitter(shell)
     emitter.program = shell.program
-    names = [p if p not in emitter.taken else p for p in target.params]
+    names = list(target.params)
     arrays = has_arrays(unit)
     guards = Guards(emitter, target.session, entry)
     tests = [t for p, k in zip(names, target.kinds, strict=True) for t in guards.of_value(p, k)]
     tests += guards.assumptions()
     tests += target.sharing(guards, names)
     emitter.indent = 0
-    others = OtherCalls(target, entry)
-    emitter.write(f"def {name}({', '.join([*names, *others.later, *others.rest])}):")
+    others = OtherCalls(target, entry, emitter.taken)
+    emitter.write(f"def {name}({others.parameters()}):")
     emitter.indent = 1
     if others.any:
         emitter.write(f"if {others.test(guards.own('absent', CellType(ABSENT)))}:")
