@@ -42,6 +42,27 @@ def refusing(u, weights):
     return np.sum(u * u)
 
 
+def cleared(u, weights):
+    """What is written in no order of its own is written all the same."""
+    total = 0.0
+    for _ in range(40):
+        for k in range(1, u.shape[1]):
+            total += np.sum(np.sin(u[:, k - 1]) * weights * u[:, k])
+    u[:] = 0.0
+    return total
+
+
+def cleared_flat(u, weights):
+    """So it is under another name, before the array is read again."""
+    total = 0.0
+    for n in range(40):
+        for k in range(1, u.shape[1]):
+            total += np.sum(np.sin(u[:, k - 1]) * weights * u[:, k])
+        if n == 3:
+            u.reshape(-1)[:] = 0.5
+    return total
+
+
 def triangle(a, b):
     for i in range(b.shape[0]):
         for j in range(b.shape[1]):
@@ -77,6 +98,8 @@ PROGRAMS = [
     (recurrence, make, True),
     (in_place, make, True),
     (refusing, make, False),
+    (cleared, lambda: make(12, 15), True),
+    (cleared_flat, lambda: make(12, 15), False),
     (triangle, square, True),
     (stepped, make, False),
 ]

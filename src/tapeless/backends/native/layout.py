@@ -97,6 +97,7 @@ class _Accesses:
                 for a in _whole(s):
                     self.of(a).plain = False
             if isinstance(s, For) and _free(s):
+                self.walk(s.body, [], 0)  # no order counts, but what is written does
                 continue
             if isinstance(s, For) and not _short(s):
                 self.walk(s.body, [*loops, s.var], weight * TRIPS)
