@@ -15,6 +15,7 @@ from functools import partial
 from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import Adjoint, fill, zero
 from tapeless.backends.native.checkpoints import Pieces, carried
+from tapeless.backends.native.copied import copied
 from tapeless.backends.native.gather import Gathering
 from tapeless.backends.native.needed import Needed, names
 from tapeless.backends.native.nest import (
@@ -101,7 +102,7 @@ class _Reverse:
     def __init__(
         self, fn: Function, wrt: Sequence[int], seeds: Sequence[int], seeded: bool, arithmetic: Arithmetic
     ) -> None:
-        self.fn = fn = sums(fn)
+        self.fn = fn = copied(sums(fn))
         self.inputs = [fn.params[k] for k in wrt]
         self.outputs = [fn.results[k] for k in seeds]
         self.seeded = seeded
