@@ -8,7 +8,25 @@ import pytest
 import tapeless as tl
 from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
-from tapeless.backends.native.nest import Function, If, Store, walk
+from tapeless.backends.native.nest import (
+    F64,
+    I64,
+    ZERO,
+    Array,
+    Assign,
+    Dim,
+    For,
+    Function,
+    If,
+    Load,
+    Ref,
+    Scalar,
+    Stmt,
+    Store,
+    apply,
+    const,
+    walk,
+)
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.verify import verify
 
@@ -201,3 +219,37 @@ def test_zeros_keep_their_sign():
         return total
 
     assert math.copysign(1.0, tl.jit(f, cache=False)(np.zeros(3))) == -1.0
+
+
+def same_numbers(body: list[Stmt], x: Array, k: Scalar, results: list[Scalar | Array]) -> None:
+    fn = verify(Function("f", [x, k], body, results))
+    for a, b in zip(*(show.python(g)(np.arange(9.0) - 3.0, 4) for g in (sums(fn), fn)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_branch_that_adds_twice_to_one_number():
+    """What is read once after the loop is counted right where copies are taken out."""
+    x, k, i = Array("x", "float64", 1), Scalar("k", I64), Scalar("i", I64)
+    s, t, y, z = (Scalar(name, F64) for name in "styz")
+    element = Load(x, (Ref(i),))
+    e = Scalar("e", F64)
+    then: list[Stmt] = [
+        Assign(y, Ref(s) + Ref(e)),
+        Assign(s, Ref(y)),
+        Assign(z, Ref(s) + const(0.5)),
+        Assign(s, Ref(z)),
+        Assign(t, Ref(t) + Ref(e)),
+    ]
+    loop = For(i, ZERO, Dim(x, 0), [Assign(e, element), If(apply("gt", Ref(e), const(0.0)), then)])
+    same_numbers([Assign(s, const(0.0)), Assign(t, const(1.0)), loop], x, k, [s, t])
+
+
+def test_an_element_that_the_iteration_before_has_named():
+    """The index of what is read is not that of what is stored, though both have one definition."""
+    x, k, i, t = Array("x", "float64", 1), Scalar("k", I64), Scalar("i", I64), Scalar("t", F64)
+    body: list[Stmt] = [
+        Assign(t, Load(x, (Ref(k),))),
+        Assign(k, Ref(i)),
+        Store(x, (Ref(i),), Ref(t) + const(1.0)),
+    ]
+    same_numbers([For(i, ZERO, Dim(x, 0), body)], x, k, [x])

@@ -106,7 +106,7 @@ class _Sums:
                     was = out[at]
                     assert isinstance(was, Assign)
                     if isinstance(was.value, Apply) and Ref(x) in was.value.args:
-                        self.uses.subtract((x, y, y))
+                        self.uses.subtract((y, y))
                         out[at] = replace(was, var=x)
                         continue
             out.append(s)
@@ -150,7 +150,7 @@ class _Sums:
             if not isinstance(old, Load) or old.array is not s.array or s.array.root in written(between):
                 continue
             here = [self.spelled(body, at, i) for i in s.index]
-            if [self.spelled(body, at, i) for i in old.index] != here:
+            if [self.spelled(body, load_at, i) for i in old.index] != here:
                 continue
             if {x for i in here for x in names(i)} & written(between):
                 continue
