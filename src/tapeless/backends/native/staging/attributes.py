@@ -11,6 +11,7 @@ import numpy as np
 
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.calls import Method, Partial
+from tapeless.backends.native.staging.deques import is_deque
 from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
@@ -248,6 +249,8 @@ class Attributes(Iterables):
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:
         found = self.on_class(owner.cls, name)
+        if is_deque(owner):
+            self.refuse(f"the attribute {name!r} of a deque is set", "keep it in a variable")
         setter = self.on_class(owner.cls, "__setattr__")
         if isinstance(setter, types.FunctionType):
             if setter.__code__.co_filename == "<string>":

@@ -42,6 +42,7 @@ from tapeless.backends.native.nest import (
     const,
     leaves,
 )
+from tapeless.backends.native.staging.generators import variables
 from tapeless.backends.native.staging.heap import Changes, Heap
 from tapeless.backends.native.staging.liveness import Liveness
 from tapeless.backends.native.staging.paths import Path
@@ -141,8 +142,8 @@ class Frame:
     key: Any = None
     line: int = 0
     returns: Target | None = None
-    given: dict[str, Value] | None = None
-    """The arguments."""
+    given: dict[str, Value] | None = None  # the arguments
+    away: list[Any] = field(default_factory=list)  # see `generators`
 
 
 @dataclass(eq=False, slots=True)
@@ -390,8 +391,8 @@ class Base:
                 "an exception raised inside an array operation is caught by the program",
                 "test the condition before the operation",
             )
-        env = target.frame.env if target.keep_env else {}
         self.emit(Assign(target.flag, TRUE))
+        env = variables(target.frame) if target.keep_env else {}
         target.exits.append(self.here(target.level, env, value))
         self.die()
 
@@ -486,8 +487,7 @@ class Base:
 
     def as_expr(self, value: Value, type: str | None = None) -> Expr:
         """A number as an expression of a scalar type."""
-        expr = self.number(value).expr
-        return expr if type is None else self.convert(expr, type)
+        return self.number(value).expr if type is None else self.convert(self.number(value).expr, type)
 
     def convert(self, expr: Expr, type: str) -> Expr:
         if expr.type == type:

@@ -25,7 +25,7 @@ from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
 from tapeless.backends.native.staging.heap import is_object
-from tapeless.backends.native.staging.iterables import GIVEN, Generator, Iter, counted, live_items
+from tapeless.backends.native.staging.iterables import GIVEN, Entries, Generator, Iter, counted, live_items
 from tapeless.backends.native.staging.values import (
     Cell,
     Growing,
@@ -296,18 +296,27 @@ def iter_(s: Builtins, items: Value, *sentinel: Value) -> Value:
         s.refuse("iter() of a function", "write a loop with `break`")
     if isinstance(items, (Generator, Iter)):
         return items
+    listed = isinstance(items, (Sequence, Mapping, Entries)) or deques.is_deque(items)
     it = s.iteration(items)
     before = it.items
 
     def still() -> None:
         now = s.iteration(items).items
-        if before is not None and (now is None or [*map(id, now)] != [*map(id, before)]):
-            s.refuse("a list changes while an iterator goes through it", "loop over a copy")
+        if before is None:
+            return
+        if now is None or len(now) != len(before) or not all(map(alike, now, before)):
+            s.refuse(f"{describe(items)} changes while an iterator goes through it", "loop over a copy")
 
-    listed = isinstance(items, Sequence) and items.kind is list
     made = Iter(s, lambda: it, still=still if listed else None)
     made.made.value = it
     return made
+
+
+def alike(a: Value, b: Value) -> bool:
+    """Whether two items are one, or the same pair of a dict."""
+    if isinstance(a, Sequence) and isinstance(b, Sequence) and a.kind is b.kind is tuple:
+        return len(a.items) == len(b.items) and all(map(alike, a.items, b.items))
+    return a is b or isinstance(a, Static) and isinstance(b, Static) and a.obj is b.obj
 
 
 @lowers(next)

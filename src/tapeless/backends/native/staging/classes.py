@@ -29,6 +29,8 @@ def define(s: Any, op: Op) -> Value:
         s.refuse("a class is made with a metaclass, or from bases in a list", "define it outside")
     bases = tuple(s.known(b) for b in operands[: len(operands) - attrs["cells"]])
     for base in bases:
+        if not isinstance(base, type):
+            s.refuse(f"a class is made from {base!r}, which is none", "define it outside")
         hooked = any("__init_subclass__" in c.__dict__ for c in base.__mro__ if c is not object)
         if type(base) is not type or hooked:
             s.refuse(f"a class is made from {base.__name__}, which has a say in that", "define it outside")

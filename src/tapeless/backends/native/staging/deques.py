@@ -17,6 +17,12 @@ from tapeless.backends.native.staging.values import Growing, Instance, Number, S
 ITEMS = " items"
 EMPTY = "pop from an empty deque"
 BEYOND = "deque index out of range"
+#: What `remove` says of an item that is not there, in this Python, which may name it.
+REMOVED = "deque.remove(x): x not in deque"
+try:
+    deque[int]().remove(0)
+except ValueError as _error:
+    NAMED = str(_error) != REMOVED
 
 
 def is_deque(value: object) -> bool:
@@ -237,7 +243,7 @@ def remove(s: Any, d: Value, value: Value) -> Value:
         if other is value or s.known(s.compare("==", other, value)):
             s.call_method(items, "pop", [Static(k)], {})
             return NONE
-    s.throw(ValueError, "deque.remove(x): x not in deque")
+    s.throw(ValueError, s.text(("f", ((114, False), " is not in deque")), [value]) if NAMED else REMOVED)
     return NONE
 
 

@@ -13,6 +13,14 @@ from tapeless.backends.native.staging.values import Cell, Value
 from tapeless.program.ir import Op
 
 
+def variables(frame: Any) -> dict[Any, Value]:
+    """The variables of a frame, also while a generator runs that a loop of it goes through."""
+    found = dict(frame.env)
+    for cells in frame.away:
+        found |= {v: cell.value for v, cell in cells.items() if cell.value is not None}
+    return found
+
+
 def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
     """Stage a `for` loop over what `run` gives to the function it is given."""
     body, orelse = op.blocks
@@ -41,6 +49,7 @@ def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
         for x, n in zip(stacks, levels, strict=True):
             del x[n:]
         line = s.line
+        frame.away.pop()
         try:
             load()
             s.assign(op.outs[0], item)
@@ -56,11 +65,16 @@ def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
                     if now is not cell.value:
                         s.heap.write(cell, None if now is None else s.stored(now))
         finally:
+            frame.away.append(cells)
             for x, n, rest in zip(stacks, levels, inside, strict=True):
                 x[n:] = rest
         s.line = line
 
-    run(take)
+    frame.away.append(cells)
+    try:
+        run(take)
+    finally:
+        frame.away.pop()
     if s.alive:
         load()
         s.run(orelse)

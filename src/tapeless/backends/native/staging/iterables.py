@@ -85,10 +85,8 @@ class Iterables(Operators):
             method = self.python_method(value, "__iter__")
             if method is not None:
                 return self.iterated(self.call_object(method, [value], {}))
-            method = self.python_method(value, "__getitem__")
-            if method is not None and self.python_method(value, "__len__") is not None:
-                length = self.as_expr(self.call_object(self.python_method(value, "__len__"), [value], {}))
-                return Iteration(None, length, lambda i: self.getitem(value, Number(i, int)))
+            if self.python_method(value, "__getitem__") is not None:
+                return self.items_by_index(value)
         if self.is_number(value):
             kind = self.kind_of(value).__name__
             self.throw(
@@ -155,8 +153,21 @@ class Iterables(Operators):
         self.heap.write(it.at, Number(self.bind(apply("add", k, const(1))), int))
         return counted(made)(k)
 
+    def items_by_index(self, value: Instance) -> Iteration:
+        """The items of an object that has `__getitem__` and no `__iter__`: as many as `__len__` says, which
+        Python does not ask."""
+        method = self.python_method(value, "__len__")
+        if method is None:
+            self.refuse("an object is gone through by __getitem__ alone", "write a `for` loop")
+        length = Number(self.bind(self.as_expr(self.call_object(method, [value], {}))), int)
+        self.replay_unless(self.truth(self.call(Static(ends_at), [value, length], {})))
+        return Iteration(None, length.expr, lambda i: self.getitem(value, Number(i, int)))
+
     def op_for(self, op: Op) -> None:
         value = self.read(op.args[0])
+        if isinstance(value, Instance) and self.python_method(value, "__iter__") is None:
+            if self.python_method(value, "__getitem__") is not None:
+                value = self.call(Static(by_index), [value], {})
         if isinstance(value, Generator):
             generators.loop(self, op, lambda take: value.consume(self, take))
             return
@@ -176,11 +187,18 @@ class Iterables(Operators):
                     value.kept += self.heap.kept
                     self.heap.kept = []
                     self.heap.write(value.made, Iteration([]))
-                    if left:
-                        self.heap.write(value.at, GIVEN)
+                    end = value.at.value
+                    self.heap.write(value.at, GIVEN)
                     self.unroll(op, op.blocks[0], op.blocks[1], lambda: self.next_item(op, steps))
+                    if self.alive and not left:
+                        self.heap.write(value.at, end)
                     return
-            self.loop_through(op, self.rest(value, given=left))
+            found = self.rest(value)
+            end = value.at.value
+            self.heap.write(value.at, GIVEN)  # the body cannot go on with it
+            self.loop_through(op, found)
+            if self.alive and not left:
+                self.heap.write(value.at, end)
 
     def keep(self, value: object) -> None:
         """An iterator reads this at another time than Python's does: it must be the same until then."""
@@ -264,6 +282,26 @@ class Iter(Value):
         """All at once, though in the order of the steps."""
         found = None if self.steps is None else self.steps()
         return self.whole() if found is None else Iteration(list(found))
+
+
+def by_index(items: Any) -> Iterator[Any]:
+    """As Python does, which does not ask for the length."""
+    k = 0
+    while True:
+        try:
+            item = items[k]
+        except IndexError:
+            return
+        yield item
+        k += 1
+
+
+def ends_at(items: Any, n: int) -> bool:
+    try:
+        items[n]
+    except IndexError:
+        return True
+    return False
 
 
 def counter(i: Expr) -> Value:

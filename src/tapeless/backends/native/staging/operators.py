@@ -25,7 +25,7 @@ from tapeless.backends.native.staging.calls import Calls, Partial
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
-from tapeless.backends.native.staging.tables import class_of, copied_kind
+from tapeless.backends.native.staging.tables import class_of, kind_of_union
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -196,7 +196,7 @@ class Operators(Calls):
             if isinstance(a, Text) or isinstance(b, Text):
                 return self.text(("+",), [a, b])
         if op == "BitOr" and isinstance(a, Mapping) and isinstance(b, Mapping):
-            return self.heap.born(Mapping({**a.items, **b.items}, copied_kind(a.kind)))  # type: ignore[no-any-return]
+            return self.heap.born(Mapping({**a.items, **b.items}, kind_of_union(a.kind, b.kind)))  # type: ignore[no-any-return]
         for v in (a, b):
             if isinstance(v, Static) and v.obj is None:
                 names = [k.__name__ if k else "object" for k in map(self.class_of, (a, b))]

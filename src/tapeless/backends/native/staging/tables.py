@@ -44,6 +44,13 @@ def copied_kind(kind: type) -> type:
     return kind if issubclass(kind, OrderedDict) or factory_of(kind) is not None else dict
 
 
+def kind_of_union(a: type, b: type) -> type:
+    """The class of `a | b`: a subclass with a `__ror__` of its own is asked first."""
+    ours, theirs = class_of(a), class_of(b)
+    first = issubclass(theirs, ours) and theirs.__ror__ is not ours.__ror__
+    return copied_kind(b if first else a)
+
+
 def construct(s: Any, cls: type, args: list[Value], kwargs: dict[str, Value], op: Any) -> Value | None:
     """An object of a subclass of dict; None if its `__new__` or `__init__` is written in C."""
     if cls is defaultdict:
