@@ -47,3 +47,5 @@ def test_what_a_rule_does_not_know_is_refused():
         tl.grad(lambda p: np.interp(0.3, [0.0, 1.0], [1.0, 2.0], period=p))(2.5)
     with pytest.raises(tl.TapelessError, match="its argument initial"):
         tl.grad(lambda y: np.logaddexp.reduce([0.3 * y, 1.0], initial=y))(0.2)
+    with pytest.raises(tl.TapelessError, match="linspace"):  # it was zero, silently
+        tl.grad(lambda x: np.linspace(x, 3.0, 5, retstep=True)[0].sum())(2.25)

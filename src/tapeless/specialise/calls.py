@@ -143,6 +143,9 @@ class Calls(Packs):
             raise NotTyped("a ufunc with options", self.line)
         if result is None:
             result = self.sampled(fn, args, names)
+        rule = lookup(fn)
+        if isinstance(result, Tuple) and rule is not None and rule.kind == "linear":
+            raise NotTyped(f"{text} gives a tuple, of which its rule knows nothing", self.line)
         operands = tuple(self.operand(a) for a in args)
         attrs = {"keywords": names, "starred": (False,) * (len(args) - len(names)), "text": text}
         self.emit("call", (Lit(fn), *operands), op.outs[0], result, **attrs)
