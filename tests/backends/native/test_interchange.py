@@ -18,6 +18,7 @@ from tapeless.backends.native.nest import (
     Scalar,
     Stmt,
     Store,
+    apply,
     const,
 )
 from tapeless.backends.native.show import python
@@ -59,6 +60,16 @@ def test_bounds_that_move_stay() -> None:
     assert isinstance(inner, For)
     inner.stop = Ref(outer.var) + ONE
     assert outermost(interchange(fn)) == "i"
+
+
+def test_bounds_that_only_the_outer_loop_makes_sure_of_stay() -> None:
+    """No columns, no division by their number."""
+    fn, outer = nest()
+    (inner,) = outer.body
+    assert isinstance(inner, For)
+    inner.stop = apply("floordiv", Dim(fn.params[0], 0), Dim(fn.params[0], 1))  # type: ignore[arg-type]
+    assert outermost(verify(interchange(fn))) == "i"
+    python(interchange(fn))(np.ones((3, 0)))
 
 
 def test_copies_that_turn_stay() -> None:

@@ -41,7 +41,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.perfect import Axis, Distance, Values, axis_of, perfect, place
+from tapeless.backends.native.perfect import Axis, Distance, Values, anywhere, axis_of, perfect, place
 from tapeless.backends.native.promote import stable_definitions
 from tapeless.backends.native.renaming import clone, map_leaves, substituted
 from tapeless.backends.native.scopes import names, touched, written
@@ -112,6 +112,8 @@ class Gathering:
             return None
         loop = Loop(s)
         if not all(loop.steady(e) for a in axes for e in (a.low, a.high)):
+            return None
+        if not all(anywhere(e) for a in axes[1:] for e in (a.low, a.high)):
             return None
         values = Values(loop, [a.var for a in axes], body)
         found = [g for a in list(loop.arrays) if (g := self.gather(a, axes, loop, values, body))]
@@ -228,7 +230,7 @@ class Gathering:
             box = self.box(x)
             if box is None or x is not inner[_last(inner, box.array) or 0]:
                 continue
-            first = next(k for k, y in enumerate(inner) if box.array in set(touched_in(y)))
+            first = next(k for k, y in enumerate(inner) if box.array.root in set(touched_in(y)))
             known = self.made.get(id(inner[first]))
             at = _last(before, box.array)
             if known is None or at is None or self.covered(x, known[1]) is None:
@@ -346,5 +348,5 @@ def touched_in(s: Stmt) -> Iterable[Name]:
 
 
 def _last(body: list[Stmt], a: Array) -> int | None:
-    """The last statement that uses an array."""
-    return next((k for k in range(len(body) - 1, -1, -1) if a in set(touched_in(body[k]))), None)
+    """The last statement that uses the memory of an array."""
+    return next((k for k in range(len(body) - 1, -1, -1) if a.root in set(touched_in(body[k]))), None)

@@ -28,7 +28,7 @@ from tapeless.backends.native.nest import (
     expressions,
     leaves,
 )
-from tapeless.backends.native.perfect import perfect
+from tapeless.backends.native.perfect import anywhere, perfect
 from tapeless.backends.native.sweeps import Loop
 
 #: Nests of more loops, or of more statements, stay as they are.
@@ -57,6 +57,8 @@ def _ordered(s: For, loops: list[For], body: list[Stmt]) -> For:
     if not 2 <= len(loops) <= DEEP or len(body) > LONG or loops[-1].body != body:
         return s
     if not all(x.independent and whole.steady(x.start) and whole.steady(x.stop) for x in loops):
+        return s
+    if not all(anywhere(e) for x in loops[1:] for e in (x.start, x.stop)):
         return s
     places = list(_places(body))
     now = tuple(range(len(loops)))

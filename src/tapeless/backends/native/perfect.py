@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tapeless.backends.native.affine import affine, expression, plus, simplify
 from tapeless.backends.native.nest import (
+    COMPARISONS,
     Apply,
     Array,
     Assign,
@@ -25,6 +26,8 @@ from tapeless.backends.native.sweeps import Loop
 
 #: Values in so many operations are not followed.
 LONG = 80
+#: What cannot fail, of integers and truths.
+TOTAL = {"add", "sub", "mul", "neg", "minimum", "maximum", "select", "all", "any", "not", *COMPARISONS}
 
 Distance = tuple[int, ...]
 
@@ -60,6 +63,13 @@ def axis_of(s: For) -> Axis:
     if s.step == 1:
         return Axis(s.var, s.start, s.stop)
     return Axis(s.var, simplify(s.stop + 1), simplify(s.start + 1))
+
+
+def anywhere(e: Expr) -> bool:
+    """Whether a bound may be computed where loops around it do not run: it divides and looks up nothing."""
+    if isinstance(e, Apply):
+        return e.op in TOTAL and all(map(anywhere, e.args))
+    return not isinstance(e, Load)
 
 
 def place(
