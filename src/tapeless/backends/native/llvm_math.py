@@ -143,7 +143,8 @@ declare void @tapeless.give(ptr)
 """.replace("LARGE", str(LARGE)),
     ("free",),
 )
-#: A slot of the table of owned memory is a block and its bytes.
+#: A slot of the table of owned memory is a block and its bytes.  A block that was too small gives way to one
+#: larger by a quarter at least: an array that each iteration makes longer has few of them.
 HELPERS["tl_renew"] = (
     """
 define internal ptr @tl_renew(ptr %slot, i64 %size) noinline nounwind {
@@ -151,9 +152,13 @@ define internal ptr @tl_renew(ptr %slot, i64 %size) noinline nounwind {
   %old = load ptr, ptr %slot
   %had = load i64, ptr %bytes
   call void @tl_give(ptr %old, i64 %had)
-  %made = call ptr @tl_take(i64 %size)
+  %quarter = lshr i64 %had, 2
+  %least = add i64 %had, %quarter
+  %less = icmp ult i64 %size, %least
+  %room = select i1 %less, i64 %least, i64 %size
+  %made = call ptr @tl_take(i64 %room)
   store ptr %made, ptr %slot
-  store i64 %size, ptr %bytes
+  store i64 %room, ptr %bytes
   ret ptr %made
 }
 """,

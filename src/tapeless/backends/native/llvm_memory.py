@@ -171,7 +171,7 @@ class Memory(Expressions):
         llvm_math.helper(self, "tl_give", "void", block, ("i64", self.load("i64", capacity)))
 
     def grow(self, s: Grow) -> None:
-        """Room for more, twice as much each time; what is new is 0."""
+        """Room for more, twice as much each time."""
         a, size = s.array, self.value(s.size)
         width = MEMORY[a.dtype][1]
         own, capacity = self.owned[a]
@@ -200,12 +200,18 @@ class Memory(Expressions):
         self.jump(roomy)
         self.label(roomy)
         self.store("i64", count, self.dims[a][0])
-        start = self.load("ptr", self.data[a])
-        at = self.op(f"getelementptr inbounds {MEMORY[a.dtype][0]}, ptr {start}, i64 {had}")
-        fresh = self.op(f"mul nuw nsw i64 {self.op(f'sub nsw i64 {count}, {had}')}, {width}")
-        self.call("memset", "ptr", ("ptr", at), ("i32", "0"), ("i64", fresh))
+        if s.clear:
+            self.clear(a, had, count)
         self.jump(done)
         self.label(done)
+
+    def clear(self, a: Array, had: str, count: str) -> None:
+        """Zeros for the elements from one number to another."""
+        kind, width = MEMORY[a.dtype]
+        start = self.load("ptr", self.data[a])
+        at = self.op(f"getelementptr inbounds {kind}, ptr {start}, i64 {had}")
+        fresh = self.op(f"mul nuw nsw i64 {self.op(f'sub nsw i64 {count}, {had}')}, {width}")
+        self.call("memset", "ptr", ("ptr", at), ("i32", "0"), ("i64", fresh))
 
 
 def _arrays(fn: Function) -> list[Array]:

@@ -348,10 +348,14 @@ class Alias(Stmt):
 
 @dataclass(slots=True)
 class Grow(Stmt):
-    """A one-axis array has at least `size` elements from here on; it keeps what it holds, the rest is 0."""
+    """A one-axis array has at least `size` elements from here on; it keeps what it holds.
+
+    The rest is 0, or unspecified if it is not to be cleared.
+    """
 
     array: Array
     size: Expr
+    clear: bool = True
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class Renaming:
         if isinstance(s, Alias):
             return Alias(self.name(s.array), self.exprs(s.shape), line=n)
         if isinstance(s, Grow):
-            return Grow(self.name(s.array), self.expr(s.size), line=n)
+            return Grow(self.name(s.array), self.expr(s.size), s.clear, line=n)
         if isinstance(s, Swap):
             return Swap(self.name(s.a), self.name(s.b), line=n)
         if isinstance(s, For):

@@ -280,7 +280,7 @@ class Tape:
         s = self.stack(kind)
         full = Ref(s.top) + size
         capacity = apply("maximum", full, Ref(s.capacity) * 2)
-        grow: list[Stmt] = [Assign(s.capacity, capacity), Grow(s.array, Ref(s.capacity))]
+        grow: list[Stmt] = [Assign(s.capacity, capacity), Grow(s.array, Ref(s.capacity), clear=False)]
         return [If(apply("gt", full, Ref(s.capacity)), grow)]
 
     # ---- frames
