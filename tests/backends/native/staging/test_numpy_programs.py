@@ -190,3 +190,66 @@ def test_numbers_that_numba_gives_are_those_of_python():
     assert [type(v) for v in got] == [type(v) for v in wanted] == [float, int, bool]
     single = tl.jit(lambda x: both(x)[0])(A.astype(np.float32))
     assert type(single) is float
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.quantile(x, 1.5, method="lower"),
+        lambda x: np.percentile(x, -1.0, keepdims=True),
+        lambda x: np.nanquantile(x, 1.2),
+        lambda x: np.delete(M * x[0], 1, axis=5),
+        lambda x: np.insert(M * x[0], 1, x[0], axis=-3),
+        lambda x: np.delete(x, True),
+        lambda x: np.diff(x, n=-1),
+        lambda x: np.diff(x[0]),
+        lambda x: np.polyint(x, -1),
+        lambda x: np.average(x, weights=0 * x),
+        lambda x: x * np.ravel_multi_index((1, 2, 3), (2, 3)),
+        lambda x: x * np.unravel_index(len(x) + 9, (2, 3))[0],
+        lambda x: x * np.unravel_index(1.0, (2, 3))[0],
+    ],
+)
+def test_what_numpy_says_of_bad_arguments(f):
+    with pytest.raises(Exception) as wanted:  # noqa: PT011
+        f(A)
+    with pytest.raises(Exception) as got:  # noqa: PT011
+        tl.jit(f)(A)
+    assert (got.type, str(got.value)) == (wanted.type, str(wanted.value))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.quantile(I, 0.3, method="lower"),
+        lambda x: np.percentile(I, 30, method="higher"),
+        lambda x: np.nanquantile(x.astype(np.float32), 0.3),
+        lambda x: np.modf(I)[1],
+        lambda x: np.unique(x > 0),
+        lambda x: np.gcd(12, 18),
+        lambda x: np.gcd(np.int32(4), 6),
+        lambda x: np.lcm(-4, 6) * x,
+        lambda x: np.ravel_multi_index(([1, 0], [2, 1]), (2, 3)) * x[:2],
+        lambda x: np.linalg.matrix_rank(x),
+        lambda x: np.linalg.cond(M[:2] * x[0], 2),
+        lambda x: np.linalg.cond(0 * M * x[0], 1),
+        lambda x: np.median(x[:0]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Mean of empty", "ignore:invalid value")
+def test_dtypes_and_edges(f):
+    wanted, got = f(A), tl.jit(f)(A)
+    assert type(got) is type(wanted)
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, strict=True)
+
+
+def test_quantiles_that_have_no_program_are_refused():
+    for f in (
+        lambda x: np.quantile(x, 0.3, method="inverted_cdf"),
+        lambda x: np.quantile(x, 0.3, method="nearest"),
+        lambda x: np.nanquantile(x, 0.3, method="lower"),
+        lambda x: np.quantile(M * x[0], 0.3, axis=(0, 1)),
+        lambda x: np.quantile(x, [[0.1, 0.2], [0.3, 0.4]], keepdims=True),
+    ):
+        with pytest.raises(tl.TapelessError, match="quantile"):
+            tl.jit(f)(A)

@@ -362,9 +362,13 @@ def diff(
     prepend: Value | None = None, append: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "diff", prepend=prepend, append=append)
-    value = array(stager, a)
-    k = one_axis(stager, option(stager, axis, -1), value.ndim)
-    for _ in range(int(option(stager, n, 1))):
+    value, times = array(stager, a), int(option(stager, n, 1))
+    if times < 0:
+        fail(stager, ValueError, f"order must be non-negative but got {times}")
+    if times and not value.ndim:
+        fail(stager, ValueError, "diff requires input that is at least one dimensional")
+    k = one_axis(stager, option(stager, axis, -1), value.ndim) if times else 0
+    for _ in range(times):
         if storage.cost(value) > storage.CHEAP:
             value = storage.make(stager, value)
         pair: list[Value] = [

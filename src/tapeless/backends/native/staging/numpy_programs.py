@@ -18,7 +18,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
         arr = arr.ravel()
         axis = 0
-    axis = axis % arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
     if isinstance(obj, slice):
         obj = np.arange(n)[obj]
@@ -58,9 +58,9 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         arr = arr.ravel()
         axis = 0
-    axis = axis % arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
-    if isinstance(obj, (int, np.integer)):
+    if isinstance(obj, (int, np.integer)) and not isinstance(obj, bool):
         at = int(obj)
         if at < -n or at >= n:
             raise IndexError(f"index {at} is out of bounds for axis {axis} with size {n}")
@@ -75,7 +75,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     else:
         gone = np.asarray(obj)
         if gone.dtype == bool:
-            if len(gone) != n:
+            if gone.shape != (n,):
                 raise ValueError(
                     "boolean array argument obj to delete must be one dimensional and match the axis length"
                     f" of {n}"
@@ -129,16 +129,22 @@ def diagflat(v: Any, k: Any = 0) -> Any:
 
 def modf(x: Any) -> Any:
     """A zero has the sign of `x`, also where it is a difference."""
+    if np.asarray(x).dtype.kind in "iu":
+        x = x * 1.0
     whole = np.trunc(x)
     rest = np.where(np.signbit(x), -(whole - x), x - whole)
     return np.where(np.isinf(x), np.copysign(0.0, x), rest)[()], whole
 
 
 def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
-    a = np.asarray(a)
     if n == 0:
         return a
-    axis = axis % a.ndim
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    a = np.asarray(a)
+    if a.ndim == 0:
+        raise ValueError("diff requires input that is at least one dimensional")
+    axis = normalize_axis_index(axis, a.ndim)
     single = a.shape[:axis] + (1,) + a.shape[axis + 1 :]
     parts = [a]
     if prepend is not None:
@@ -299,6 +305,17 @@ CONTINUOUS = {
 
 
 def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
+    _in_range(q, 1, "Quantiles must be in the range [0, 1]")
+    return _quantile(a, q, axis, method, keepdims)
+
+
+def _in_range(q: Any, most: Any, message: Any) -> None:
+    for p in np.atleast_1d(q).tolist():
+        if not 0 <= p <= most:
+            raise ValueError(message)
+
+
+def _quantile(a: Any, q: Any, axis: Any, method: Any, keepdims: Any) -> Any:
     a = np.asarray(a)
     ndim = a.ndim
     if axis is None:
@@ -306,7 +323,8 @@ def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims:
         axis = tuple(range(ndim))
     else:
         row = np.moveaxis(np.sort(a, axis=axis), axis, 0)
-    row = row.astype(np.float64) if row.dtype.kind != "f" else row
+    exact = method in ("lower", "higher")  # one of the numbers, of their own dtype
+    row = row.astype(np.float64) if row.dtype.kind != "f" and not exact else row
     n = row.shape[0]
     made = []
     for p in np.atleast_1d(q).tolist():
@@ -322,8 +340,9 @@ def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims:
         at = min(max(at, 0.0), n - 1.0)
         low = int(np.floor(at))
         high = min(low + 1, n - 1)
-        found = row[low] + (row[high] - row[low]) * (at - low)
-        found = np.where(np.isnan(row[-1]), row[-1], found)
+        found = row[low] if exact else row[low] + (row[high] - row[low]) * (at - low)
+        if row.dtype.kind == "f":
+            found = np.where(np.isnan(row[-1]), row[-1], found)
         if keepdims:
             found = np.expand_dims(found, axis)
         made.append(found)
@@ -331,10 +350,16 @@ def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims:
 
 
 def percentile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
-    return quantile(a, np.true_divide(q, 100), axis, method, keepdims)
+    _in_range(q, 100, "Percentiles must be in the range [0, 100]")
+    return _quantile(a, np.true_divide(q, 100), axis, method, keepdims)
 
 
 def nanquantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
+    _in_range(q, 1, "Quantiles must be in the range [0, 1]")
+    return _nanquantiles(a, q, axis, method, keepdims)
+
+
+def _nanquantiles(a: Any, q: Any, axis: Any, method: Any, keepdims: Any) -> Any:
     a = np.asarray(a)
     if axis is None:
         row = a.ravel()
@@ -348,7 +373,7 @@ def nanquantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdi
 
 def _nanquantile(row: Any, q: Any, method: Any) -> Any:
     """Of a row: its numbers come before what is none."""
-    n = np.sum(~np.isnan(row))
+    n = int(np.sum(~np.isnan(row)))
     row = np.sort(row)
     made = []
     for p in np.atleast_1d(q).tolist():
@@ -361,7 +386,8 @@ def _nanquantile(row: Any, q: Any, method: Any) -> Any:
 
 
 def nanpercentile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
-    return nanquantile(a, np.true_divide(q, 100), axis, method, keepdims)
+    _in_range(q, 100, "Percentiles must be in the range [0, 100]")
+    return _nanquantiles(a, np.true_divide(q, 100), axis, method, keepdims)
 
 
 # ---- indices and integers
@@ -375,12 +401,16 @@ def normalize_axis_index(axis: Any, ndim: Any, msg_prefix: Any = None) -> Any:
 
 def unravel_index(indices: Any, shape: Any) -> Any:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise TypeError("only int indices permitted")
     rest = indices if isinstance(indices, (int, np.integer)) else np.asarray(indices)
     total = 1
     for n in shape:
         total = total * n
     if np.any((rest < 0) | (rest >= total)):
-        raise ValueError(f"index is out of bounds for array with size {total}")
+        wrong = np.atleast_1d(rest)
+        first = wrong[np.flatnonzero((wrong < 0) | (wrong >= total))[0]]
+        raise ValueError(f"index {first} is out of bounds for array with size {total}")
     made: list[Any] = []
     for n in shape[::-1]:
         part = rest % n
@@ -391,7 +421,10 @@ def unravel_index(indices: Any, shape: Any) -> Any:
 
 def ravel_multi_index(multi_index: Any, dims: Any) -> Any:
     number = 0
+    if len(multi_index) != len(dims):
+        raise ValueError(f"parameter multi_index must be a sequence of length {len(dims)}")
     for i, n in zip(multi_index, dims, strict=True):
+        i = i if isinstance(i, (int, np.integer)) else np.asarray(i)
         if np.any((np.asarray(i) < 0) | (np.asarray(i) >= n)):
             raise ValueError("invalid entry in coordinates array")
         number = number * n + i
@@ -399,6 +432,13 @@ def ravel_multi_index(multi_index: Any, dims: Any) -> Any:
 
 
 def gcd(x1: Any, x2: Any) -> Any:
+    if np.result_type(x1, x2).kind not in "iu":
+        raise TypeError("ufunc 'gcd' is for integers")
+    if isinstance(x1, (int, np.integer)) and isinstance(x2, (int, np.integer)):
+        one, other = np.int64(np.abs(x1)), np.int64(np.abs(x2))
+        while other != 0:
+            one, other = other, one % other
+        return np.asarray(one).astype(np.result_type(x1, x2))[()]
     a = np.abs(x1) + 0 * x2
     b = np.abs(x2) + 0 * x1
     while np.any(b != 0):
@@ -431,6 +471,8 @@ def polyval(p: Any, x: Any) -> Any:
 
 
 def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
+    if m < 0:
+        raise ValueError("Order of integral must be positive (see polyder)")
     p = np.asarray(p)
     for i in range(m):
         constant = 0.0 if k is None else (k[i] if np.ndim(k) else k)
@@ -460,12 +502,19 @@ def kaiser(M: Any, beta: Any) -> Any:
 
 
 def cond(x: Any, p: Any = None) -> Any:
+    if p == 2 or p == -2:
+        found = np.linalg.svdvals(x)
+        return found[..., 0] / found[..., -1] if p == 2 else found[..., -1] / found[..., 0]
+    if np.ndim(x) == 2 and np.linalg.slogdet(x)[0] == 0:
+        return np.float64(np.inf)
     inverse = np.linalg.inv(x)
     return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inverse, p, axis=(-2, -1))
 
 
 def matrix_rank(A: Any, tol: Any = None) -> Any:
     A = np.asarray(A)
+    if A.ndim < 2:
+        return int(np.any(A != 0))
     found = np.linalg.svdvals(A)
     if tol is None:
         tol = found.max(axis=-1, keepdims=True) * max(A.shape[-2], A.shape[-1]) * np.finfo(found.dtype).eps
@@ -483,10 +532,14 @@ def tensorsolve(a: Any, b: Any) -> Any:
 
 
 def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+    if s is not None and len(s) != len(axes):
+        raise ValueError("Shape and axes have different lengths.")
     rows = np.fft.rfft(a, None if s is None else s[1], axes[1], norm)
     return np.fft.fft(rows, None if s is None else s[0], axes[0], norm)
 
 
 def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
+    if s is not None and len(s) != len(axes):
+        raise ValueError("Shape and axes have different lengths.")
     rows = np.fft.ifft(a, None if s is None else s[0], axes[0], norm)
     return np.fft.irfft(rows, None if s is None else s[1], axes[1], norm)

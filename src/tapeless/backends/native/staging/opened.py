@@ -11,13 +11,14 @@ import numpy as np
 from tapeless.backends.native.staging import joining, linear_algebra, products, searching, signals, sorting
 from tapeless.backends.native.staging import numpy_programs as programs
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
-from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, shape_of
-from tapeless.backends.native.staging.values import Number, Sequence, Static, Value
+from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, option, shape_of
+from tapeless.backends.native.staging.values import ArrayValue, Number, Sequence, Static, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
 
+NONE = Static(None)
 #: Their lowerings are in the table before they get options here.
 BEFORE = (joining, linear_algebra, products, searching, signals, sorting)
 
@@ -78,8 +79,33 @@ def _for_options(program: Callable[..., Any], function: Any, most: int, *options
 _for_options(programs.diff, np.diff, 3, "prepend", "append")
 _for_options(programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
 _for_options(programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan")
+#: Of quantiles: the others are of places that jump.
+METHODS = {"lower", "higher", "midpoint", *programs.CONTINUOUS}
+
+
+def _of_quantiles(function: Any, methods: Any) -> None:
+    """Refuse the options that the programs of quantiles have not."""
+    lowering = FUNCTIONS[function]
+
+    def narrowed(stager: Stager, a: Value, q: Value, axis: Value = NONE, **kwargs: Value) -> Value:
+        if option(stager, kwargs.get("method"), "linear") not in methods:
+            stager.refuse(f"{function.__name__} by this method", "use another method")
+        if isinstance(option(stager, axis), (tuple, list)):
+            stager.refuse(f"{function.__name__} along several axes", "reshape the array first")
+        if isinstance(q, Sequence) and any(isinstance(p, (Sequence, ArrayValue)) for p in q.items):
+            stager.refuse(f"{function.__name__} of several rows of places", "flatten them")
+        made: Value = lowering(stager, a, q, axis, **kwargs)
+        return made
+
+    FUNCTIONS[function] = narrowed
+
+
 _for_options(programs.quantile, np.quantile, 3, "method", "keepdims")
 _for_options(programs.percentile, np.percentile, 3, "method", "keepdims")
+for _function in (np.quantile, np.percentile):
+    _of_quantiles(_function, METHODS)
+for _function in (np.nanquantile, np.nanpercentile):
+    _of_quantiles(_function, programs.CONTINUOUS)
 _for_options(programs.cross, np.cross, 2, "axis", "axisa", "axisb", "axisc")
 _for_options(programs.take, np.take, 3, "mode")
 _for_options(programs.cond, np.linalg.cond, 1, "p")

@@ -21,7 +21,7 @@ from tapeless.backends.native.staging.elementwise import round_to, ufunc
 from tapeless.backends.native.staging.elementwise import where as choose
 from tapeless.backends.native.staging.fancy import nonzero, places
 from tapeless.backends.native.staging.indexing import Item, Pick, getitem
-from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option
+from tapeless.backends.native.staging.lowerings import FUNCTIONS, array, given, lowers, one_axis, option
 from tapeless.backends.native.staging.reductions import all_, finished, mean, sum_
 from tapeless.backends.native.staging.reshaping import ravel, reshaped
 from tapeless.backends.native.staging.values import (
@@ -359,6 +359,9 @@ def average(
                     message = "Axis must be specified when shapes of a and weights differ."
                     stager.check(apply("eq", n, m), TypeError, message)
         total = sum_(stager, scale, axis, keepdims=keepdims)
+    none = FUNCTIONS[np.any](stager, ufunc(stager, np.equal, [total, Static(0.0)]))
+    message = "Weights sum to zero, can't be normalized"
+    stager.check(apply("not", stager.truth(none)), ZeroDivisionError, message)
     weighted = sum_(stager, ufunc(stager, np.multiply, [value, scale]), axis, keepdims=keepdims)
     made = ufunc(stager, np.true_divide, [weighted, total])
     if not both:

@@ -24,7 +24,7 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import check_same, operand
 from tapeless.backends.native.staging.elements import convert, each, is_float, value_of
-from tapeless.backends.native.staging.elementwise import ufunc
+from tapeless.backends.native.staging.elementwise import astype, ufunc
 from tapeless.backends.native.staging.elementwise import where as choose
 from tapeless.backends.native.staging.indexing import getitem
 from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option
@@ -124,7 +124,7 @@ def median(
     value, k = _axis_to_sort(stager, a, axis if axis is not None else Static(None))
     ordered = sorted_pair(stager, value, k)[0]
     n = value.shape[k]
-    stager.check(apply("gt", n, ZERO), ValueError, "the median of nothing")
+    stager.replay_unless(apply("gt", n, ZERO))  # NumPy warns of the median of nothing
     low = Number(stager.bind(apply("floordiv", simplify(n - 1), const(2)), "low"), int)
     high = Number(stager.bind(apply("floordiv", n, const(2)), "high"), int)
     full: list[Value] = [Static(slice(None))] * k
@@ -259,7 +259,8 @@ def unique(stager: Stager, ar: Value, **options: Value) -> Value:
     """The different values, in order."""
     if options:
         stager.refuse(f"numpy.unique with {', '.join(options)}=", "leave it out")
-    ordered = storage.make(stager, sorted_pair(stager, ravel(stager, ar), 0)[0])
+    value = ravel(stager, ar)
+    ordered = storage.make(stager, sorted_pair(stager, value, 0)[0])
     n = ordered.shape[0]
 
     def fresh_one(index: Index) -> Element:
@@ -273,4 +274,7 @@ def unique(stager: Stager, ar: Value, **options: Value) -> Value:
         return apply("any", apply("eq", i, ZERO), other)
 
     chosen = storage.lazy(stager, (n,), "bool", fresh_one, [ordered], 3)
-    return getitem(stager, ordered, chosen)
+    made = getitem(stager, ordered, chosen)
+    if value.dtype == "bool" and isinstance(made, ArrayValue):
+        return astype(stager, storage.make(stager, made), "bool")
+    return made
