@@ -318,6 +318,7 @@ def update(x: Any, fn: Callable[[Any, Any], Any], grads: Any) -> Any:
 
 def _update(x: Any, fn: Any, g: Any, memo: dict[int, Any]) -> Any:
     from tapeless.runtime.structure import field, fields_of
+    from tapeless.runtime.tangent import tuple_like
 
     if g is None:
         return x
@@ -325,7 +326,7 @@ def _update(x: Any, fn: Any, g: Any, memo: dict[int, Any]) -> Any:
         return fn(x, g)
     if isinstance(x, tuple):
         parts = [_update(e, fn, ge, memo) for e, ge in zip(x, g, strict=True)]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+        return tuple_like(type(x), parts)
     if id(x) in memo:
         return memo[id(x)]
     if isinstance(x, np.ndarray):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeless.errors import DerivativeMismatch
-from tapeless.runtime.tangent import Tangent
+from tapeless.runtime.tangent import Tangent, tuple_like
 
 Vector = NDArray[np.float64]
 
@@ -159,7 +159,7 @@ class _Rebuild:
             return made
         if isinstance(value, tuple):
             parts = [self.of(child) for child in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+            return tuple_like(type(value), parts) if hasattr(value, "_fields") else type(value)(parts)
         if isinstance(value, list):
             items: list[Any] = []
             self.made[id(value)] = items

@@ -21,6 +21,8 @@ PLAIN = frozenset({
     int, float, bool, complex, str, bytes, type(None),
     np.float64, np.int64, np.bool_, np.float32, np.complex128,
 })  # fmt: skip
+#: types of which Python itself knows what is true
+TRUTHS = PLAIN | {list, tuple, dict, set, np.ndarray}
 
 
 class Writer:
@@ -394,7 +396,8 @@ class Writer:
         name = self.value(x)
         if not isinstance(x, Var) or x in self.tests:
             return name
-        return f"{name} is True or {name} is not False and \x01tl.truth({self.both(x)})"
+        plainly = f"{name} if {self.constant(type)}({name}) in {self.constant(TRUTHS)}"
+        return f"{name} is True or {name} is not False and ({plainly} else \x01tl.truth({self.both(x)}))"
 
     def op_if(self, op: Op) -> None:
         self.put(f"if {self.truth(op.args[0])}:")

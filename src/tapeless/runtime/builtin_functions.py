@@ -342,7 +342,6 @@ for _kind in (
     staticmethod,
     object,
     functools.cached_property,
-    int,
     functools.lru_cache,
     functools.wraps,
     functools.update_wrapper,

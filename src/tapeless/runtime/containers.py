@@ -172,22 +172,23 @@ def _extendleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(list.insert, deque.insert)
 def _insert(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    x = args[0]
+    x, *args = args[0], run.index_of(args[1]), args[2]
     if ts[2] is not None:
         run.list_mirror(x)
-    builtin(x).insert(*args)
+    builtin(x).insert(x, *args)
     m = run.mirrors.get(id(x))
     if m is not None:
-        m.data.insert(args[1], ts[2])
+        m.data.insert(args[0], ts[2])
     return None, None
 
 
 @handle(list.pop, deque.pop)
 def _pop(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    x = args[0]
-    value = builtin(x).pop(*args)
+    x, *at = args
+    at = [run.index_of(i) for i in at]
+    value = builtin(x).pop(x, *at)
     m = run.mirrors.get(id(x))
-    return value, None if m is None else m.data.pop(*args[1:])
+    return value, None if m is None else m.data.pop(*at)
 
 
 @handle(deque.popleft)

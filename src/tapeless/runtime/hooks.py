@@ -181,7 +181,7 @@ def quiet(f: Any) -> Handler:
     return lambda run, args, ts, kw, kts: (quietly(run, f, args, kw), None)
 
 
-for _kind in (range, bytes, bytearray, memoryview, ascii, dir, operator.index, str.format, str.join):
+for _kind in (int, range, bytes, bytearray, memoryview, ascii, dir, operator.index, str.format, str.join):
     HANDLERS[_kind] = quiet(_kind)
 
 

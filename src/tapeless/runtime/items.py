@@ -13,10 +13,13 @@ from tapeless.errors import UntrackedMutationError
 from tapeless.rules import lookup
 from tapeless.runtime.attributes import Attributes, behind
 from tapeless.runtime.mirrors import ATOMS, owner
-from tapeless.runtime.operators import is_python
+from tapeless.runtime.operators import is_python, on_class
 
 #: what `!r`, `!s` and `!a` in an f-string ask for
 CONVERSIONS: dict[int, Any] = {114: repr, 115: str, 97: ascii, -1: lambda value: value}
+#: subscripts that ask no method of the program
+_FIXED = ATOMS - {slice} | {np.ndarray, list}
+_SEQUENCES = (list, tuple, str, bytes, range, deque, np.ndarray, np.flatiter)
 NONE_TUPLES = tuple((None,) * n for n in range(32))
 
 
@@ -43,15 +46,50 @@ def own_class_item(x: Any) -> Any:
     return f if isinstance(f, MethodType) and f.__func__.__module__ != "typing" else None
 
 
+def asks_index(index: Any) -> bool:
+    """Whether a subscript of a sequence asks an `__index__` that is written in Python."""
+    kind = type(index)
+    if kind is slice:
+        if type(index.start) in _FIXED and type(index.stop) in _FIXED and index.step is None:
+            return False
+        index = (index.start, index.stop, index.step)
+    if kind is slice or kind is tuple:
+        for i in index:
+            if type(i) not in _FIXED and asks_index(i):
+                return True
+        return False
+    return not isinstance(index, int) and is_python(on_class(kind, "__index__"))
+
+
 class Items(Attributes):
     """Subscripts, and building containers."""
 
+    def is_sequence(self, x: Any, method: str) -> bool:
+        """Whether C code takes the subscripts of `x`, as integers."""
+        return isinstance(x, _SEQUENCES) and not is_python(getattr(type(x), method, None))
+
+    def index_of(self, index: Any) -> Any:
+        """A subscript of a sequence, with the integers that its objects stand for."""
+        if type(index) in _FIXED or not asks_index(index):
+            return index
+        if type(index) is tuple:
+            return tuple([self.index_of(i) for i in index])
+        if type(index) is slice:
+            return slice(self.index_of(index.start), self.index_of(index.stop), self.index_of(index.step))
+        f = on_class(type(index), "__index__")
+        found = self.special(f, "__index__", (index,), (None,))[0]
+        if not isinstance(found, int):
+            raise TypeError(f"__index__ returned non-int (type {type(found).__name__})")
+        return found
+
     def getitem(self, x: Any, dx: Any, index: Any, di: Any) -> tuple[Any, Any]:
         kind = type(x)
+        if type(index) not in _FIXED and asks_index(index) and self.is_sequence(x, "__getitem__"):
+            index = self.index_of(index)
         if kind is np.ndarray:
             return self.array_item(x, index)
         if kind is list:
-            value = x[index] if type(index) in ATOMS else self.keyed(operator.getitem, x, index)
+            value = x[index]
             m = self.mirrors.get(id(x))
             if m is None:
                 return value, None
@@ -133,6 +171,8 @@ class Items(Attributes):
 
     def setitem(self, x: Any, index: Any, di: Any, value: Any, t: Any) -> None:
         kind = type(x)
+        if type(index) not in _FIXED and asks_index(index) and self.is_sequence(x, "__setitem__"):
+            index = self.index_of(index)
         if kind is list or (isinstance(x, list) and kind.__setitem__ is list.__setitem__):
             if type(index) is slice:
                 value, ts = self.collect(value, t)
@@ -222,6 +262,8 @@ class Items(Attributes):
         if is_python(f):
             self.call(f, (x, index), (None, None))
             return
+        if self.is_sequence(x, "__delitem__"):
+            index = self.index_of(index)
         operator.delitem(x, index)
         m = self.mirrors.get(id(x))
         if m is not None:

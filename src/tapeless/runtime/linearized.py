@@ -38,7 +38,7 @@ from tapeless.runtime.structure import (
     input_lins,
     plan_of,
 )
-from tapeless.runtime.tangent import Tangent
+from tapeless.runtime.tangent import Tangent, tuple_like
 
 #: Imported for what they register.
 REGISTERED = (
@@ -248,7 +248,7 @@ def rebuild(out: Any, table: dict[int, Any], memo: dict[int, Any]) -> Any:
     kind, cls, children = out
     if kind == "tuple":
         parts = [rebuild(c, table, memo) for c in children]
-        return cls(*parts) if hasattr(cls, "_fields") else tuple(parts)
+        return tuple_like(cls, parts)
     if id(children) in memo:
         return memo[id(children)]
     if kind == "list":

@@ -20,6 +20,7 @@ from tapeless.rules.spaces import space_of
 from tapeless.runtime.calls import HANDLERS, Calls
 from tapeless.runtime.construct import build_class, cell_read_by
 from tapeless.runtime.hooks import hook, watched
+from tapeless.runtime.items import asks_index
 from tapeless.runtime.mirrors import ArrayMirror, address, dense_size, has_tangent, low_address, owner
 from tapeless.runtime.operators import is_python
 from tapeless.runtime.primitives import may_warn, needs_result
@@ -36,7 +37,7 @@ for _f in (
     dense_size, has_tangent, is_python, State.reaches, Calls.where, weakref.ref, ArrayMirror, weakref.proxy,
     Calls.reaches_by_name,
     gc.get_referents, needs_result, may_warn, build_class, cell_read_by, space_of, State.find_array,
-    user_frame, watched, hook, sys.getrecursionlimit, sys.setrecursionlimit,
+    user_frame, watched, hook, asks_index, sys.getrecursionlimit, sys.setrecursionlimit,
 ):  # fmt: skip
     HANDLERS[_f] = _plainly(_f)
 

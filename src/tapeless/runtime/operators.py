@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeless.autodiff.dual_writer import PLAIN
+from tapeless.autodiff.dual_writer import PLAIN, TRUTHS
 from tapeless.rules import lookup
 from tapeless.runtime.mirrors import ATOMS
 from tapeless.runtime.numbers import is_number_type, number_operator
@@ -19,6 +19,7 @@ SCALARS = frozenset({int, float, bool, complex})
 _REALS = frozenset({float, int, bool, np.float64})
 _SMOOTH = frozenset({"Add", "Sub", "Mult", "Div", "Pow"})
 _ARRAYS = (np.ndarray, np.generic)
+_REPEATED = (list, tuple)
 _NUMBERS = (int, float, complex, np.generic)
 
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], str, str, str]] = {
@@ -53,8 +54,6 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
 }
 
 
-#: types of which Python itself knows what is true
-_TRUTHS = PLAIN | {list, tuple, dict, set, np.ndarray}
 _RICH = frozenset(spec[1] for spec in COMPARE.values())
 
 
@@ -105,6 +104,11 @@ class Operators(State):
             if kx is not str and ky is not str:
                 return self.primitive(_RULES[name], op, (x, y), (dx, dy))
         if isinstance(x, _ARRAYS) or isinstance(y, _ARRAYS):
+            if name == "Mult" and (
+                kx in _REPEATED and isinstance(y, np.integer) or ky in _REPEATED and isinstance(x, np.integer)
+            ):
+                x, y = (x, int(y)) if kx in _REPEATED else (int(x), y)  # a sequence is repeated
+                return self.foreign_operator(name, op, x, dx, y, dy)
             if (isinstance(x, _ARRAYS) or kx in SCALARS or kx in (list, tuple)) and (
                 isinstance(y, _ARRAYS) or ky in SCALARS or ky in (list, tuple)
             ):
@@ -270,7 +274,7 @@ class Operators(State):
     def truth(self, x: Any, dx: Any) -> bool:
         """`bool(x)`, as `if` and `not` ask for it."""
         kind = type(x)
-        if kind in _TRUTHS:
+        if kind in TRUTHS:
             return bool(x)
         f = on_class(kind, "__bool__")
         if f is None:

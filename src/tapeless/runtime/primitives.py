@@ -150,7 +150,7 @@ class Primitives(Arguments):
         """`primitive` of any operands: containers, subclasses, keywords, and where a result is to go."""
         outs = _outputs(f, args, kw) if "out" in kw or type(f) is np.ufunc else ()
         if type(rule) is Nondifferentiable:
-            value = f(*args, **kw)
+            value = self.quietly(f, *args, **kw)
             for out in outs:
                 self.overwrite(out, (), None)
             return value, None

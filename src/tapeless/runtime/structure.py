@@ -18,7 +18,7 @@ from tapeless.errors import StructureError
 from tapeless.rules.spaces import FLOAT, space_of, zeros
 from tapeless.runtime.mirrors import dense_size, memory, owner
 from tapeless.runtime.numbers import is_number_type
-from tapeless.runtime.tangent import Tangent
+from tapeless.runtime.tangent import Tangent, tuple_like
 
 _OPAQUE = (
     str, bytes, bytearray, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
@@ -232,7 +232,7 @@ def gradient(plan: Plan, cts: dict[int, Any], memo: dict[int, Any]) -> Any:
         return 0.0 if ct is None else ct
     if kind == "tuple":
         parts = [gradient(c, cts, memo) for c in plan.children]
-        return type(plan.value)(*parts) if hasattr(plan.value, "_fields") else tuple(parts)
+        return tuple_like(type(plan.value), parts)
     if id(plan) in memo:
         return memo[id(plan)]
     if kind == "array":
@@ -291,7 +291,7 @@ def result_tangent(run: Any, x: Any, t: Any, memo: dict[int, Any]) -> Any:
         return _zero(x) if t is None else t
     if isinstance(x, tuple):
         parts = [result_tangent(run, e, None if t is None else t[i], memo) for i, e in enumerate(x)]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+        return tuple_like(type(x), parts)
     if t is not None and is_number_type(type(x)):
         return t
     plan = shallow(x)

@@ -109,7 +109,7 @@ def combine(fn: Callable[..., Any], first: Any, *rest: Any, memo: dict[int, Any]
         return items
     if isinstance(first, tuple):
         parts = [combine(fn, *p, memo=memo) for p in zip(first, *rest, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+        return tuple_like(type(first), parts)
     if isinstance(first, dict):
         table: dict[Any, Any] = {}
         memo[id(first)] = table
@@ -146,3 +146,11 @@ def leaves(x: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tup
             yield from leaves(v, f"{path}.{names[i]}" if names else f"{path}[{i}]", seen)
     elif not isinstance(x, (str, bytes, int)) or isinstance(x, float):
         yield path, x
+
+
+def tuple_like(kind: type, items: list[Any]) -> Any:
+    """A tuple of a class; a plain one where the class asks for more than its items, as some results of
+    SciPy do: their other fields are none."""
+    if hasattr(kind, "_fields"):
+        return tuple(items) if getattr(kind, "_extra_fields", None) else kind(*items)
+    return tuple(items)
