@@ -44,7 +44,17 @@ def trigamma(x: Any) -> Any:
 elementwise(sc.gamma, partials=lambda y, x: y * sc.digamma(x), rows=[0.3, -0.3, 2.5, -1.75])
 elementwise(sc.gammaln, partials=lambda y, x: sc.digamma(x), rows=[0.3, -0.3, 2.5, 20.0])
 elementwise(sc.loggamma, partials=lambda y, x: sc.digamma(x), rows=[0.3, 2.5, 20.0])
-elementwise(sc.rgamma, partials=lambda y, x: -y * sc.digamma(x), rows=[0.3, -0.3, 2.5])
+
+
+def rgamma_slope(y: Any, x: Any) -> Any:
+    """The derivative of 1 / gamma, below 1/2 by reflection (DLMF 5.5.3), for digamma has poles there."""
+    low = np.less(np.real(x), 0.5)
+    left, right = np.where(low, x, 0.0), np.where(low, 1.0, x)
+    turn = np.cos(np.pi * left) - sc.digamma(1 - left) * np.sin(np.pi * left) / np.pi
+    return np.where(low, sc.gamma(1 - left) * turn, -sc.rgamma(right) * sc.digamma(right))
+
+
+elementwise(sc.rgamma, partials=rgamma_slope, rows=[0.3, -0.3, 2.5, 0.0, -1.0, -2.0])
 elementwise([sc.digamma, sc.psi], partials=lambda y, x: trigamma(x), rows=_POSITIVE)
 elementwise(
     find_all("scipy.special._ufuncs._zeta"),  # Hurwitz; `scipy.special.zeta` is Python above it

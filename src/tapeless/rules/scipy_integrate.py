@@ -17,7 +17,7 @@ import scipy.integrate as si  # type: ignore[import-untyped]
 from tapeless.custom import stop_gradient
 from tapeless.rules.compat import find
 from tapeless.rules.registry import twin
-from tapeless.rules.twins import exactly, moves, plainly, refuse
+from tapeless.rules.twins import exactly, moves, plainly, refuse, told, untold
 
 _GENERAL = find("scipy.integrate._quadpack._qagse")
 _INFINITE = find("scipy.integrate._quadpack._qagie")
@@ -97,6 +97,8 @@ def _derived(found, func, args, ends, full_output):
                 "integrand is smooth"
             )
     value = exactly(value, total + ends)
+    told(info, (), value, "what scipy.integrate.quad tells with full_output")
+    error = untold(error, "the error that scipy.integrate.quad estimates", value)
     return (value, error, info, code) if full_output else (value, error, code)
 
 
@@ -153,7 +155,7 @@ def _odeint(
     stiff = 2 in found[1]["mused"]
     tight = min(1e-7 if stiff else 1e-9, 1.0 if rtol is None else np.min(rtol))
     small = np.minimum(tight / 10, 1.0 if atol is None else atol)
-    y = np.array(y0, dtype=float)
+    y = np.atleast_1d(np.array(y0, dtype=float))
     rows = [y]
     for k in range(1, len(t)):
         if t[k] != t[k - 1]:
@@ -161,4 +163,5 @@ def _odeint(
             y = si.solve_ivp(slope, (t[k - 1], t[k]), y, method=how, rtol=tight, atol=small).y[:, -1]
         rows.append(y)
     path = exactly(found[0], np.stack(rows))
+    told(found[1], (), path, "what scipy.integrate.odeint tells with full_output")
     return (path, *found[1:]) if full_output else (path, found[-1])

@@ -16,7 +16,7 @@ import scipy.linalg.lapack as lapack  # type: ignore[import-untyped]
 
 from tapeless.rules.compat import find
 from tapeless.rules.registry import nondifferentiable, twin
-from tapeless.rules.twins import exactly, plainly, refuse
+from tapeless.rules.twins import exactly, plainly, refuse, untold
 
 # ---- piecewise polynomials ---------------------------------------------------------------------------
 
@@ -111,6 +111,7 @@ def _evaluate_spline(t, c, k, xp, nu, extrapolate):
     found = plainly(_SPLINE, t, c, k, xp, nu, extrapolate)
     if nu > k:
         return found
+    c = c[: len(t) - k - 1]  # there may be zeros behind them
     return exactly(found, np.where(plainly(np.isnan, found), np.nan, spline(t, c, k, xp, nu)))
 
 
@@ -188,7 +189,7 @@ def _splint(t, c, k, a, b):
     ends = np.clip(np.stack((a, b)), t[k], t[n])
     wide = np.concatenate((t[:1], t, t[-1:]))
     y = spline(wide, rising[:, None], k + 1, ends, 0)[:, 0]
-    return exactly(found[0], y[1] - y[0]), found[1]
+    return exactly(found[0], y[1] - y[0]), untold(found[1], "wrk of scipy.interpolate.splint", c)
 
 
 _SMOOTH = "smoothing splines (s > 0) have no derivative rule: give the knots (t=), or interpolate (s=0)"
@@ -222,7 +223,8 @@ def _curfit(task, x, y, w, t, wrk, iwrk, xb, xe, k, s):
     else:
         t[:n] = exactly(knots[:n], placed(knots, n, k, x, xb, xe))
     made = through(t[:n], k, w, x, y)
-    return n, exactly(c, np.concatenate((made, np.zeros(len(c) - len(made))))), fp, code
+    rest = np.sum((w * (y - spline(t[:n], made[:, None], k, x, 0)[:, 0])) ** 2)
+    return n, exactly(c, np.concatenate((made, np.zeros(len(c) - len(made))))), exactly(fp, rest), code
 
 
 _FIT = find("scipy.interpolate._fitpack2.dfitpack.fpcurf0")

@@ -93,7 +93,7 @@ def _cholesky_banded(ab, overwrite_ab=False, lower=False, check_finite=True):
     found = plainly(sl.cholesky_banded, bands, False, lower, check_finite)
     factor = np.linalg.cholesky(symmetric(bands, lower))
     count, n = bands.shape
-    made = np.zeros(bands.shape)
+    made = bands * 1.0  # the corners stay
     for k in range(count):
         band = np.diagonal(factor, -k)
         if lower:

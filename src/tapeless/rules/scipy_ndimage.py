@@ -19,8 +19,8 @@ from tapeless.rules.registry import twin
 from tapeless.rules.twins import exactly, plainly, refuse
 
 _CORE = find("scipy.ndimage._nd_image")
-_PADS: dict[int, Any] = {0: "edge", 1: "wrap", 2: "symmetric", 3: "reflect"}
-_CONSTANT = 4
+_PADS: dict[int, Any] = {0: "edge", 1: "wrap", 2: "symmetric", 3: "reflect", 5: "wrap"}
+_CONSTANT, _GRID_CONSTANT = 4, 6
 
 
 def core(name):
@@ -35,7 +35,9 @@ def places(n, before, after, mode):
 def extended(x, axis, before, after, mode, cval):
     """`x`, that goes on along an axis."""
     n = x.shape[axis]
-    if mode != _CONSTANT:
+    if n == 0:
+        return np.zeros((*x.shape[:axis], before + after, *x.shape[axis + 1 :]))
+    if mode not in (_CONSTANT, _GRID_CONSTANT):
         return np.take(x, plainly(places, n, before, after, mode), axis=axis)
     edges = [np.full((*x.shape[:axis], k, *x.shape[axis + 1 :]), 1.0) * cval for k in (before, after)]
     return np.concatenate((edges[0], x, edges[1]), axis=axis)
@@ -64,7 +66,7 @@ def stored(function, args, where, formula):
     found = np.empty_like(output)
     plainly(function, *args[:where], found, *args[where + 1 :])
     formula = formula + np.zeros(found.shape)
-    if not plainly(np.allclose, found, formula, 1e-6, 1e-6):
+    if not plainly(np.allclose, found, formula, 1e-6, 1e-6, equal_nan=True):
         refuse(
             "this call of scipy.ndimage has no derivative rule: its mode, order or type is not one "
             "of those known"
@@ -197,10 +199,9 @@ def _zoom_shift(*args):
     x, zoom, shift, output, order, mode, cval, pad, grid_mode = args
     coordinates = []
     for k, n in enumerate(output.shape):
-        where = plainly(np.arange, n) * 1.0
+        where = plainly(np.arange, n) + (0.0 if shift is None else shift[k])
         if zoom is not None:
             where = (where + 0.5) * zoom[k] - 0.5 if grid_mode else where * zoom[k]
-        where = where + (0.0 if shift is None else shift[k])
         coordinates.append(
             np.reshape(where, [-1 if j == k else 1 for j in range(output.ndim)]) + np.zeros(output.shape)
         )

@@ -2,7 +2,7 @@
 (implicit function theorem), not of the steps of the search.
 
 Read only when a function of `scipy.optimize` is first looked up. What such a function tells beside the
-solution (Jacobians of the solver, counts) is a constant, unless it is named here.
+solution (its Jacobians, factors) is `untold`: asked for its derivative, it is refused. Counts are constants.
 """
 # The twins are opened like functions of the program: they stay without annotations.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -17,7 +17,7 @@ from tapeless.matrices import jacobian
 from tapeless.rules.compat import find, find_all
 from tapeless.rules.implicit import implicit
 from tapeless.rules.registry import nondifferentiable, twin
-from tapeless.rules.twins import exactly, plainly, refuse
+from tapeless.rules.twins import exactly, plainly, refuse, told, untold
 from tapeless.transformed import grad
 
 nondifferentiable(so.linear_sum_assignment)
@@ -73,6 +73,7 @@ def hybrid(core, jac):
         x0, args = more[jac], tupled(more[jac + 1])
         found = plainly(core, func, *more[:jac], np.array(x0), *more[jac + 1 :])
         x = implicit(lambda v: vector(func(v, *args)), found[0], "scipy.optimize.fsolve")
+        told(found[1], ("fvec", "qtf"), x, "scipy.optimize.fsolve")  # at a root both stay 0
         return (x, *found[1:])
 
 
@@ -91,7 +92,7 @@ def iterated(original):
 
         x = implicit(equation, vector(found.x), "scipy.optimize.root")
         found["x"] = exactly(found.x, np.reshape(x, shape))
-        return found
+        return told(found, ("x", "fun"), x, "scipy.optimize.root")
 
 
 for _original in find_all("scipy.optimize._root._root_nonlin_solve", "scipy.optimize._root._root_df_sane"):
@@ -154,7 +155,7 @@ def _minimize(
     x = lowest(objective, x, lower, upper, "scipy.optimize.minimize")
     found["x"] = exactly(found.x, x)
     found["fun"] = exactly(found.fun, objective(x))
-    return found
+    return told(found, ("x", "fun"), x, "scipy.optimize.minimize")
 
 
 @twin(so.minimize_scalar)
@@ -226,7 +227,8 @@ def _least_squares(
     found["cost"] = exactly(found.cost, cost(x))
     if loss == "linear" and isinstance(found.jac, np.ndarray):
         found["jac"] = exactly(found.jac, jacobian(residuals)(x))
-    return found
+    known = ("x", "fun", "cost", "jac" if loss == "linear" else "")
+    return told(found, known, x, "scipy.optimize.least_squares")
 
 
 @twin(so.leastsq)
@@ -238,6 +240,9 @@ def _leastsq(func, x0, args=(), Dfun=None, full_output=False, *more, **options):
         return vector(func(v, *args))
 
     at = np.atleast_1d(found[0])
+    if found[-1] not in (1, 2, 3, 4):  # it has found nothing, which SciPy's callers report
+        x = untold(found[0], "what scipy.optimize.leastsq leaves where it does not converge", residuals(at))
+        return (x, *found[1:])
     ends = np.full(len(at), np.inf)
     x = lowest(lambda v: 0.5 * np.sum(residuals(v) ** 2), at, -ends, ends, "scipy.optimize.leastsq")
     if not full_output:
@@ -247,6 +252,7 @@ def _leastsq(func, x0, args=(), Dfun=None, full_output=False, *more, **options):
         slopes = jacobian(residuals)(x)
         covariance = exactly(covariance, np.linalg.inv(slopes.T @ slopes))
     info["fvec"] = exactly(info["fvec"], residuals(x))
+    told(info, ("fvec", "qtf"), x, "scipy.optimize.leastsq")
     return (exactly(found[0], x), covariance, *found[2:])
 
 

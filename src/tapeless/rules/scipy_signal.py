@@ -116,6 +116,7 @@ def filtered(b, a, x, zi):
     for k in range(1, len(b)):
         u = u + b[k] * np.concatenate((blank[..., :k], long[..., : n + order - k]), axis=-1)
     if zi is not None and order:
+        zi = np.broadcast_to(zi, blank.shape)
         u = u + np.concatenate((zi, np.zeros((*x.shape[:-1], n))), axis=-1)
     y = recursion(a, u[..., :n])
     last = u[..., n:]
@@ -154,7 +155,12 @@ def _sosfilt(sos, x, zi):
 # ---- windows -----------------------------------------------------------------------------------------
 
 
-@twin(ss.medfilt, ss.medfilt2d)
+@twin(ss.medfilt2d)
+def _medfilt2d(input, kernel_size=3):  # noqa: A002
+    return ss.medfilt(input, kernel_size)
+
+
+@twin(ss.medfilt)
 def _medfilt(volume, kernel_size=None):
     x = np.atleast_1d(np.asarray(volume))
     size = np.broadcast_to(3 if kernel_size is None else kernel_size, (x.ndim,)).tolist()

@@ -33,7 +33,7 @@ def added(function, args, where, made):
     output = args[where]
     found = np.array(output)
     plainly(function, *args[:where], found, *args[where + 1 :])
-    output[...] = exactly(found, output + made)
+    output[...] = exactly(found, output + np.reshape(made, output.shape))
 
 
 def summed(size, places, terms):
@@ -112,7 +112,8 @@ def put(out, found, starts, columns, m, keys, terms):
     if places is None:
         refuse(_LEFT_OUT)
     n = plainly(int, starts[-1])
-    out[...] = exactly(found, np.concatenate((summed(n, places, terms), np.zeros(len(out) - n))))
+    out[:n] = exactly(found[:n], summed(n, places, terms))
+    out[n:] = found[n:]  # what no row has
 
 
 def places_of(starts, columns, m, keys):

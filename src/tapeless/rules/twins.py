@@ -50,12 +50,63 @@ HANDLERS[refuse] = lambda run, args, ts, kw, kts: run.refuse(MissingRuleError, *
 
 
 def exactly(value, formula):
-    """`value`, with the derivative of `formula`, which is the same but for rounding."""
+    """`value`, with the derivative of `formula`, which is the same but for rounding (and for tolerances)."""
+    if not agree(np.asarray(value), np.asarray(formula)):
+        raise MissingRuleError(
+            "this call has no derivative rule: SciPy's result is not that of the known formula"
+        )
     # what has two derivatives is two arrays
     return value.copy(order="K") if isinstance(value, np.ndarray) else value
+
+
+def agree(a, b):
+    """Whether two results may be the same, as far as a loose tolerance lets one say."""
+    if a.shape != b.shape:
+        return False
+    with np.errstate(all="ignore"):
+        known = np.isfinite(a) & np.isfinite(b)
+        size, apart = (np.max(np.abs(x), where=known, initial=0.0) for x in (a, a - b))
+    return bool(apart <= 1e-6 + 0.01 * size)
 
 
 # (no rows: a difference of `value` sees nothing of it)
 @transpose_rule(exactly, linear=(1,), apply=lambda value, formula: formula)
 def _(ct, value, formula):
     return ct
+
+
+def untold(value, name, source):
+    """`value`, which depends on `source` in a way that nobody has written down.
+
+    Where a gradient comes to it, that is an error; a tangent is NaN.
+    """
+    return value.copy(order="K") if isinstance(value, np.ndarray) else value
+
+
+def _unknown(value, name, source):
+    return np.full(np.shape(value), np.nan) if np.ndim(value) else np.nan
+
+
+@transpose_rule(untold, linear=(2,), apply=_unknown)
+def _(ct, value, name, source):
+    raise MissingRuleError(
+        f"{name} has no derivative rule: pass it through tapeless.stop_gradient if it is a constant"
+    )
+
+
+def told(found, known, x, name):
+    """What a solver tells beside what is `known`; it depends on the solution `x`."""
+    for key, value in list(found.items()):
+        if key not in known:
+            found[key] = beside(value, f"{name}: {key!r}", x)
+    return found
+
+
+def beside(value, name, x):
+    if isinstance(value, (list, tuple)):
+        return type(value)([beside(v, name, x) for v in value])
+    if hasattr(value, "sk"):  # L-BFGS keeps its steps
+        value.sk = untold(value.sk, name, x)
+    if isinstance(value, float) or isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return untold(value, name, x)
+    return value

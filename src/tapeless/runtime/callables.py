@@ -175,6 +175,12 @@ def _cache_of(run: Any, f: Any) -> _Cache:
     return found  # type: ignore[no-any-return]
 
 
+def same_companions(first: Any, second: Any) -> bool:
+    """Whether arguments with the same values also have the same derivatives, as far as is seen at once."""
+    pairs = list(zip(first, second, strict=True))
+    return all(a is b or type(a) is type(b) and type(a) in (int, float) and a == b for a, b in pairs)
+
+
 def _cached(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     cache = _cache_of(run, f)
     parameters = f.cache_parameters()
@@ -183,11 +189,15 @@ def _cached(run: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     if key in table:
         cache.hits += 1
         table.move_to_end(key)
-        return table[key]  # type: ignore[no-any-return]
+        result, *moved = table[key]
+        if same_companions(moved, [*ts, *kts.values()]):
+            return result  # type: ignore[no-any-return]
+        # the same numbers move in another way: the value is the remembered one, its derivative is not
+        return result[0], run.call(f.__wrapped__, args, ts, kw, kts)[1]
     cache.misses += 1
     result = run.call(f.__wrapped__, args, ts, kw, kts)
     if parameters["maxsize"] != 0:
-        table[key] = result
+        table[key] = (result, *ts, *kts.values())
     if parameters["maxsize"] is not None and len(table) > parameters["maxsize"]:
         table.popitem(last=False)
     return result  # type: ignore[no-any-return]

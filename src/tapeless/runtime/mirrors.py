@@ -177,7 +177,7 @@ def references(x: Any) -> Iterable[Any]:
     if isinstance(x, dict):
         return list(x.values())
     if kind is types.FunctionType:
-        return [*(x.__closure__ or ()), *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
+        return [*(x.__closure__ or ()), *(x.__defaults__ or ()), x.__kwdefaults__]
     if kind is types.MethodType:
         return (x.__self__, x.__func__)
     if kind is types.CellType:
@@ -186,7 +186,7 @@ def references(x: Any) -> Iterable[Any]:
         except ValueError:
             return ()
     if kind is functools.partial:
-        return (x.func, *x.args, *x.keywords.values())
+        return (x.func, *x.args, x.keywords)  # companions are kept for the dict
     if isinstance(x, np.ndarray):
         return x.reshape(-1).tolist() if x.dtype == object else ()
     if isinstance(x, np.flatiter):
