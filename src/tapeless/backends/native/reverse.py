@@ -18,6 +18,7 @@ from tapeless.backends.native.checkpoints import Pieces, carried
 from tapeless.backends.native.copied import copied
 from tapeless.backends.native.gather import Gathering
 from tapeless.backends.native.idle import Idle
+from tapeless.backends.native.kept import Kept
 from tapeless.backends.native.needed import Needed, names
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -126,6 +127,7 @@ class _Reverse:
         self.given = {x for x in (*fn.params, *map(root, fn.results))}
         plan = Plan(self.scopes, self.needed, fn.params, self.several, fn.lengths)
         self.sites, self.layout, self.shape = plan.sites, plan.layout, plan.shape
+        self.kept = Kept(plan, self.several)
         self.tape = Tape()
         self.restored = self.find_restored()
         #: names that the reverse sweep has variables of its own for
@@ -159,11 +161,11 @@ class _Reverse:
 
     def halves(self) -> Halves:
         fn = self.fn
-        forward = self.forward(self.scopes.top, None)
+        forward = self.kept.body(self.forward(self.scopes.top, None))
         copies = self.copy(self.scopes.top)
         forward = [*self.blanks(copies), *forward]
         start = self.revive(self.scopes.top, None)
-        backward = [x for s in reversed(self.body) for x in self.reversed(s, None, True)]
+        backward = self.kept.body([x for s in reversed(self.body) for x in self.reversed(s, None, True)])
         renaming = Renaming(self.names)
         given: list[Name] = []
         seeds: list[Stmt] = []
@@ -270,6 +272,7 @@ class _Reverse:
         if saves and mine is None and (handed := self.handed_on(s, body)) is not None:
             self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
             return self.pieces[id(s)].forward()
+        out += self.kept.room(s)
         free = s.independent and (not saves or mine is not None)
         out.append(For(s.var, s.start, s.stop, body, s.step, free, line=s.line))
         if outermost and mine is not None:
