@@ -361,7 +361,7 @@ def average(
         total = sum_(stager, scale, axis, keepdims=keepdims)
     none = FUNCTIONS[np.any](stager, ufunc(stager, np.equal, [total, Static(0.0)]))
     message = "Weights sum to zero, can't be normalized"
-    stager.check(apply("not", stager.truth(none)), ZeroDivisionError, message)
+    stager.check(apply("not", stager.as_expr(none, "bool")), ZeroDivisionError, message)
     weighted = sum_(stager, ufunc(stager, np.multiply, [value, scale]), axis, keepdims=keepdims)
     made = ufunc(stager, np.true_divide, [weighted, total])
     if not both:
