@@ -103,9 +103,12 @@ def _value_and_grad(what: Gradient, args: tuple[Any, ...], kwargs: dict[str, Any
                 if isinstance(value, np.ndarray)
                 else f"a {type(value).__name__}"
             )
+            way_out = "Sum it, or use jacobian, vjp or jvp"
+            if is_number_type(type(value)):  # a float met constants of that class
+                way_out = f"Give the argument as a {type(value).__name__}, or return a float"
             raise NotScalarError(
                 f"grad needs a function whose result is one real number; {name_of(fun)} returned {got}. "
-                f"Sum it, or use jacobian, vjp or jvp{definition(fun)}"
+                f"{way_out}{definition(fun)}"
             )
         seed = lin.run.tangent_of(value, t)
         grads = lin.pull([] if seed is None else [(seed, _one(space))])

@@ -237,6 +237,16 @@ def test_gradient_of_an_uncertain_number_is_an_uncertain_number():
     assert slope.std_dev == pytest.approx(expected.std_dev, rel=1e-12)
 
 
+def test_coefficients_with_uncertainties_need_an_argument_of_their_class():
+    uncertainties = pytest.importorskip("uncertainties")
+    u = uncertainties.ufloat(1 / 3, 0.01)
+    with pytest.raises(tl.TapelessError, match="Give the argument as a AffineScalarFunc, or return a float"):
+        tl.grad(lambda x: x * u)(2.0)
+    slope = tl.grad(lambda x: x * u)(uncertainties.ufloat(2.0, 0.0))
+    assert (slope.nominal_value, slope.std_dev) == pytest.approx((1 / 3, 0.01))
+    assert tl.grad(lambda x: (x * u).nominal_value)(2.0) == pytest.approx(1 / 3)
+
+
 def test_uncertainty_propagates_through_a_loop():
     uncertainties = pytest.importorskip("uncertainties")
 
