@@ -122,6 +122,11 @@ CASES = [
     ),
     ("medians", lambda x: np.sum(ss.medfilt2d(input=x, kernel_size=3) ** 2), (IMAGE,), 1),
     ("sum of diagonals", lambda d: sparse.dia_matrix((d, [0, 1]), shape=(4, 4)).sum() ** 2, (BANDS,), 1),
+    ("fdtr by one", lambda d: sc.fdtr(3.0, d, 0.5) + sc.fdtr(2.0, 3.0, d / 6), (3.0,), 2),
+    ("inv_boxcox1p by one", lambda m: sc.inv_boxcox1p(0.7, m), (0.5,), 2),
+    ("rgamma of a number", lambda x: sc.rgamma(x) ** 2 + sc.rgamma(x), (-1.0,), 2),
+    ("elliptic where the formula divides by 0", lambda m: sc.ellipk(m * 0.5) * 1.0, (0.6,), 1),
+    ("hypot of one number", lambda x: math.hypot(x) * math.hypot(x, 2.0), (3.0,), 2),
     ("rgamma", lambda x: np.sum(sc.rgamma(x) ** 2 + sc.rgamma(x)), (np.array([0.0, -1.0, -2.0, 2.0]),), 2),
 ]
 

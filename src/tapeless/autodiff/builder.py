@@ -224,7 +224,7 @@ class Careful(Builder):
     ) -> Var:
         if (
             getattr(fn, "__module__", None) == "math"
-            or fn.__module__ == "tapeless.rules.operators"
+            or getattr(fn, "__module__", None) == "tapeless.rules.operators"
             and not names
         ):
             return super().call(adjoints.safe_call, (Lit(fn), *args), result)

@@ -28,11 +28,12 @@ def partials(rule: Elementwise, y: Expr, operands: list[Expr]) -> list[Expr | No
             p = rule.partials[i] if i < len(rule.partials) else None
             out.append(None if p is None else _one(p, y, operands)[0])
         return out
-    found = _one(rule.partials, y, operands)
+    found = _one(rule.partials, y, operands, together=len(operands) > 1)
     return found + [None] * (len(operands) - len(found))
 
 
-def _one(fn: FunctionType, y: Expr, operands: list[Expr]) -> list[Expr | None]:
+def _one(fn: FunctionType, y: Expr, operands: list[Expr], together: bool = False) -> list[Expr | None]:
+    """What `fn` gives as expressions: `together` the partials by several operands, else one."""
     try:
         node = node_of(fn.__code__, fn.__globals__)
         if not isinstance(node, ast.Lambda):
@@ -42,13 +43,15 @@ def _one(fn: FunctionType, y: Expr, operands: list[Expr]) -> list[Expr | None]:
         for name, default in zip(reversed(names), reversed(fn.__defaults__ or ()), strict=False):
             scope.setdefault(name, lit(default))
         body = node.body
+        if not isinstance(body, ast.Tuple) and together:
+            raise Opaque  # what it calls gives the tuple
         parts = body.elts if isinstance(body, ast.Tuple) else [body]
         return [
             None if isinstance(p, ast.Constant) and p.value is None else _expr(p, scope, fn) for p in parts
         ]
     except (Opaque, TapelessError):
         whole = call(fn, y, *operands)
-        if not _gives_tuple(fn):
+        if not together and not _gives_tuple(fn):
             return [whole]
         return [Expr("getitem", (whole, lit(i))) for i in range(len(operands))]
 
@@ -58,7 +61,7 @@ def _gives_tuple(fn: FunctionType) -> bool:
         node = node_of(fn.__code__, fn.__globals__)
     except TapelessError:
         return False
-    return not isinstance(node, ast.Lambda) or isinstance(node.body, ast.Tuple | ast.Call)
+    return isinstance(node, ast.Lambda) and (isinstance(node.body, ast.Tuple) or node.args.vararg is not None)
 
 
 def _expr(node: ast.expr, scope: dict[str, Expr], fn: FunctionType) -> Expr:
