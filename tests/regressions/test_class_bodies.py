@@ -245,7 +245,7 @@ def test_cells_that_hold_equal_values_or_arrays():
 
             class Term:
                 def value(self):
-                    return x[i] * i
+                    return x[i] * i  # noqa: B023
 
             s = s + Term().value()
         return s

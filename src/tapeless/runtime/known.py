@@ -16,16 +16,19 @@ CALLABLE_TYPES: dict[type, Any] = {}
 #: modules whose functions give back the function they are given in another form, opened when it is called
 COMPILING_MODULES = frozenset({"numba.core.decorators", "numba.np.ufunc.decorators"})
 #: modules whose functions are run as they are: they make text, look at types, or talk to the system
-INERT_MODULES = frozenset(
-    "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref "
-    "threading contextvars time datetime locale string traceback linecache tokenize sys io tempfile "
-    "shutil subprocess platform sysconfig importlib importlib._bootstrap importlib._bootstrap_external "
-    "textwrap pprint reprlib types _weakrefset codecs json.encoder numpy._core.arrayprint "
-    "numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
-    "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils "
-    "numpy._utils._inspect typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ "
-    "scipy._lib.deprecation rich tapeless.runtime.outside".split()
-) | COMPILING_MODULES
+INERT_MODULES = (
+    frozenset(
+        "warnings logging re os posixpath ntpath genericpath pathlib inspect typing enum abc _py_abc weakref "
+        "threading contextvars time datetime locale string traceback linecache tokenize sys io tempfile "
+        "shutil subprocess platform sysconfig importlib importlib._bootstrap importlib._bootstrap_external "
+        "textwrap pprint reprlib types _weakrefset codecs json.encoder numpy._core.arrayprint "
+        "numpy.core.arrayprint numpy._core._ufunc_config numpy.core._ufunc_config numpy._core.getlimits "
+        "numpy._core._type_aliases numpy._core.numerictypes numpy._core._dtype numpy.exceptions numpy._utils "
+        "numpy._utils._inspect typing_extensions collections.abc _collections_abc_ scipy._lib._array_api_ "
+        "scipy._lib.deprecation rich tapeless.runtime.outside".split()
+    )
+    | COMPILING_MODULES
+)
 #: those of them whose results are text or nothing at all, whatever they are given
 TEXT_MODULES = frozenset(
     "warnings logging traceback pprint reprlib textwrap string re linecache json".split()
