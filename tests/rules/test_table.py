@@ -224,4 +224,5 @@ def test_every_rule_has_rows() -> None:
         "numpy.nextafter",
         "numpy.ufunc",
         "tapeless.rules.twins.exactly",
+        "tapeless.rules.twins.untold",  # it raises: test_told.py
     }, without

@@ -21,7 +21,7 @@ from tapeless.runtime.known import TEXT_MODULES
 from tapeless.runtime.mirrors import ATOMS
 from tapeless.runtime.operators import is_python, on_class
 from tapeless.runtime.state import State
-from tapeless.runtime.structure import plan_of
+from tapeless.runtime.structure import plan_of, walk
 
 #: Special methods that C code may call where it makes text, hashes, numbers or compares.
 _SPECIAL = (
@@ -147,13 +147,18 @@ def unchanged(run: Any, before: list[tuple[Any, Any]], what: str) -> None:
     """Refuse a program in which Python called by C code left what a derivative could pass through."""
     for x, held in before:
         for name, value in _held(x).items():
-            if value is not held.get(name, _MISSING) and plan_of(value, {}).kind != "none":
+            if value is not held.get(name, _MISSING) and _has_numbers(value):
                 run.refuse(
                     UntrackedMutationError,
                     f"cannot differentiate {what}: a special method that it calls puts a value into "
                     f"{name!r} of a {type(x).__name__}, where its derivative cannot follow.\n"
                     f"    Let the program compute that value before",
                 )
+
+
+def _has_numbers(x: Any) -> bool:
+    """Whether a derivative could pass through `x`."""
+    return any(plan.kind in ("leaf", "number", "array") for plan in walk(plan_of(x, {})))
 
 
 def quietly(run: Any, f: Any, args: Any, kw: Any = _NO_KEYWORDS) -> Any:
