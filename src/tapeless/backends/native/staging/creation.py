@@ -19,7 +19,7 @@ from tapeless.backends.native.nest import (
     cast,
     const,
 )
-from tapeless.backends.native.staging import numpy_programs, storage
+from tapeless.backends.native.staging import array_programs, storage
 from tapeless.backends.native.staging.broadcasting import (
     Operand,
     broadcast_checked,
@@ -220,7 +220,7 @@ def linspace(
         if given(retstep) or given(dtype):
             stager.refuse("numpy.linspace between arrays with retstep or dtype", "leave them out")
         options = [start, stop, num or Static(50), endpoint or Static(True), axis or Static(0)]
-        made_between: Value = stager.call(Static(numpy_programs.linspace_between), options, {})
+        made_between: Value = stager.call(Static(array_programs.linspace_between), options, {})
         return made_between
     kind = "float64" if any(o.dtype != "float32" for o in ends) else "float64"
     kind = dtype_of(stager, dtype, kind)

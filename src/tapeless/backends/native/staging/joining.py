@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import I64, ONE, ZERO, Assign, Expr, Ref, apply, const
-from tapeless.backends.native.staging import joining_rows, numpy_programs, storage
+from tapeless.backends.native.staging import array_programs, joining_rows, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_same, operand
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.elementwise import ufunc
@@ -397,7 +397,7 @@ def gradient(
     for k, h in zip(axes, steps, strict=True):
         if operand(stager, h).shape or edges != 1:
             given_to = [value, h, Static(k), Static(edges)]
-            made.append(stager.call(Static(numpy_programs.gradient_along), given_to, {}))
+            made.append(stager.call(Static(array_programs.gradient_along), given_to, {}))
         else:
             made.append(_slope(stager, value, k, h))
     return made[0] if len(made) == 1 else Sequence(made, tuple)

@@ -1,4 +1,4 @@
-"""The functions of NumPy that are staged as programs on simpler ones (`numpy_programs`)."""
+"""The functions of NumPy that are staged as programs on simpler ones (`array_programs` and others)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.staging import joining, linear_algebra, products, searching, signals, sorting
-from tapeless.backends.native.staging import numpy_programs as programs
+from tapeless.backends.native.staging import (
+    array_programs,
+    joining,
+    linear_algebra,
+    matrix_programs,
+    number_programs,
+    polynomial_programs,
+    products,
+    quantile_programs,
+    searching,
+    signals,
+    sorting,
+)
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, option, shape_of
 from tapeless.backends.native.staging.values import ArrayValue, Number, Sequence, Static, Value
@@ -44,19 +55,24 @@ def in_place_of(program: Callable[..., Any], function: Any) -> None:
     FUNCTIONS[function] = lowering
 
 
-_NAMES = (
-    "insert", "delete", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort", "setxor1d",
-    "nanquantile", "nanpercentile", "unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing", "polyval",
-    "polyint", "polymul", "kaiser", "vecdot", "matvec", "vecmat",
-)  # fmt: skip
-for _name in _NAMES:
-    if hasattr(np, _name):  # the newest are not in every NumPy
-        in_place_of(getattr(programs, _name), getattr(np, _name))
+_NAMES: dict[Any, tuple[str, ...]] = {
+    array_programs: (
+        "insert", "delete", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort", "setxor1d",
+        "vecdot", "matvec", "vecmat",
+    ),
+    quantile_programs: ("nanquantile", "nanpercentile"),
+    number_programs: ("unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing"),
+    polynomial_programs: ("polyval", "polyint", "polymul", "kaiser"),
+}  # fmt: skip
+for _programs, _group in _NAMES.items():
+    for _name in _group:
+        if hasattr(np, _name):  # the newest are not in every NumPy
+            in_place_of(getattr(_programs, _name), getattr(np, _name))
 for _name in ("matrix_rank", "tensorsolve"):
-    in_place_of(getattr(programs, _name), getattr(np.linalg, _name))
-in_place_of(programs.normalize_axis_index, np.lib.array_utils.normalize_axis_index)
+    in_place_of(getattr(matrix_programs, _name), getattr(np.linalg, _name))
+in_place_of(number_programs.normalize_axis_index, np.lib.array_utils.normalize_axis_index)
 for _name in ("rfft2", "irfft2"):
-    in_place_of(getattr(programs, _name), getattr(np.fft, _name))
+    in_place_of(getattr(matrix_programs, _name), getattr(np.fft, _name))
 
 
 def _for_options(program: Callable[..., Any], function: Any, most: int, *options: str) -> None:
@@ -76,11 +92,13 @@ def _for_options(program: Callable[..., Any], function: Any, most: int, *options
     FUNCTIONS[function] = either
 
 
-_for_options(programs.diff, np.diff, 3, "prepend", "append")
-_for_options(programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
-_for_options(programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan")
+_for_options(array_programs.diff, np.diff, 3, "prepend", "append")
+_for_options(array_programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
+_for_options(
+    array_programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan"
+)
 #: Of quantiles: the others are of places that jump.
-METHODS = {"lower", "higher", "midpoint", *programs.CONTINUOUS}
+METHODS = {"lower", "higher", "midpoint", *quantile_programs.CONTINUOUS}
 
 
 def _of_quantiles(function: Any, methods: Any) -> None:
@@ -100,15 +118,15 @@ def _of_quantiles(function: Any, methods: Any) -> None:
     FUNCTIONS[function] = narrowed
 
 
-_for_options(programs.quantile, np.quantile, 3, "method", "keepdims")
-_for_options(programs.percentile, np.percentile, 3, "method", "keepdims")
+_for_options(quantile_programs.quantile, np.quantile, 3, "method", "keepdims")
+_for_options(quantile_programs.percentile, np.percentile, 3, "method", "keepdims")
 for _function in (np.quantile, np.percentile):
     _of_quantiles(_function, METHODS)
 for _function in (np.nanquantile, np.nanpercentile):
-    _of_quantiles(_function, programs.CONTINUOUS)
-_for_options(programs.cross, np.cross, 2, "axis", "axisa", "axisb", "axisc")
-_for_options(programs.take, np.take, 3, "mode")
-_for_options(programs.cond, np.linalg.cond, 1, "p")
+    _of_quantiles(_function, quantile_programs.CONTINUOUS)
+_for_options(array_programs.cross, np.cross, 2, "axis", "axisa", "axisb", "axisc")
+_for_options(array_programs.take, np.take, 3, "mode")
+_for_options(matrix_programs.cond, np.linalg.cond, 1, "p")
 
 
 @lowers(np.broadcast_shapes)
