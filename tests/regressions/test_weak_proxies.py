@@ -36,3 +36,20 @@ def test_the_walk_of_what_can_be_reached_passes_proxies():
     assert list(references([proxy])) == [proxy] and list(references(proxy)) == [held]
     del held
     assert list(references(proxy)) == []
+
+
+def test_keys_that_hold_proxies_of_what_is_gone():
+    """As numba's compiled functions do."""
+
+    class Key:
+        pass
+
+    def f(x):
+        gone, key = Held(1.0), Key()
+        key.gone = weakref.proxy(gone)
+        del gone
+        table = {key: x * x}
+        return table.get(key, x) + table.get(Key(), x)
+
+    assert f(3.0) == 12.0 and tl.grad(f)(3.0) == 7.0 and tl.jvp(f, (3.0,), (1.0,)) == (12.0, 7.0)
+    assert tl.grad(tl.grad(f))(3.0) == 2.0

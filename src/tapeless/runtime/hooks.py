@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import dis
 import operator
+import weakref
 from collections import deque
 from collections.abc import Iterable
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
@@ -18,7 +19,7 @@ from tapeless.errors import UntrackedMutationError
 from tapeless.runtime.calls import HANDLERS
 from tapeless.runtime.handlers import Handler, Pair, handle
 from tapeless.runtime.known import TEXT_MODULES
-from tapeless.runtime.mirrors import ATOMS
+from tapeless.runtime.mirrors import ATOMS, references
 from tapeless.runtime.operators import is_python, on_class
 from tapeless.runtime.state import State
 from tapeless.runtime.structure import plan_of, walk
@@ -115,7 +116,10 @@ def watched(values: Iterable[Any]) -> list[tuple[Any, Any]]:
         inside = kind in _CONTAINERS
         if inside and kind is not dict and ATOMS.issuperset(map(type, x)):
             continue
-        if isinstance(x, (State, type)):
+        if kind in weakref.ProxyTypes:  # what it stands for may be gone: isinstance() would raise
+            stack += references(x)
+            continue
+        if issubclass(kind, (State, type)):
             continue
         if not inside and kind.__module__ in _OTHERS and not isinstance(x, BaseException):
             continue
