@@ -243,7 +243,9 @@ class _Native(_Block):
             return super().entries(pattern, colours, count, forward)
         width = next(w for w in WIDTHS[1:] if w >= count)
         ones = np.ones(len(colours), self.x.dtype)
-        places = pattern.places(forward, width)
+        # threads share loops whose places are proved to be apart, which rows of any length are not
+        rows = forward and not self.fun.options.parallel
+        places = (pattern.indices[1], pattern.lanes) if rows else pattern.places(forward, width)
         return self.run(colours, ones, count, pattern.shape, forward, width, places)
 
     def sums(self, colours: Integers, weights: Any, count: int, shape: tuple[int, int], forward: bool) -> Any:
@@ -379,7 +381,7 @@ class Compressed(Transformed):
     """Sums of columns (of rows, unless `forward`) of the Jacobian by colours, compiled, `width` at once.
 
     If `direct`, the result is elements of these sums, by their places in an array [..., colour] of `width`
-    colours.
+    colours, or by where each row's start and by their colours.
     """
 
     def __init__(
@@ -404,4 +406,7 @@ class Compressed(Transformed):
             return made
         wide = np.zeros((size, self.width), made.dtype)
         wide[:, :count] = made if self.forward else made.T
+        if isinstance(places, tuple):
+            starts, lanes = places
+            places = np.repeat(np.arange(size), np.diff(starts)) * self.width + lanes
         return np.take(wide.reshape(-1), places)

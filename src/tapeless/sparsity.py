@@ -52,6 +52,11 @@ class Pattern:
         return self.columns.astype(kind), self.starts.astype(kind)
 
     @cached_property
+    def lanes(self) -> Any:
+        """The colour of each entry's column, of few colours."""
+        return self.column_colours[self.columns].astype(np.uint8)
+
+    @cached_property
     def by_columns(self) -> Integers:
         """Where the entries are among the sums of columns, [row, colour]."""
         return self.rows * count_of(self.column_colours) + self.column_colours[self.columns]

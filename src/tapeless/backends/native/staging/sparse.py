@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.lanes import Lanes
 from tapeless.backends.native.nest import (
+    FALSE,
+    I64,
     ONE,
     ZERO,
     Alias,
     Alloc,
     Array,
+    Assign,
     Dim,
     Expr,
+    For,
     Intrinsic,
     Load,
+    Ref,
     Scalar,
     Stmt,
     Store,
@@ -27,6 +32,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.pattern import dependence
+from tapeless.backends.native.picked import picked
 from tapeless.backends.native.rewrite import change_body
 from tapeless.backends.native.scopes import writes
 from tapeless.backends.native.staging import arrays, storage
@@ -35,7 +41,7 @@ from tapeless.backends.native.staging.jacobians import LONG, Assembly, columns, 
 from tapeless.backends.native.staging.once import draws, printing
 from tapeless.backends.native.staging.values import ArrayValue, Number, Static, Value, View
 from tapeless.backends.native.staging.values import Sequence as SequenceValue
-from tapeless.backends.native.staging.zeros import watch
+from tapeless.backends.native.staging.zeros import watch, watched
 from tapeless.errors import StructureError
 
 if TYPE_CHECKING:
@@ -113,7 +119,7 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
     """The sums of columns (rows) of each colour, each column times its weight: [..., colour].
 
     With `what.direct` come the entries of these sums that are asked for, by their places in an array of
-    `what.width` colours.
+    `what.width` colours; or by where each row's entries start and the colours of all.
     """
     colours, weights, count, size, places, *args = args
     assert isinstance(colours, ArrayValue) and isinstance(weights, ArrayValue)
@@ -143,9 +149,12 @@ def compressed(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, V
         value = made.colours(count.expr, count.expr)
     elif long:
         whole = made.colours(count.expr, const(what.width))
-        value = made.entries(whole, places)
+        assert isinstance(whole, View)
+        value = made.entries([], whole.array, places)
     else:
-        value = made.entries(made.once(), places)
+        with stager.collect() as body:
+            sums = made.once()
+        value = made.entries(body, sums, places)
     apart.disconnect()
     return value
 
@@ -161,18 +170,11 @@ class _Compressed(Assembly):
     def given(self, colours: ArrayValue, weights: ArrayValue, size: Expr) -> None:
         self.of, self.weights, self.size = colours, weights, size
 
-    def fits(self, shape: tuple[Expr, ...], *sizes: Expr) -> None:
-        """Check sizes that were given against a shape; the result's may be known only after the run."""
-        s = self.stager
-        why = "the pattern has another number of rows than the result has elements"
-        for n in sizes:
-            s.check(apply("eq", n, storage.size_of(shape)), StructureError, why)
-
     def forth(self) -> None:
         """What runs once, before all colours."""
         assert isinstance(self.seeded, ArrayValue)
         self.stager.block.extend(self.linear.once)
-        self.fits(self.seeded.shape, self.of.shape[0], self.weights.shape[0])
+        fits(self.stager, self.seeded.shape, self.of.shape[0], self.weights.shape[0])
 
     def once(self) -> Array:
         """All colours in one run: [..., lane] or, of rows, an array of that order, too."""
@@ -190,7 +192,7 @@ class _Compressed(Assembly):
             self.units(seed, self.seeded.shape, ZERO, lanes, lanes)
         s.block.extend(body)
         assert isinstance(self.found, ArrayValue)
-        self.fits(self.found.shape, self.size)
+        fits(s, self.found.shape, self.size)
         found = made.result(linear.slope)
         if found is None:
             found = s.array(linear.seed.dtype, self.inner_rank + 1, "none")
@@ -199,17 +201,23 @@ class _Compressed(Assembly):
                 s.emit(Store(found, index, const(0.0, found.element)))
         return found
 
-    def entries(self, whole: Value | Array, places: Value) -> Value:
-        """Elements of an array by their numbers."""
+    def entries(self, body: list[Stmt], whole: Array, places: Value) -> Value:
+        """The elements that are asked for of an array, which `body` makes."""
         s = self.stager
-        if isinstance(whole, View):
-            whole = whole.array
-        assert isinstance(whole, Array) and isinstance(places, ArrayValue)
-        flat = Array(f"{whole.name}_flat", whole.dtype, 1, alias=whole)
-        size: Expr = ONE
-        for k in range(whole.ndim):
-            size = apply("mul", size, Dim(whole, k))
-        s.emit(Alias(flat, (s.bind(size),)))
+        if isinstance(places, SequenceValue):
+            rows = _Rows(s, whole.dtype, self.size, places)
+            made = picked(body, whole, self.width, rows.ready, rows.take)
+            s.block.extend(body if made is None else made)
+            if made is None:
+                rows.lengths = (self.size,)
+                flat, width = self.flat(whole), s.bind(Dim(whole, whole.ndim - 1))
+                with s.loops((self.size,), independent=False) as (row,):
+                    s.block.extend(rows.take((row,), flat, apply("mul", row, width)))
+            s.block.extend(rows.after)
+            return arrays.argument(s, rows.entries, whole.dtype, None)
+        s.block.extend(body)
+        assert isinstance(places, ArrayValue)
+        flat = self.flat(whole)
         taken = s.array(whole.dtype, 1, "entries")
         s.emit(Alloc(taken, places.shape))
         with s.loops(places.shape) as index:
@@ -218,6 +226,15 @@ class _Compressed(Assembly):
             s.emit(Store(taken, index, Load(flat, (place,))))
         s.block.extend(watch(s, [taken]))
         return arrays.argument(s, taken, taken.dtype, None)
+
+    def flat(self, whole: Array) -> Array:
+        """An array as one row."""
+        flat = Array(f"{whole.name}_flat", whole.dtype, 1, alias=whole)
+        size: Expr = ONE
+        for k in range(whole.ndim):
+            size = apply("mul", size, Dim(whole, k))
+        self.stager.emit(Alias(flat, (self.stager.bind(size),)))
+        return flat
 
     def colours(self, total: Expr, wide: Expr) -> Value:
         """All colours, some in each run, in an array for `wide` of them."""
@@ -235,7 +252,7 @@ class _Compressed(Assembly):
                     "fix its shape",
                 )
             early = self.first_run()
-        self.fits(early, self.size)
+        fits(s, early, self.size)
         s.emit(Alloc(whole, (*early, wide) if self.last else (wide, *early)))
         lanes = total if self.drawn else const(self.width)
         with nullcontext(ZERO) if self.drawn else self.chunks(total) as chunk:
@@ -291,6 +308,58 @@ class _Compressed(Assembly):
 
     def lengths(self, whole: Array) -> tuple[Expr, ...]:
         return tuple(Dim(whole, k + (not self.last)) for k in range(self.inner_rank))
+
+
+class _Rows:
+    """The entries of a matrix by rows, from where each row's start and the colours of all."""
+
+    def __init__(self, stager: Stager, dtype: str, size: Expr, places: SequenceValue) -> None:
+        starts, colours = places.items
+        assert isinstance(starts, ArrayValue) and isinstance(colours, ArrayValue)
+        self.stager, self.size, self.starts, self.colours = stager, size, starts, colours
+        self.entries = stager.array(dtype, 1, "entries")
+        stager.emit(Alloc(self.entries, colours.shape))
+        self.lengths: tuple[Expr, ...] = ()
+        self.lost, self.after = watched(stager)
+        if self.lost is not None:
+            stager.emit(Assign(self.lost, FALSE))
+
+    def ready(self, shape: tuple[Expr, ...]) -> list[Stmt]:
+        """Before there is any row, of an array of this shape."""
+        s = self.stager
+        with s.collect() as code:
+            self.lengths = tuple(s.bind(n) for n in shape)
+            fits(s, self.lengths, self.size)
+        return code
+
+    def take(self, index: tuple[Expr, ...], row: Array, at: Expr = ZERO) -> list[Stmt]:
+        """The entries of the row with this index, which is in `row` from `at` on."""
+        s = self.stager
+        with s.collect() as code:
+            number: Expr = ZERO
+            for n, i in zip(self.lengths, index, strict=True):
+                number = apply("add", apply("mul", number, n), i)
+            number = s.bind(number)
+            start, stop = (self.starts.element((e,)) for e in (number, apply("add", number, ONE)))
+            assert isinstance(start, Expr) and isinstance(stop, Expr)
+            k, x = Scalar("k", I64), Scalar("x", row.element)
+            colour = self.colours.element((Ref(k),))
+            assert isinstance(colour, Expr)
+            body: list[Stmt] = [
+                Assign(x, Load(row, (apply("add", at, colour),))),
+                Store(self.entries, (Ref(k),), Ref(x)),
+            ]
+            if self.lost is not None:
+                body.append(Assign(self.lost, apply("any", Ref(self.lost), apply("isnan", Ref(x)))))
+            s.emit(For(k, start, stop, body))
+        return code
+
+
+def fits(stager: Stager, shape: tuple[Expr, ...], *sizes: Expr) -> None:
+    """Check sizes that were given against a shape; the result's may be known only after the run."""
+    why = "the pattern has another number of rows than the result has elements"
+    for n in sizes:
+        stager.check(apply("eq", n, storage.size_of(shape)), StructureError, why)
 
 
 def _only_loaded(body: list[Stmt], a: Array) -> bool:

@@ -68,12 +68,19 @@ def primal(stager: Stager, fn: Function, wrt: Sequence[int]) -> list[Stmt]:
 def watch(stager: Stager, results: Sequence[Scalar | Array]) -> list[Stmt]:
     """The call is given up if a derivative among `results` is, or has, a NaN (and has not been careful)."""
     floats = [r for r in results if (r.element if isinstance(r, Array) else r.type) in FLOATS]
-    if stager.careful or not floats:
+    found, check = watched(stager)
+    if found is None or not floats:
         return []
+    return [Assign(found, FALSE), *(s for r in floats for s in _look(r, found)), *check]
+
+
+def watched(stager: Stager) -> tuple[Scalar | None, list[Stmt]]:
+    """A flag that says whether a NaN was seen, and its check; None if the call has been careful."""
+    if stager.careful:
+        return None, []
     found = stager.scalar(BOOL, "lost")
-    looking = [s for r in floats for s in _look(r, found)]
     failure = stager.failure(Careful, "a derivative is not a number")
-    return [Assign(found, FALSE), *looking, Check(apply("not", Ref(found)), failure)]
+    return found, [Check(apply("not", Ref(found)), failure)]
 
 
 def _look(r: Scalar | Array, found: Scalar) -> list[Stmt]:
