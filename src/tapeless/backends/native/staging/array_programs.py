@@ -118,11 +118,47 @@ def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     return np.take(a, indices, axis)
 
 
-def trim_zeros(filt: Any) -> Any:
+def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
+    places = np.asarray(ind).ravel()
+    new = np.asarray(v).ravel().astype(a.dtype)
+    if len(new) == 0:
+        return
+    if mode == "clip":
+        places = np.clip(places, 0, a.size - 1)
+    elif mode == "wrap":
+        places = places % a.size
+    a.flat[places] = new[np.arange(len(places)) % len(new)]
+
+
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    return np.take(a, np.flatnonzero(condition), axis, out)
+
+
+def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     kept = np.flatnonzero(filt)
     if len(kept) == 0:
         return filt[:0]
-    return filt[kept[0] : kept[-1] + 1]
+    first = kept[0] if "f" in trim.lower() else 0
+    last = kept[-1] + 1 if "b" in trim.lower() else len(filt)
+    return filt[first:last]
+
+
+def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    return np.searchsorted(np.asarray(a)[np.asarray(sorter)], v, side)
+
+
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Between samples of a periodic function: the last one stands before the first, too."""
+    if period == 0:
+        raise ValueError("period must be a non-zero value")
+    period = abs(period)
+    places = np.asarray(xp) % period
+    order = np.argsort(places)
+    places = places[order]
+    values = np.asarray(fp)[order]
+    places = np.concatenate((places[-1:] - period, places, places[:1] + period))
+    values = np.concatenate((values[-1:], values, values[:1]))
+    return np.interp(np.asarray(x)[()] % period, places, values)
 
 
 def diagflat(v: Any, k: Any = 0) -> Any:

@@ -18,14 +18,17 @@ from tapeless.backends.native.staging import (
     conversions,
     elementwise,
     fancy,
+    index_tricks,
     indexing,
     storage,
+    sum_programs,
     under_mask,
 )
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given
 from tapeless.backends.native.staging.mixed import called
 from tapeless.backends.native.staging.modules import MODULES
+from tapeless.backends.native.staging.opened import opened
 from tapeless.backends.native.staging.storage import (
     Raised,
     argument,
@@ -64,8 +67,10 @@ unary = operation(elementwise.unary)
 compare = operation(elementwise.compare)
 attribute = operation(conversions.attribute)
 picked = under_mask.picked
+joined_item = index_tricks.item
 truth, to_number, iterate = conversions.truth, conversions.to_number, conversions.iterate
 
+METHODS_OF_UFUNCS = ("reduce", "accumulate", "outer", "at", "reduceat")
 #: Methods of a ufunc: name -> lowering of (stager, ufunc, arguments).
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {
     "reduce": accumulations.ufunc_reduce,
@@ -101,7 +106,7 @@ def _ufunc_method(function: Any) -> tuple[np.ufunc, str] | None:
     """The ufunc and the name of `np.add.reduce` and the like."""
     owner = getattr(function, "__self__", None)
     name = getattr(function, "__name__", "")
-    if isinstance(owner, np.ufunc) and name in ("reduce", "accumulate", "outer", "at") and owner in REAL:
+    if isinstance(owner, np.ufunc) and name in METHODS_OF_UFUNCS and owner in REAL:
         return owner, name
     return None
 
@@ -193,6 +198,10 @@ def _call_method(
         from tapeless.backends.native.staging.products import ufunc_outer
 
         return ufunc_outer(stager, function, *args)
+    if name == "reduceat":
+        if function not in (np.add, np.multiply, np.maximum, np.minimum):
+            stager.refuse(f"numpy.{function.__name__}.reduceat", "write the loop")
+        return opened(stager, sum_programs.reduceat, "reduceat", (Static(function), *args), kwargs)
     if name == "at":
         return _add_at(stager, function, *args)
     lowering = UFUNC_METHODS[name]
@@ -238,5 +247,6 @@ def method(
 __all__ = [
     "MODULES", "Array", "Expr", "Raised", "View", "argument", "attribute", "augitem", "before_write",
     "binary", "call", "compare", "flush", "getitem", "handles", "in_a_list", "inplace", "iterate",
-    "materialise", "method", "picked", "setitem", "settle", "store_copy", "to_number", "truth", "unary",
+    "joined_item", "materialise", "method", "picked", "setitem", "settle", "store_copy", "to_number",
+    "truth", "unary",
 ]  # fmt: skip

@@ -179,6 +179,14 @@ def not_equal(once: Once, a: Pair, b: Pair) -> Expr:
     return apply("any", apply("ne", a[0], b[0]), apply("ne", a[1], b[1]))
 
 
+def sign(once: Once, a: Pair) -> Pair:
+    """A number of its direction with the absolute value 1; 0 stays."""
+    x, y = pair(once, a)
+    size = once(apply("hypot", x, y))
+    scale = once(apply("select", apply("eq", size, const(0.0, x.type)), const(1.0, x.type), size))
+    return x / scale, y / scale
+
+
 def _ordered(name: str) -> Callable[[Once, Pair, Pair], Expr]:
     """NumPy orders complex numbers by their real parts, and by the imaginary ones where those are equal."""
 
@@ -213,7 +221,7 @@ COMPLEX_RULES: dict[object, Callable[..., Pair | Expr]] = {
     np.positive: lambda once, a: a, np.conjugate: conjugate, np.square: square, np.reciprocal: reciprocal,
     np.absolute: absolute, np.exp: exp, np.log: log, np.log2: _log_to(2.0), np.log10: _log_to(10.0),
     np.sqrt: sqrt, np.sin: sin, np.cos: cos, np.tan: tan, np.sinh: sinh, np.cosh: cosh, np.tanh: tanh,
-    np.power: power, np.float_power: power, np.equal: equal, np.not_equal: not_equal,
+    np.sign: sign, np.power: power, np.float_power: power, np.equal: equal, np.not_equal: not_equal,
     np.less: _ordered("lt"), np.less_equal: _ordered("le"), np.greater: _ordered("gt"),
     np.greater_equal: _ordered("ge"), np.isnan: _either("isnan"), np.isinf: _either("isinf"),
     np.isfinite: _either("isfinite", "all"), np.logical_and: _connective("all"),

@@ -189,6 +189,8 @@ def imag(stager: Stager, val: Value) -> Value:
         kind = elements.COMPLEX[o.dtype]
         return Number(stager.bind(e[1]), float if o.spec is complex else np.dtype(kind).type)
     if o.array is None:
+        if o.spec in (int, float):
+            return Static(o.spec(0))
         return value_of(stager, elements.zero(o.dtype), o.dtype)
     return storage.filled(stager, o.shape, o.dtype, elements.zero(o.dtype))
 

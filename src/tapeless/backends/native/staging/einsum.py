@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,12 +53,22 @@ def einsum(
     return finished(stager, one(stager, *pairs[0], result), out)
 
 
+def _spelled(axes: Iterable[Any]) -> str:
+    """A list of axes as letters."""
+    return "".join("..." if k is Ellipsis else LETTERS[k] for k in axes)
+
+
 def parsed(stager: Stager, operands: list[Value]) -> tuple[list[str], str, list[ArrayValue]]:
     """The letters of each operand and of the result; an ellipsis gets letters of its own."""
-    if not (isinstance(operands[0], Static) and isinstance(operands[0].obj, str)):
-        stager.refuse("numpy.einsum with lists of axes", "give the subscripts as text")
-    text = operands[0].obj.replace(" ", "")
-    values = [array(stager, v) for v in operands[1:]]
+    if isinstance(operands[0], Static) and isinstance(operands[0].obj, str):
+        text = operands[0].obj.replace(" ", "")
+        values = [array(stager, v) for v in operands[1:]]
+    else:  # operands and lists of their axes in turn, and perhaps one of the result
+        last = operands[-1:] if len(operands) % 2 else []
+        pairs = operands[: len(operands) - len(last)]
+        text = ",".join(_spelled(stager.known(axes)) for axes in pairs[1::2])
+        text += "".join("->" + _spelled(stager.known(axes)) for axes in last)
+        values = [array(stager, v) for v in pairs[::2]]
     left, arrow, result = text.partition("->")
     words = left.split(",")
     if len(words) != len(values):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import I64, ONE, ZERO, Assign, Expr, Ref, apply, const
-from tapeless.backends.native.staging import array_programs, joining_rows, storage
+from tapeless.backends.native.staging import array_programs, joining_rows, storage, sum_programs
 from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_same, operand
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.elementwise import ufunc
@@ -310,6 +310,10 @@ def pad(
     widths = stager.known(pad_width)
     pairs = np.broadcast_to(np.asarray(widths, dtype=int), (value.ndim, 2)).tolist()
     how = option(stager, mode, "constant")
+    if how in ("linear_ramp", "mean", "maximum", "minimum", "median") or (
+        how == "constant" and constant_values is not None and not _is_number(stager, constant_values)
+    ):
+        return _edges(stager, value, pairs, how, {**options, "constant_values": constant_values})
     if options or how not in ("constant", "edge", "wrap", "reflect", "symmetric"):
         stager.refuse(
             f"numpy.pad with mode {how!r}", "use the mode constant, edge, wrap, reflect or symmetric"
@@ -318,8 +322,6 @@ def pad(
     if how == "constant":
         fill = constant_values if constant_values is not None else Static(0)
         o = operand(stager, fill)
-        if o.shape or not _is_number(stager, fill):
-            stager.refuse("numpy.pad with a constant for each side", "use one constant")
         result = storage.filled(stager, shape, value.dtype, convert(o.at(stager, ()), o.dtype, value.dtype))
         items: list[Item] = [Span(const(a), ONE, n) for n, (a, _) in zip(value.shape, pairs, strict=True)]
         storage.fill(stager, basic_view(stager, result, items), value)
@@ -353,6 +355,31 @@ def pad(
     return storage.lazy(stager, shape, value.dtype, element, [source], storage.cost(source) + 5)
 
 
+def _edges(
+    stager: Stager, value: ArrayValue, pairs: list[list[int]], how: str, options: dict[str, Value | None]
+) -> Value:
+    """Edges that have no simple element: means, ramps, a constant for each side."""
+    names = {"constant": {"constant_values"}, "linear_ramp": {"end_values"}}.get(how, {"stat_length"})
+    wrong = [k for k, v in options.items() if v is not None and k not in names]
+    if wrong or (not value.dtype.startswith("float") and how != "constant"):
+        stager.refuse(f"numpy.pad with mode {how!r} here", "join the edges to the array")
+    given_to = options.get(names.pop())
+    ends: Value = Static([[None, None]] * value.ndim)
+    length = ends
+    if how in ("constant", "linear_ramp"):
+        ends = Static(np.zeros((value.ndim, 2)).tolist())
+        if given_to is not None:
+            whole = broadcast_checked(
+                stager, array(stager, given_to), (const(value.ndim), const(2)), "could not broadcast {} to {}"
+            )
+            ends = storage.make(stager, whole)
+    elif given_to is not None and given(given_to):
+        lengths = np.broadcast_to(np.asarray(stager.known(given_to), dtype=int), (value.ndim, 2))
+        length = Static(lengths.tolist())
+    made: Value = stager.call(Static(sum_programs.pad), [value, Static(pairs), Static(how), ends, length], {})
+    return made
+
+
 # ---- differences
 
 
@@ -362,12 +389,15 @@ def diff(
     prepend: Value | None = None, append: Value | None = None,
 ) -> Value:  # fmt: skip
     unsupported(stager, "diff", prepend=prepend, append=append)
-    value, times = array(stager, a), int(option(stager, n, 1))
+    times = int(option(stager, n, 1))
     if times < 0:
         fail(stager, ValueError, f"order must be non-negative but got {times}")
-    if times and not value.ndim:
+    if not times:
+        return a
+    value = array(stager, a)
+    if not value.ndim:
         fail(stager, ValueError, "diff requires input that is at least one dimensional")
-    k = one_axis(stager, option(stager, axis, -1), value.ndim) if times else 0
+    k = one_axis(stager, option(stager, axis, -1), value.ndim)
     for _ in range(times):
         if storage.cost(value) > storage.CHEAP:
             value = storage.make(stager, value)

@@ -8,6 +8,7 @@ from tapeless.backends.native.staging import (
     einsum,
     extrema,
     fourier,
+    index_tricks,
     joining,
     linear_algebra,
     opened,
@@ -24,7 +25,7 @@ from tapeless.backends.native.staging import (
 )
 
 MODULES = (
-    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, joining, linear_algebra, opened,
-    patterns, products, reductions, reshaping, scipy_linalg, searching, shapes, signals, sorting,
-    special_functions,
+    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, index_tricks, joining,
+    linear_algebra, opened, patterns, products, reductions, reshaping, scipy_linalg, searching, shapes,
+    signals, sorting, special_functions,
 )  # fmt: skip

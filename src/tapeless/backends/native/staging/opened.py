@@ -20,9 +20,10 @@ from tapeless.backends.native.staging import (
     searching,
     signals,
     sorting,
+    sum_programs,
 )
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
-from tapeless.backends.native.staging.lowerings import FUNCTIONS, given, lowers, option, shape_of
+from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given, lowers, option, shape_of
 from tapeless.backends.native.staging.values import ArrayValue, Number, Sequence, Static, Value
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ def in_place_of(program: Callable[..., Any], function: Any) -> None:
 
 _NAMES: dict[Any, tuple[str, ...]] = {
     array_programs: (
-        "insert", "delete", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort", "setxor1d",
-        "vecdot", "matvec", "vecmat",
+        "insert", "delete", "put", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort",
+        "setxor1d", "vecdot", "matvec", "vecmat",
     ),
-    quantile_programs: ("nanquantile", "nanpercentile"),
+    quantile_programs: ("nanmedian", "nanquantile", "nanpercentile"),
     number_programs: ("unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing"),
     polynomial_programs: ("polyval", "polyint", "polymul", "kaiser"),
 }  # fmt: skip
@@ -92,13 +93,35 @@ def _for_options(program: Callable[..., Any], function: Any, most: int, *options
     FUNCTIONS[function] = either
 
 
+def _several_axes(program: Callable[..., Any], function: Any) -> None:
+    """A program for reductions along several axes."""
+    lowering = FUNCTIONS[function]
+
+    def either(stager: Stager, a: Value, axis: Value = NONE, **kwargs: Value) -> Value:
+        if isinstance(option(stager, axis), (tuple, list)):
+            return opened(stager, program, str(function.__name__), (a, axis), kwargs)
+        made: Value = lowering(stager, a, axis, **kwargs)
+        return made
+
+    FUNCTIONS[function] = either
+
+
+METHODS["put"] = FUNCTIONS[np.put]
+_for_options(array_programs.compress, np.compress, 2, "axis")
+_for_options(array_programs.searchsorted, np.searchsorted, 3, "sorter")
+METHODS["searchsorted"] = FUNCTIONS[np.searchsorted]
+_for_options(array_programs.interp, np.interp, 5, "period")
+for _reduction, _program, _most in (
+    (np.mean, sum_programs.mean, 5), (np.var, sum_programs.var, 6), (np.std, sum_programs.std, 6)
+):  # fmt: skip
+    _for_options(_program, _reduction, _most, "where", "mean", "correction")
+    METHODS[_reduction.__name__] = FUNCTIONS[_reduction]
+_for_options(sum_programs.cov, np.cov, 5, "fweights", "aweights")
 _for_options(array_programs.diff, np.diff, 3, "prepend", "append")
 _for_options(array_programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
 _for_options(
     array_programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan"
 )
-#: Of quantiles: the others are of places that jump.
-METHODS = {"lower", "higher", "midpoint", *quantile_programs.CONTINUOUS}
 
 
 def _of_quantiles(function: Any, methods: Any) -> None:
@@ -108,8 +131,11 @@ def _of_quantiles(function: Any, methods: Any) -> None:
     def narrowed(stager: Stager, a: Value, q: Value, axis: Value = NONE, **kwargs: Value) -> Value:
         if option(stager, kwargs.get("method"), "linear") not in methods:
             stager.refuse(f"{function.__name__} by this method", "use another method")
-        if isinstance(option(stager, axis), (tuple, list)):
+        several = isinstance(option(stager, axis), (tuple, list))
+        if several and function not in (np.quantile, np.percentile):
             stager.refuse(f"{function.__name__} along several axes", "reshape the array first")
+        if several:
+            kwargs = {"method": Static("linear"), **kwargs}  # the program
         if isinstance(q, Sequence) and any(isinstance(p, (Sequence, ArrayValue)) for p in q.items):
             stager.refuse(f"{function.__name__} of several rows of places", "flatten them")
         made: Value = lowering(stager, a, q, axis, **kwargs)
@@ -121,11 +147,14 @@ def _of_quantiles(function: Any, methods: Any) -> None:
 _for_options(quantile_programs.quantile, np.quantile, 3, "method", "keepdims")
 _for_options(quantile_programs.percentile, np.percentile, 3, "method", "keepdims")
 for _function in (np.quantile, np.percentile):
-    _of_quantiles(_function, METHODS)
+    _of_quantiles(_function, quantile_programs.METHODS)
 for _function in (np.nanquantile, np.nanpercentile):
     _of_quantiles(_function, quantile_programs.CONTINUOUS)
+_for_options(quantile_programs.median, np.median, 4, "keepdims")
+_several_axes(quantile_programs.median, np.median)
 _for_options(array_programs.cross, np.cross, 2, "axis", "axisa", "axisb", "axisc")
 _for_options(array_programs.take, np.take, 3, "mode")
+METHODS["take"] = FUNCTIONS[np.take]
 _for_options(matrix_programs.cond, np.linalg.cond, 1, "p")
 
 

@@ -145,8 +145,7 @@ def meshgrid(
     indexing: Value | None = None,
 ) -> Value:  # fmt: skip
     how = option(stager, indexing, "xy")
-    if option(stager, sparse, False):
-        stager.refuse("numpy.meshgrid with sparse=True", "index with None instead")
+    open_ = bool(option(stager, sparse, False))
     vectors = [array(stager, x) for x in xi]
     vectors = [storage.make(stager, v) if storage.cost(v) > storage.CHEAP else v for v in vectors]
     order = list(range(len(vectors)))
@@ -160,7 +159,8 @@ def meshgrid(
         def element(index: Index, vector: ArrayValue = vector, axis: int = axis) -> Element:
             return storage.at(stager, vector, (index[axis],) if vector.ndim else ())
 
-        made.append(storage.lazy(stager, shape, vector.dtype, element, [vector], storage.cost(vector)))
+        own = tuple(n if not open_ or j == axis else ONE for j, n in enumerate(shape))
+        made.append(storage.lazy(stager, own, vector.dtype, element, [vector], storage.cost(vector)))
     return Sequence(made, tuple)
 
 

@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.backends.native.staging.number_programs import normalize_axis_index
+
 #: Of a quantile's place among n sorted numbers: q n + a + q (1 - a - b) - 1.
 CONTINUOUS = {
     "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "linear": (1.0, 1.0),
     "median_unbiased": (1.0 / 3.0, 1.0 / 3.0), "normal_unbiased": (3.0 / 8.0, 3.0 / 8.0),
 }  # fmt: skip
+
+
+#: Methods that give one of the numbers, and all.
+EXACT = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
+METHODS = {*CONTINUOUS, *EXACT, "midpoint", "averaged_inverted_cdf"}
 
 
 def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
@@ -24,36 +31,87 @@ def _in_range(q: Any, most: Any, message: Any) -> None:
             raise ValueError(message)
 
 
-def _quantile(a: Any, q: Any, axis: Any, method: Any, keepdims: Any) -> Any:
-    a = np.asarray(a)
-    ndim = a.ndim
+def rows(a: Any, axis: Any) -> tuple[Any, Any]:
+    """The array with the axes that are reduced as its last one, and which they are."""
     if axis is None:
-        row = np.sort(a.ravel())
-        axis = tuple(range(ndim))
-    else:
-        row = np.moveaxis(np.sort(a, axis=axis), axis, 0)
-    exact = method in ("lower", "higher")  # one of the numbers, of their own dtype
+        return a.ravel(), tuple(range(a.ndim))
+    gone = axis if isinstance(axis, tuple) else (axis,)
+    gone = tuple([normalize_axis_index(k, a.ndim) for k in gone])
+    if len(gone) == 1:
+        return np.moveaxis(a, gone[0], -1), gone
+    moved = np.moveaxis(a, gone, tuple(range(-len(gone), 0)))
+    return moved.reshape(moved.shape[: a.ndim - len(gone)] + (-1,)), gone
+
+
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
+) -> Any:
+    row, gone = rows(np.asarray(a), axis)
+    found = np.median(row, axis=-1)
+    found = np.expand_dims(found, gone) if keepdims else found
+    if out is None:
+        return found
+    out[...] = found
+    return out
+
+
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
+) -> Any:
+    row, gone = rows(np.asarray(a), axis)
+    row = np.sort(row, axis=-1)  # what is no number stands last
+    n = np.sum(~np.isnan(row), axis=-1, keepdims=True)
+    low = np.take_along_axis(row, np.maximum(n - 1, 0) // 2, -1)
+    high = np.take_along_axis(row, np.minimum(n // 2, row.shape[-1] - 1), -1)
+    found = (0.5 * (low + high))[..., 0]
+    found = np.expand_dims(found, gone) if keepdims else found
+    if out is None:
+        return found
+    out[...] = found
+    return out
+
+
+def _place(n: Any, p: Any, method: Any) -> Any:
+    """Where a quantile stands among n sorted numbers, and the share of the next one if it stands between."""
+    if method in CONTINUOUS:
+        alpha, beta = CONTINUOUS[method]
+        at = min(max(n * p + (alpha + p * (1.0 - alpha - beta)) - 1.0, 0.0), n - 1.0)
+        return at, at - np.floor(at)
+    if method == "nearest":
+        return np.around((n - 1) * p), 0.0
+    if method == "lower":
+        return np.floor((n - 1) * p), 0.0
+    if method == "higher":
+        return np.ceil((n - 1) * p), 0.0
+    if method == "midpoint":
+        at = 0.5 * (np.floor((n - 1) * p) + np.ceil((n - 1) * p))
+        return at, at - np.floor(at)
+    at = n * p - 1 - 0.5 if method == "closest_observation" else n * p - 1
+    exact = at == np.floor(at)
+    if method == "averaged_inverted_cdf":
+        inside = min(max(at, 0.0), n - 1.0)
+        return inside, (0.5 if exact else 1.0) if inside == at else 0.0
+    if method == "closest_observation":
+        exact = exact and np.floor(at) % 2 == 1
+    return max(np.floor(at) + (0 if exact else 1), 0.0), 0.0
+
+
+def _quantile(a: Any, q: Any, axis: Any, method: Any, keepdims: Any) -> Any:
+    row, gone = rows(np.asarray(a), axis)
+    row = np.moveaxis(np.sort(row, axis=-1), -1, 0)
+    exact = method in EXACT  # one of the numbers, of their own dtype
     row = row.astype(np.float64) if row.dtype.kind != "f" and not exact else row
     n = row.shape[0]
     made = []
     for p in np.atleast_1d(q).tolist():
-        if method in CONTINUOUS:
-            alpha, beta = CONTINUOUS[method]
-            at = n * p + (alpha + p * (1.0 - alpha - beta)) - 1.0
-        elif method == "lower":
-            at = np.floor((n - 1) * p)
-        elif method == "higher":
-            at = np.ceil((n - 1) * p)
-        else:
-            at = 0.5 * (np.floor((n - 1) * p) + np.ceil((n - 1) * p))
-        at = min(max(at, 0.0), n - 1.0)
+        at, share = _place(n, p, method)
         low = int(np.floor(at))
         high = min(low + 1, n - 1)
-        found = row[low] if exact else row[low] + (row[high] - row[low]) * (at - low)
+        found = row[low] if exact else row[low] + (row[high] - row[low]) * share
         if row.dtype.kind == "f":
             found = np.where(np.isnan(row[-1]), row[-1], found)
         if keepdims:
-            found = np.expand_dims(found, axis)
+            found = np.expand_dims(found, gone)
         made.append(found)
     return np.stack(made) if np.ndim(q) else made[0][()]
 

@@ -16,8 +16,8 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_to, check_same, operand
 from tapeless.backends.native.staging.creation import ones_like
-from tapeless.backends.native.staging.elements import is_float, value_of
-from tapeless.backends.native.staging.elementwise import round_to, ufunc
+from tapeless.backends.native.staging.elements import convert, is_float, value_of
+from tapeless.backends.native.staging.elementwise import round_to, ufunc, writable
 from tapeless.backends.native.staging.elementwise import where as choose
 from tapeless.backends.native.staging.fancy import nonzero, places
 from tapeless.backends.native.staging.indexing import Item, Pick, getitem
@@ -75,13 +75,16 @@ def extract(stager: Stager, condition: Value, arr: Value) -> Value:
     return getitem(stager, ravel(stager, arr), truths(stager, ravel(stager, condition)))
 
 
-@lowers(np.compress, method="compress")
+@lowers(np.compress)
 def compress(
     stager: Stager, condition: Value, a: Value, axis: Value | None = None, out: Value | None = None
 ) -> Value:
-    if given(axis):
-        stager.refuse("numpy.compress along an axis", "index with the mask")
     return finished(stager, extract(stager, condition, a), out)
+
+
+@lowers(method="compress")
+def compress_method(stager: Stager, a: Value, condition: Value, *options: Value, **named: Value) -> Value:
+    return stager.call(Static(np.compress), [condition, a, *options], named)
 
 
 @lowers(np.clip, method="clip")
@@ -121,11 +124,18 @@ def nan_to_num(
     posinf: Value | None = None,
     neginf: Value | None = None,
 ) -> Value:  # fmt: skip
+    if not option(stager, copy, True):
+        if isinstance(x, ArrayValue) and is_float(x.dtype):
+            made = array(stager, nan_to_num(stager, x, None, nan, posinf, neginf))
+            storage.assign(stager, writable(stager, x), made)
+            return x
     value = array(stager, x)
     if not is_float(value.dtype):
         return x
     info = np.finfo(value.dtype)
-    number = float(option(stager, nan, 0.0))
+    other = operand(stager, Static(0.0) if nan is None else nan)
+    number = convert(other.at(stager, ()), other.dtype, value.dtype)
+    assert isinstance(number, Expr)
     high, low = option(stager, posinf), option(stager, neginf)
     limits = float(info.max if high is None else high), float(info.min if low is None else low)
 
@@ -135,7 +145,7 @@ def nan_to_num(
         e = stager.bind(e)
         infinite = apply("select", apply("gt", e, const(0.0, e.type)), *(const(v, e.type) for v in limits))
         finite = apply("select", apply("isinf", e), infinite, e)
-        return apply("select", apply("isnan", e), const(number, e.type), finite)
+        return apply("select", apply("isnan", e), number, finite)
 
     if not value.shape:
         return value_of(stager, element(()), value.dtype)

@@ -274,6 +274,7 @@ def vectorized(stager: Stager, self: Value, *args: Value, **kwargs: Value) -> Va
             o.array = storage.make(stager, o.array) if storage.cost(o.array) > 1 else o.array
 
     def one(index: Index) -> Value:
+        """The function's value at an index."""
         numbers: list[Value] = []
         for o in operands:
             numbers.append(elements.value_of(stager, o.at(stager, index), o.dtype))

@@ -426,6 +426,13 @@ def assign(stager: Stager, target: View, new: ArrayValue, *, add: bool = False) 
 
 def _store_nest(stager: Stager, target: View, new: ArrayValue, add: bool) -> None:
     assert not add or is_float(stored(target.dtype))
+    from tapeless.backends.native.staging import under_mask
+
+    if under_mask.pending(new) is not None:  # its elements are found one after the other
+        if not add:
+            fill(stager, target, new)
+            return
+        new = make(stager, new)
     with nest(stager, target.shape, order=storage_order(target)) as index:
         store(stager, target, index, convert(at(stager, new, index), new.dtype, target.dtype), add=add)
 

@@ -44,6 +44,10 @@ class Structures(Attributes):
         if isinstance(value, ArrayValue) or (self.is_numpy(value) and not isinstance(value, Static)):
             made: Value = self.arrays.getitem(self, value, index)
             return made
+        if isinstance(value, Static):
+            joined: Value | None = self.arrays.joined_item(self, value.obj, index)
+            if joined is not None:
+                return joined
         method = self.python_method(value, "__getitem__")
         if method is not None:
             return self.call_object(method, [value, index], {})
