@@ -346,7 +346,8 @@ class Apart:
         s = self.stager
         for g in self.given:
             if not g.whole:
-                storage.fill(s, storage.place(s, g.name, g.view.shape, g.view.dtype), g.view)
+                with s.thawed():
+                    storage.fill(s, storage.place(s, g.name, g.view.shape, g.view.dtype), g.view)
                 continue
             g.name.alias = g.view.array
             s.emit(Alias(g.name, storage.state(s).shapes[g.name]))
@@ -359,7 +360,8 @@ class Apart:
         s = self.stager
         for g in self.given:
             if g.name in self.written and not g.whole:
-                storage.assign(s, g.view, arrays.argument(s, g.name, g.view.dtype, g.view.shape))
+                with s.thawed():
+                    storage.assign(s, g.view, arrays.argument(s, g.name, g.view.dtype, g.view.shape))
         if not self.returns:
             s.die()
 

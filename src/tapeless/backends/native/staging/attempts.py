@@ -36,6 +36,7 @@ from tapeless.backends.native.staging.carrying import (
     first_guess,
     widen,
 )
+from tapeless.backends.native.staging.exchanges import Exchange
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.values import Mapping, Number, Value
@@ -126,6 +127,9 @@ class Attempt:
                         made[n] = Carried(s, specs[n], None, str(n))
                 self.held[key] = (obj, made)
                 heads.append((obj, rebuilt(obj, {n: c.head for n, c in made.items()})))
+            copies = [copy for _, c in self.places() for copy in c.copies()]
+            self.exchange = Exchange(s, self.key, copies)
+        s.exchanges.append(self.exchange)
         for var, c in self.carried.items():
             if c.head is None:
                 env.pop(var, None)
@@ -206,6 +210,7 @@ class Attempt:
         s.targets.remove(self.broken)
         s.targets.remove(self.done)
         s.open_loops.pop()
+        s.exchanges.pop()
         s.recent = recent
         s.heap.undo(self.level)
         s.heap.close(self.level)
@@ -295,7 +300,9 @@ class Attempt:
             s.recent = arrays_in([*self.test, *self.body])
             with s.at(way.block):
                 carry_out(s, moves)
-        s.only_read(written)  # by the iterations that follow, too
+        self.exchange.settle()
+        # by the iterations that follow, too
+        s.only_read(written, settled=len(s.exchanges) == 1)
 
     def compare(self, way: Exit) -> bool:
         """Learn from the state at the end of an iteration; whether anything was new."""
@@ -393,6 +400,7 @@ class Attempt:
             endless = self.condition == TRUE and not breaks_or_done
             condition = flags if self.condition == TRUE else apply("all", self.condition, flags)
             s.emit(While(self.test, condition, self.body))
+        self.exchange.finish([self.test, self.body])
         env = self.frame.env
         for var, c in self.carried.items():
             head = c.head

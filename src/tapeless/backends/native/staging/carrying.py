@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tapeless.backends.native.nest import (
     leaves,
 )
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
+from tapeless.backends.native.staging.exchanges import in_place
 from tapeless.backends.native.staging.heap import Changes, content, is_object
 from tapeless.backends.native.staging.joins import (
     Conflict,
@@ -259,6 +261,8 @@ class Carried:
         self.s, self.spec, self.hint = s, spec, hint
         self.parts: list[Carried] = []
         self.copied, self.heads = False, list[Value]()
+        self.original: Value | None = None
+        """The array that `view` is a copy of."""
         self.settles = True
         """Whether a number is of its usual class after an iteration."""
         self.head: Value | None = entry
@@ -309,11 +313,14 @@ class Carried:
     def begin_array(self, entry: Value | None) -> None:
         s, spec = self.s, self.spec
         ndim, varies = spec.names
-        if isinstance(entry, ArrayValue):
+        own = None if varies else in_place(s, entry)
+        if own is not None:
+            self.original = view = own
+        elif isinstance(entry, ArrayValue):
             view = s.fresh(spec.kind, entry.shape, self.hint)
             s.alloc(view, entry.shape)
             s.copy_into(view, entry)
-            s.share(view, [entry], names=1)
+            self.original = entry
         else:
             view = s.fresh(spec.kind, (const(0),) * ndim, self.hint)
             s.alloc(view, view.shape)
@@ -346,6 +353,13 @@ class Carried:
             made = Mapping(dict(zip(spec.names, heads, strict=True)), spec.kind)
         self.head = s.heap.born(made) if is_object(made) else made
         self.copied, self.heads = entry is not None and is_object(made), heads
+
+    def copies(self) -> Iterator[tuple[View, Value, bool]]:
+        """The arrays that are carried: the copy, what it is a copy of, and whether its length stays."""
+        if self.spec.how == "array" and self.original is not None:
+            yield self.view, self.original, not self.spec.names[1]
+        for part in self.parts:
+            yield from part.copies()
 
     def stays(self, changes: Changes) -> bool:
         """Whether an object known elsewhere at first is as it was at the head of the iteration."""
@@ -429,6 +443,8 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
     if len(moves) == 1:
         view, value = moves[0]
         if isinstance(value, Lazy) and value.made is None and s.same_shape(value.shape, view.shape):
+            for exchange in s.exchanges:
+                exchange.move([view.array], {})
             with s.thawed():
                 s.copy_into(view, value)
             s.share(view, [value], names=1)
@@ -450,6 +466,9 @@ def move_arrays(s: Loops, moves: list[tuple[View, Value]]) -> None:
     # the lengths of one may be those of another, which change first
     resized = len(ready) > 1 and any(not s.same_shape(view.shape, made.shape) for view, made in ready)
     shapes = [tuple(map(s.bind, made.shape)) if resized else made.shape for _, made in ready]
+    moved = {m.array: v.array for v, m in ready if s.same_shape(v.shape, m.shape)}
+    for exchange in s.exchanges:
+        exchange.move([view.array for view, _ in ready], moved)
     # where the content of each storage is now, while contents are exchanged
     place = {a: a for view, made in ready for a in (view.array, made.array)}
     for view, made in ready:

@@ -108,7 +108,8 @@ def _jacobian(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Va
     linear = columns(apart, y) if mode == "forward" else rows(apart)
     seeded, found = (x, y) if mode == "forward" else (y, x)
     apart.connect()
-    made = Assembly(stager, apart, linear, seeded, found, mode == "forward").build()
+    with stager.thawed():
+        made = Assembly(stager, apart, linear, seeded, found, mode == "forward").build()
     apart.disconnect()
     return made
 

@@ -21,6 +21,7 @@ from tapeless.backends.native.staging.base import Target
 from tapeless.backends.native.staging.carrying import (
     Spec,
 )
+from tapeless.backends.native.staging.exchanges import EXCHANGED, OTHER, Exchange, NeedsTracking
 from tapeless.backends.native.staging.heap import Changes, content
 from tapeless.backends.native.staging.joins import Joins, Maybe
 from tapeless.backends.native.staging.values import ArrayValue, Lazy, Value, View
@@ -28,8 +29,6 @@ from tapeless.program.ir import Block, Var
 
 #: How often the body of a loop may be staged again before something is wrong.
 ATTEMPTS = 40
-#: Why an array must not be written.
-OTHER = "on another path of the program it is another array"
 
 
 class Loops(Joins):
@@ -46,6 +45,16 @@ class Loops(Joins):
         """Storage made by the iteration that is being staged."""
         self.peeled: set[Any] = set()
         """The loops whose first iteration is staged by itself."""
+        self.tracked: set[Any] = set()
+        """The loops that know where the arrays are that they exchange."""
+        self.exchanges: list[Exchange] = []
+        """Those of the loops that are being staged."""
+        self.exchanged: list[Exchange] = []
+        """Those of loops that have stored into arrays from outside."""
+        self.copied_by: dict[Array, Any] = {}
+        """A loop's copy of an array -> the loop."""
+        self.made_again = False
+        """Whether a call that raises is made again by the plain program."""
         self.reading: Changes | None = None
         self.raised: list[Value] = []
         """The exceptions being handled, innermost last."""
@@ -67,6 +76,9 @@ class Loops(Joins):
         raise NotImplementedError
 
     def made(self, value: Value) -> View:
+        raise NotImplementedError
+
+    def before_write(self, root: Array) -> None:
         raise NotImplementedError
 
     def held_by(self, obj: Any) -> Any:
@@ -108,8 +120,14 @@ class Loops(Joins):
                 found += stmt.outs
         return {a.root for a in found if isinstance(a, Array)}
 
-    def only_read(self, written: set[Array]) -> None:
+    def only_read(self, written: set[Array], settled: bool = False) -> None:
+        """Refuse stores into what may not be written; `settled`: no loop will be staged again."""
         for root in written & self.frozen.keys():
+            if self.frozen[root] == EXCHANGED and self.exchanges and not settled:
+                continue  # the loop may turn out to have a copy of it
+            loop = self.copied_by.get(root)
+            if self.frozen[root] == OTHER and loop is not None and loop not in self.tracked:
+                raise NeedsTracking(loop)
             self.refuse(
                 f"an array is changed in place, but {self.frozen[root]}", "copy it first, with .copy()"
             )
@@ -118,9 +136,18 @@ class Loops(Joins):
         """`view` is a copy of what the program knows as one array of these: none may be changed any more."""
         for v in originals:
             self.inherit(view, v)
-            known = isinstance(v, View) and (v.array.root in self.array_sources or v.array.root in self.lent)
-            if known or self.holders(v, ended) > names:
+            if self.known_elsewhere(v, names, ended):
                 self.frozen[self.made(v).array.root] = self.frozen[view.array.root] = OTHER
+
+    def known_elsewhere(self, value: Value, names: int, ended: Any = None) -> bool:
+        """Whether others than `names` places of the program, but for a frame, know an array."""
+        if isinstance(value, View):
+            root = value.array.root
+            if root in self.array_sources or root in self.lent or root in self.frozen:
+                return True
+            if any(root in exchange.numbers for exchange in self.exchanges if exchange.homes):
+                return True
+        return self.holders(value, ended) > names
 
     def inherit(self, view: View, original: Value) -> None:
         """What takes the place of an array that may not be changed, as it is in a list, may not be either."""
@@ -198,7 +225,7 @@ class Checkpoint:
         self.env, self.marks, self.level = dict(self.frame.env), s.marks(), s.heap.open()
         lists: list[list[Any]] = [
             s.frames, s.targets, s.handlers, s.finals, s.open_loops, s.loop_targets, s.ranges.facts, s.raised,
-            s.truths, *s.unwound,
+            s.truths, s.exchanges, s.exchanged, *s.unwound,
         ]  # fmt: skip
         self.lists = [(x, len(x)) for x in lists]
         self.plain = (s.closed, s.recent, s.line, dict(s.frozen))

@@ -20,9 +20,9 @@ from tapeless.backends.native.staging.carrying import (
     widen,
 )
 from tapeless.backends.native.staging.errors import Errors
+from tapeless.backends.native.staging.exchanges import OTHER
 from tapeless.backends.native.staging.heap import content, is_object
 from tapeless.backends.native.staging.joins import Maybe, same_view
-from tapeless.backends.native.staging.loops import OTHER
 from tapeless.backends.native.staging.passing import (
     Window,
     full_shape,
@@ -109,6 +109,7 @@ class Run:
                 spec = plan.params.setdefault(name, KEPT)
                 shown = shell(value) if spec.kind is Window else value
                 made = self.carried[name] = Carried(s, spec, shown, name)
+                share(s, made)
                 if spec.how == "array":
                     s.share(made.view, [value])
             for key, (obj, spec) in plan.objects.items():
@@ -119,6 +120,7 @@ class Run:
                 for n in dict.fromkeys([*names, *spec.names]):
                     hint = str(n) if isinstance(n, str) else "item"
                     c = places[n] = Carried(s, specs.get(n, KEPT), held.get(n), hint)
+                    share(s, c)
                     if c.spec.how == "array" and held.get(n) is not None:
                         s.share(c.view, [held[n]])
                 self.held[key] = (obj, places)
@@ -482,3 +484,8 @@ class Run:
             s.frames.pop()
         head = self.result.head
         return Static(None) if head is None else head
+
+
+def share(s: Any, carried: Carried) -> None:
+    for view, original, _ in carried.copies():
+        s.share(view, [original], names=1)

@@ -43,6 +43,7 @@ from tapeless.backends.native.staging.base import (
 )
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.carrying import NeedsPeeling
+from tapeless.backends.native.staging.exchanges import NeedsTracking
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mixed import Mixed, of_one_class
@@ -210,6 +211,11 @@ class Stager(Builtins):
         assert isinstance(value, ArrayValue)
         return make(self, value)
 
+    def before_write(self, root: Array) -> None:
+        from tapeless.backends.native.staging.storage import before_write
+
+        before_write(self, root)
+
     def scalar_of(self, value: Any) -> Number:
         from tapeless.backends.native.staging.indexing import getitem
 
@@ -280,7 +286,7 @@ class Stager(Builtins):
             x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs
         }
         kinds = {self.failures[k].type for k in raised} - {Mismatch, Careful}
-        replay = Replay in kinds or bool(kinds and self.heap.outer_changed)
+        replay = Replay in kinds or bool(kinds and (self.heap.outer_changed or self.made_again))
         if replay:
             hold_back(fn)
         return Staged(
@@ -519,6 +525,7 @@ def stage(
     unrolled: set[Any] = set()
     recursive: set[types.CodeType] = set()
     peeled: set[Any] = set()
+    tracked: set[Any] = set()
     grows: dict[Any, Any] = {}
     never: set[Any] = set()
     refused: NotCompilable | None = None
@@ -527,7 +534,7 @@ def stage(
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
-        stager.recursive, stager.peeled = recursive, peeled
+        stager.recursive, stager.peeled, stager.tracked = recursive, peeled, tracked
         limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -542,6 +549,9 @@ def stage(
             continue
         except NeedsPeeling as need:
             peeled.add(need.key)
+            continue
+        except NeedsTracking as need:
+            tracked.add(need.key)
             continue
         except NeedsRecursion as need:
             recursive.add(need.key)
