@@ -141,6 +141,15 @@ def of_complex_numbers(a):
     return b.imag + a
 
 
+def of_complex_axes_of_one_element(a):
+    b = (a * 2j + 1.0).reshape(-1)
+    for k in range(3):
+        v = np.reshape(b, (2**k, 2, 12 // 2**k))
+        b[:] = np.transpose(v, (1, 0, 2)).reshape(24) * (0.5 * k + 1j)
+        b[2:14].reshape(2, 3, 2)[:, 1] += 1j
+    return b.real + b.imag
+
+
 def in_a_loop(a):
     for _ in range(3):
         a[0, 0] += 1.0
@@ -165,7 +174,7 @@ PROGRAMS = [
     raveled, in_a_row, halves, axis_split, axes_merged, of_a_row, of_a_column, of_rows, of_columns,
     of_the_transpose, twice_transposed, the_array_is_written, the_transpose_is_written, by_flat, squeezed,
     each_row, side_by_side, moved, new_axis, computed_from, of_a_function, of_complex_numbers, in_a_loop,
-    carried, by_the_letter,
+    carried, by_the_letter, of_complex_axes_of_one_element,
 ]  # fmt: skip
 
 

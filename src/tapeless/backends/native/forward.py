@@ -38,6 +38,7 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.partials import USES_VALUE, Arithmetic, maps
 from tapeless.backends.native.renaming import Companions, clone
 from tapeless.backends.native.scopes import written
+from tapeless.backends.native.spelled import spelled_out
 from tapeless.errors import BackendError
 
 
@@ -60,7 +61,8 @@ class Forward:
     """Makes the tangent code of one nest."""
 
     def __init__(self, fn: Function, wrt: Sequence[int], arithmetic: Arithmetic) -> None:
-        self.fn, self.arithmetic = fn, arithmetic
+        self.fn, self.arithmetic = spelled_out(fn, arithmetic), arithmetic
+        fn = self.fn
         self.inputs = [fn.params[k] for k in wrt]
         for x in self.inputs:
             if (x.element if isinstance(x, Array) else x.type) not in FLOATS:

@@ -9,8 +9,8 @@ from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
     Operation,
     add_lower,
+    cholesky_back,
     cofactors,
-    half,
     inverse_of,
     outside,
     plus_scaled,
@@ -18,6 +18,7 @@ from tapeless.backends.native.matrices import (
     reciprocal_gap,
     solved,
     sorted_index,
+    substituted,
 )
 from tapeless.backends.native.nest import (
     Dim,
@@ -128,9 +129,12 @@ def _cholesky(p: Pullback) -> None:
     (abar,), (g,), (low,) = p.d_in, p.d_out, p.arrays
     if abar is None or g is None:
         return
-    inside = half(p, p.product(low, g, ta=True))
-    once = solved(p, low, inside, True)
-    add_lower(p, abar, solved(p, low, p.transposed(once), True))
+    if p.arithmetic.strong:
+        add_lower(p, abar, cholesky_back(p, low, g))
+        return
+    share = p.new(*p.shape(low))
+    p.call("cholesky_back", (share,), (low, g))
+    plus_scaled(p, abar, share)
 
 
 def _qr(p: Pullback) -> None:
@@ -157,7 +161,7 @@ def _qr(p: Pullback) -> None:
     p.product(q, lower, into=total, add=True)
     corner = p.each((k, k), lambda i, j: Load(r, (i, j)))
     # X r^T = total
-    made = solved(p, corner, p.transposed(total), False)
+    made = substituted(p, corner, p.transposed(total), False, "U")
     p.loops((m, k), lambda i, j: [Store(abar, (i, j), Load(made, (j, i)), add=True)])
 
 

@@ -10,12 +10,13 @@ from tapeless.backends.native.matrices import (
     Operation,
     cofactors,
     half,
+    how_solved,
     inverse_of,
     outside,
     read_lower,
     reciprocal_gap,
-    solved,
     sorted_index,
+    substituted,
 )
 from tapeless.backends.native.nest import (
     Array,
@@ -87,8 +88,7 @@ def _t_solve(p: Pushforward) -> None:
     if at is not None:
         moved = (p.applied if x.ndim == 1 else p.product)(at, x, p.flag("ta"))
         p.set(right, lambda *i: -Load(moved, i), add=True)
-    attrs = {"failure": p.s.attrs["failure"]} if "failure" in p.s.attrs else {}
-    p.call("solve", (made,), (a, right), ta=p.flag("ta"), **attrs)
+    p.call("solve", (made,), (a, right), ta=p.flag("ta"), **how_solved(p.s))
 
 
 def _t_inv(p: Pushforward) -> None:
@@ -118,8 +118,8 @@ def _t_slogdet(p: Pushforward) -> None:
 def _t_cholesky(p: Pushforward) -> None:
     (at,), (low,), (made,) = p.d_in, p.arrays, p.d_out
     assert made is not None and at is not None
-    once = solved(p, low, read_lower(p, at), False)
-    inside = solved(p, low, p.transposed(once), False)
+    once = substituted(p, low, read_lower(p, at), False, "L")
+    inside = substituted(p, low, p.transposed(once), False, "L")
     p.product(low, half(p, p.transposed(inside)), into=made)
 
 
@@ -129,7 +129,7 @@ def _t_qr(p: Pushforward) -> None:
     a = p.ins[0]
     m, k, n = Dim(q, 0), Dim(r, 0), Dim(r, 1)
     corner = p.each((k, k), lambda i, j: Load(r, (j, i)))
-    moved = p.transposed(solved(p, corner, p.each((k, m), lambda i, j: Load(at, (j, i))), False))
+    moved = p.transposed(substituted(p, corner, p.each((k, m), lambda i, j: Load(at, (j, i))), False, "L"))
     inside = p.product(q, moved, ta=True)
     zero = p.number(0.0)
 

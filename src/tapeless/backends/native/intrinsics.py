@@ -40,10 +40,12 @@ from tapeless.backends.native.nest import (
 
 #: Products of matrices up to so many multiplications are loops.
 SMALL = 1000
+#: How many columns of a factor are differentiated at a time.
+BLOCK = 48
 #: What NumPy does, called back through Python.
 CALLED_BACK = (
     "slogdet", "qr", "eigh", "svd", "sort", "fft", "print", "settle", "random", "complex_det",
-    "complex_slogdet", "complex_cholesky", "complex_qr", "complex_eigh", "complex_svd",
+    "complex_slogdet", "complex_cholesky", "complex_qr", "complex_eigh", "complex_svd", "called",
 )  # fmt: skip
 #: Operations that do more than write their outputs.
 EFFECTS = ("print", "random")
@@ -280,6 +282,8 @@ def _copy(x: Expander, s: Intrinsic) -> list[Stmt]:
 def _solve(x: Expander, s: Intrinsic) -> list[Stmt]:
     (made,), (a, b) = s.outs, s.ins
     assert isinstance(a, Array) and isinstance(b, Array) and isinstance(made, Array)
+    if "triangle" in s.attrs:
+        return _substituted(x, s, made, a, b)
     n = x.dim(a, 0)
     lu, pivots = Array("lu", a.dtype, 2), Array("pivots", "int64", 1)
     body = _transpose(lu, a, not s.attrs.get("ta"), (n, n))
@@ -294,6 +298,20 @@ def _solve(x: Expander, s: Intrinsic) -> list[Stmt]:
     call = _fortran("gesv", a, (lu, pivots, right), n, count, lu, _ld(n), pivots, right, _ld(n))
     back = _transpose(made, right, True, (n, count))[1:]
     return [*body, *_checked(s, call), *back]
+
+
+def _substituted(x: Expander, s: Intrinsic, made: Array, a: Array, b: Array) -> list[Stmt]:
+    """The solution where the matrix is known to be a triangle, the lower ("L") or the upper one ("U")."""
+    n, side = x.dim(a, 0), "LU"[s.attrs["triangle"] == "L"]
+    shape = [x.dim(b, k) for k in range(b.ndim)]
+    body = _loops(shape, lambda *i: [Store(made, i, Load(b, i))], independent=b.ndim)
+    if b.ndim == 1:
+        way = "TN"[bool(s.attrs.get("ta"))]
+        return [*body, _fortran("trsv", a, (made,), side, way, "N", n, a, _ld(n), made, ONE)]
+    way, one = "NT"[bool(s.attrs.get("ta"))], const(1.0, a.element)
+    count = shape[1]
+    call = _fortran("trsm", a, (made,), "R", side, way, "N", count, n, one, a, _ld(n), made, _ld(count))
+    return [*body, call]
 
 
 @_expansion
@@ -352,6 +370,101 @@ def _cholesky(x: Expander, s: Intrinsic) -> list[Stmt]:
         independent=2,
     )
     return [*body, *_checked(s, _fortran("potrf", a, (made,), "U", n, made, _ld(n)))]
+
+
+@_expansion
+def _cholesky_back(x: Expander, s: Intrinsic) -> list[Stmt]:
+    """From the cotangent of a Cholesky factor that of what was factored, by blocks (Murray 2016).
+
+    Both are lower triangles. With a block of columns `j:k`, their own rows are `r` and `d` (`low[j:k, :j]`,
+    `low[j:k, j:k]`) and those below `b` and `c`; the cotangents of all of them are in `made`.
+    """
+    (made,), (low, given) = s.outs, s.ins
+    assert isinstance(made, Array) and isinstance(low, Array) and isinstance(given, Array)
+    n = x.dim(low, 0)
+    one, minus = const(1.0, made.element), const(-1.0, made.element)
+    twice, ld = Array("twice", made.dtype, 2), _ld(n)
+
+    def lower(a: Array, i: Expr, j: Expr) -> Expr:
+        return apply("select", apply("le", j, i), Load(a, (i, j)), const(0.0, made.element))
+
+    def minus_product(
+        to: Element, a: Element, b: Element, rows: Expr, inner: Expr, columns: Expr, ta: bool, ld_a: Expr = ld
+    ) -> Stmt:
+        return _fortran("gemm", made, (made,), "N", "NT"[ta], columns, rows, inner, minus, b, ld, a, ld_a,
+                        one, to, ld)  # fmt: skip
+
+    block, start, stop = Scalar("block", I64), Scalar("start", I64), Scalar("stop", I64)
+    j, k = Ref(start), Ref(stop)
+    width, below = k - j, n - k
+    r, d, b, c = (Element(low, at) for at in ((j, ZERO), (j, j), (k, ZERO), (k, j)))
+    r_, d_, b_, c_ = (Element(made, at) for at in ((j, ZERO), (j, j), (k, ZERO), (k, j)))
+    rows_below = [
+        _fortran("trsm", made, (made,), "L", "U", "N", "N", width, below, one, d, ld, c_, ld),
+        If(apply("gt", j, 0), [minus_product(b_, c_, r, below, width, j, False)], []),
+        minus_product(d_, c_, c, width, below, width, True),
+    ]
+
+    def both(i: Expr, q: Expr) -> list[Stmt]:
+        at = (j + apply("maximum", i, q), j + apply("minimum", i, q))
+        once = Load(made, at)
+        return [Store(twice, (i, q), apply("select", apply("eq", i, q), once + once, once))]
+
+    rows_left: list[Stmt] = [
+        Alloc(twice, (width, width)),
+        *_loops((width, width), both, independent=2),
+        If(apply("gt", below, 0), [minus_product(r_, c_, b, width, below, j, True)], []),
+        minus_product(r_, Element(twice, (ZERO, ZERO)), r, width, width, j, False, _ld(width)),
+    ]
+    count = apply("floordiv", n + (BLOCK - 1), BLOCK)
+    body = [
+        Assign(stop, n - Ref(block) * BLOCK),
+        Assign(start, apply("maximum", k - BLOCK, 0)),
+        If(apply("gt", below, 0), rows_below, []),
+        *_column_by_column(low, made, j, k),
+        If(apply("gt", j, 0), rows_left, []),
+    ]
+    copy = _loops((n, n), lambda i, q: [Store(made, (i, q), lower(given, i, q))], independent=2)
+    clear = _loops((n, n), lambda i, q: [Store(made, (i, q), lower(made, i, q))], independent=2)
+    return [*copy, For(block, ZERO, count, body), *clear]
+
+
+def _column_by_column(low: Array, made: Array, j: Expr, k: Expr) -> list[Stmt]:
+    """The same for the block `j:k` by itself, from its last column."""
+    back, diagonal, pivot = (
+        Scalar("back", I64),
+        Scalar("diagonal", made.element),
+        Scalar("pivot", made.element),
+    )
+    row, at = Scalar("row", I64), k - 1 - Ref(back)
+    i, factor = Ref(row), Scalar("factor", made.element)
+
+    def left(q: Expr) -> list[Stmt]:
+        return [
+            Store(made, (at, j + q), -(Ref(factor) * Load(low, (i, j + q))), add=True),
+            Store(made, (i, j + q), -(Ref(factor) * Load(low, (at, j + q))), add=True),
+        ]
+
+    below: list[Stmt] = [
+        Assign(factor, Load(made, (i, at)) / Ref(pivot)),
+        Assign(diagonal, Ref(diagonal) - Ref(factor) * Load(low, (i, at))),
+        Store(made, (i, at), Ref(factor)),
+        *_loops((at - j,), left, independent=1),
+    ]
+    half = Ref(diagonal) / Ref(pivot)
+
+    def own(q: Expr) -> list[Stmt]:
+        return [Store(made, (at, j + q), -(Ref(factor) * Load(low, (at, j + q))), add=True)]
+
+    body: list[Stmt] = [
+        Assign(pivot, Load(low, (at, at))),
+        Assign(diagonal, Load(made, (at, at))),
+        For(row, at + 1, k, below),
+        Assign(factor, half),
+        *_loops((at - j,), own, independent=1),
+        Store(made, (at, at), Ref(factor) * const(0.5, made.element)),
+    ]
+    return [For(back, ZERO, k - j, body)]
 
 
 def text(s: Intrinsic) -> str:

@@ -150,10 +150,21 @@ class Matrices:
 
 
 def solved(m: Matrices, a: Array, b: Array, ta: bool, s: Intrinsic | None = None) -> Array:
-    """op(a)⁻¹ b."""
+    """op(a)⁻¹ b, as an operation that solves, too, does it."""
     x = m.new(*m.shape(b))
-    attrs = {"failure": s.attrs["failure"]} if s is not None and "failure" in s.attrs else {}
-    m.call("solve", (x,), (a, b), ta=ta, **attrs)
+    m.call("solve", (x,), (a, b), ta=ta, **how_solved(s))
+    return x
+
+
+def how_solved(s: Intrinsic | None) -> dict[str, Any]:
+    """What a solution with the same matrix is told as well."""
+    return {} if s is None else {k: s.attrs[k] for k in ("failure", "triangle") if k in s.attrs}
+
+
+def substituted(m: Matrices, a: Array, b: Array, ta: bool, triangle: str) -> Array:
+    """op(a)⁻¹ b for a triangle (the lower one is "L", the upper "U"), whose other elements are zero."""
+    x = m.new(*m.shape(b))
+    m.call("solve", (x,), (a, b), ta=ta, triangle=triangle)
     return x
 
 
@@ -161,6 +172,13 @@ def inverse_of(m: Matrices, a: Array) -> Array:
     made = m.new(*m.shape(a))
     m.call("inv", (made,), (a,))
     return made
+
+
+def cholesky_back(m: Matrices, low: Array, g: Array) -> Array:
+    """From the cotangent of a Cholesky factor that of the matrix; `add_lower` adds it to what was read."""
+    inside = half(m, m.product(low, g, ta=True))
+    once = substituted(m, low, inside, True, "L")
+    return substituted(m, low, m.transposed(once), True, "L")
 
 
 def half(m: Matrices, a: Array) -> Array:

@@ -53,6 +53,7 @@ from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, look
+from tapeless.backends.native.spelled import spelled_out
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.sweeps import Sweep
 from tapeless.backends.native.tidy import Tidy
@@ -104,7 +105,7 @@ class _Reverse:
     def __init__(
         self, fn: Function, wrt: Sequence[int], seeds: Sequence[int], seeded: bool, arithmetic: Arithmetic
     ) -> None:
-        self.fn = fn = copied(sums(fn))
+        self.fn = fn = copied(sums(spelled_out(fn, arithmetic)))
         self.inputs = [fn.params[k] for k in wrt]
         self.outputs = [fn.results[k] for k in seeds]
         self.seeded = seeded

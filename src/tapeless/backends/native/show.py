@@ -80,6 +80,11 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
     "gemv": lambda o, i, k: [_product(o, i, k, (k.get("ta"), False))],
     "solve": lambda o, i, k: [f"{o[0]}[...] = np.linalg.solve({_t(i[0], k.get('ta'))}, {i[1]})"],
     "cholesky": lambda o, i, k: [f"{o[0]}[...] = np.linalg.cholesky({i[0]})"],
+    "cholesky_back": lambda o, i, k: [
+        f"_p = np.tril({i[0]}.T @ np.tril({i[1]})) * (1.0 - 0.5 * np.eye(len({i[0]})))",
+        f"_p = np.linalg.solve({i[0]}.T, np.linalg.solve({i[0]}.T, _p).T)",
+        f"{o[0]}[...] = np.tril(_p + _p.T) - _p * np.eye(len(_p))",
+    ],
     "inv": lambda o, i, k: [f"{o[0]}[...] = np.linalg.inv({i[0]})"],
     "det": lambda o, i, k: [f"{o[0]} = np.linalg.det({i[0]})"],
     "slogdet": lambda o, i, k: [f"{', '.join(o)} = np.linalg.slogdet({i[0]})"],
@@ -102,10 +107,27 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
     "complex_qr": lambda o, i, k: _of_complex(o, i, "np.linalg.qr(_z)", "cc"),
     "complex_eigh": lambda o, i, k: _of_complex(o, i, "np.linalg.eigh(_z)", "rc"),
     "complex_svd": lambda o, i, k: _of_complex(o, i, "np.linalg.svd(_z, full_matrices=False)", "crc"),
+    "called": lambda o, i, k: _called(o, i, k["payload"]),
     "print": lambda o, i, k: [_printed(i, k["payload"])],
     "settle": lambda o, i, k: [],
     "random": lambda o, i, k: _drawn(o, i, k["payload"]),
 }
+
+
+def _called(outs: list[str], ins: list[str], payload: str) -> list[str]:
+    """A call of a function by its name."""
+    module, name, pairs, options = pickle.loads(bytes.fromhex(payload))
+    complex_outs, complex_ins = pairs[: len(outs)], pairs[len(outs) :]
+    given = [f"{x}[..., 0] + 1j * {x}[..., 1]" if p else x for x, p in zip(ins, complex_ins, strict=True)]
+    given += [f"{k}={v!r}" for k, v in options.items()]
+    text = [f"import {module}", f"_r = {module}.{name}({', '.join(given)})"]
+    for k, (out, pair) in enumerate(zip(outs, complex_outs, strict=True)):
+        part = "_r" if len(outs) == 1 else f"_r[{k}]"
+        if pair:
+            text += [f"{out}[..., 0] = np.real({part})", f"{out}[..., 1] = np.imag({part})"]
+        else:
+            text.append(f"{out}[...] = {part}")
+    return text
 
 
 def _printed(names: list[str], payload: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import ONE, ZERO, Apply, Const, Expr, apply, const
 from tapeless.backends.native.staging import storage, strides
+from tapeless.backends.native.staging.elements import is_complex
 from tapeless.backends.native.staging.indexing import (
     axis_of,
 )
@@ -289,11 +290,11 @@ def _step_of(view: View, axis: int) -> Expr | None:
 
 
 def _flattened(stager: Stager, view: View) -> View | None:
-    """The view as one on the same storage seen as one row, if it is row-major and not complex."""
-    from tapeless.backends.native.staging.elements import is_complex
-
+    """The view as one on the same storage seen as one row, if it is row-major."""
     full = storage.state(stager).shapes.get(view.array)
-    if full is None or not view.array.contiguous or is_complex(view.dtype) or len(full) != len(view.axes):
+    if full is not None and is_complex(view.dtype):
+        full = full[:-1]  # without the axis of the two parts
+    if full is None or not view.array.contiguous or len(full) != len(view.axes):
         return None
     row = storage.alias(stager, storage.whole_view(view.array, full, view.dtype), (storage.size_of(full),))
     start: Expr = ZERO
