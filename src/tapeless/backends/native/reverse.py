@@ -16,6 +16,7 @@ from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import Adjoint, fill, zero
 from tapeless.backends.native.checkpoints import Pieces, carried
 from tapeless.backends.native.copied import copied
+from tapeless.backends.native.equal import partners, unified, without_calls
 from tapeless.backends.native.gather import Gathering
 from tapeless.backends.native.idle import Idle
 from tapeless.backends.native.kept import Kept
@@ -105,7 +106,7 @@ class _Reverse:
     def __init__(
         self, fn: Function, wrt: Sequence[int], seeds: Sequence[int], seeded: bool, arithmetic: Arithmetic
     ) -> None:
-        self.fn = fn = copied(sums(spelled_out(fn, arithmetic)))
+        self.fn = fn = unified(copied(sums(spelled_out(fn, arithmetic))))
         self.inputs = [fn.params[k] for k in wrt]
         self.outputs = [fn.results[k] for k in seeds]
         self.seeded = seeded
@@ -122,6 +123,9 @@ class _Reverse:
         self.bars = Companions("_bar")
         adjoint = Adjoint(self.activity, arithmetic, self.bars, self.first_stores())
         self.adjoints = {id(s): code for s in walk(self.body) if (code := adjoint.of(s))}
+        for s, t in partners(self.body):
+            both = [*self.adjoints.get(id(t), ()), *self.adjoints.pop(id(s), ())]
+            self.adjoints[id(t)] = without_calls(s, t, both)
         self.needed = Needed(
             self.scopes, self.adjoints, self.trips, fn.params, self.activity.names, self.several
         )

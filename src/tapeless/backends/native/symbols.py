@@ -26,6 +26,8 @@ def address(name: str) -> int | None:
         return id(np.bool_ if rest == "bool" else getattr(np, rest))
     if family == "math":
         return _function(rest)
+    if name in ("sin", "cos", "sincos"):
+        return _function(name)
     if family == "special":
         from tapeless.backends.native import special
 
