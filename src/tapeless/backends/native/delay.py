@@ -18,12 +18,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tapeless.backends.native.activity import Name, root
+from tapeless.backends.native.affine import affine
 from tapeless.backends.native.fuse import Fusion, with_bodies
 from tapeless.backends.native.nest import (
     FLOATS,
+    I64,
     Apply,
     Array,
     Assign,
+    Const,
     Expr,
     For,
     Function,
@@ -33,15 +36,18 @@ from tapeless.backends.native.nest import (
     Scalar,
     Stmt,
     Store,
+    apply,
     children,
     leaves,
     walk,
 )
-from tapeless.backends.native.renaming import substituted
+from tapeless.backends.native.renaming import Renaming, substituted
 from tapeless.backends.native.scopes import names, touched, written
 
 #: How far apart two nests may stand, and how many operations a value may have that is made elsewhere.
 NEAR, CHEAP = 60, 4
+#: So many elements at an end of an axis may be stored where they were.
+FEW = 4
 QUICK = ("add", "sub", "mul", "neg")
 
 
@@ -58,7 +64,9 @@ def delay(fn: Function) -> Function:
     return replace(fn, body=_Delay(fn).body(fn.body))
 
 
-class _Delay:
+class Moving:
+    """What it takes to move stores from one nest to another."""
+
     def __init__(self, fn: Function) -> None:
         self.fusion = Fusion(fn)
         self.theirs: set[Name] = {root(p) for p in fn.params if isinstance(p, Array)}
@@ -68,37 +76,6 @@ class _Delay:
             if isinstance(s, Assign):
                 (self.once.discard if s.var in seen else self.once.add)(s.var)
                 seen.add(s.var)
-
-    def body(self, body: list[Stmt]) -> list[Stmt]:
-        out = [with_bodies(s, [self.body(b) for b in children(s)]) for s in body]
-        for at, first in enumerate(out):
-            for place in list(_places(first)):
-                self.moved(out, at, place)
-        return out
-
-    def moved(self, out: list[Stmt], at: int, place: Place) -> None:
-        """Moves one store to the nest that uses the array next, if that can be."""
-        array = place.store.array
-        if array in self.theirs or array.alias is not None or array.element not in FLOATS:
-            return
-        if _mentions(out[at], array) != 1:
-            return
-        used = (k for k in range(at + 1, min(at + NEAR, len(out))) if _mentions(out[k], array))
-        to = next(used, None)
-        if to is None:
-            return
-        value, changed = self.value(place), written(out[at : to + 1])
-        if value is None or {*names(value)} & changed:
-            return
-        other = next((x for x in _places(out[to], add=True) if x.store.array is array), None)
-        if other is None or not _first(other):
-            return
-        if _mentions(out[to], array) != _mentions(other.loops[-1], array):
-            return
-        made = self.there(place, other, value, changed)
-        if made is not None:
-            out[to] = _changed(out[to], other.store, [made, other.store])
-            out[at] = _changed(out[at], place.store, [])
 
     def value(self, place: Place) -> Expr | None:
         """What is stored, in terms of what its nest does not change; None if it is not cheap."""
@@ -115,42 +92,126 @@ class _Delay:
             inside = loop
         return value if _operations(value) <= CHEAP else None
 
-    def there(self, place: Place, other: Place, value: Expr, changed: set[Name]) -> Store | None:
-        """The store as it is in the other nest; None unless that walks the same elements, each once."""
+    def stays(self, array: Array) -> bool:
+        """Whether somebody else may see when an array is stored to, or it is of no interest."""
+        return array in self.theirs or array.alias is not None or array.element not in FLOATS
+
+    def target(self, s: Stmt, array: Array) -> Place | None:
+        """The first addition to an array in a nest, if that comes before all else there."""
+        other = next((x for x in places(s, add=True) if x.store.array is array), None)
+        if other is None or not used_first(other):
+            return None
+        return other if mentioned(s, array) == mentioned(other.loops[-1], array) else None
+
+    def there(
+        self, place: Place, other: Place, value: Expr, changed: set[Name]
+    ) -> tuple[Store, list[Stmt]] | None:
+        """The store as it is in the other nest, and what that leaves to be stored where it was.
+
+        None unless it walks the same elements, each once, or all but a few at the ends of one axis.
+        """
         if len(place.loops) != len(other.loops):
             return None
         table: dict[Scalar, Expr] = {}
-        for a, b in zip(place.loops, other.loops, strict=True):
+        rest: list[Stmt] = []
+        for k, (a, b) in enumerate(zip(place.loops, other.loops, strict=True)):
             if abs(a.step) != 1 or b.step != a.step:
                 return None
-            for x, y in ((a.start, b.start), (a.stop, b.stop)):
-                end = self.fusion.bound(y)
-                if self.fusion.bound(substituted(x, table)) != end or changed & {*names(end)}:
+            ends = [self.fusion.bound(x) for x in (b.start, b.stop)]
+            if any(changed & {*names(end)} for end in ends):
+                return None
+            mine = [self.fusion.bound(substituted(x, table)) for x in (a.start, a.stop)]
+            if mine != ends:
+                left = self.left(place, k, mine, ends, value)
+                if rest or left is None:
                     return None
+                rest = left
             table[a.var] = Ref(b.var)
         index = tuple(substituted(i, table) for i in place.store.index)
-        walked = {i.var for i in index if isinstance(i, Ref)}
-        if index != other.store.index or not {x.var for x in other.loops} <= walked:
+        if index != other.store.index or not _each_once(index, [x.var for x in other.loops]):
             return None
         if changed & {x for i in index for x in names(i)}:
             return None
-        return replace(place.store, index=index, value=substituted(value, table))
+        return replace(place.store, index=index, value=substituted(value, table)), rest
+
+    def left(
+        self, place: Place, axis: int, mine: list[Expr], ends: list[Expr], value: Expr
+    ) -> list[Stmt] | None:
+        """The stores of a nest beyond another one's range along an axis, if those are few."""
+        beyond = [affine(y - x) for x, y in ((mine[0], ends[0]), (ends[1], mine[1]))]
+        few = [d.get(None, 0) for d in beyond if set(d) <= {None}]
+        if place.store.add or place.loops[axis].step != 1 or len(few) < 2:
+            return None
+        if not all(0 <= n <= FEW for n in few):
+            return None
+        made: list[Stmt] = []
+        low, high = apply("minimum", ends[0], mine[1]), apply("maximum", ends[1], ends[0])
+        for n, start, stop in ((few[0], mine[0], low), (few[1], high, mine[1])):
+            if n == 0:
+                continue
+            vars: dict[Name, Name] = {x.var: Scalar(x.var.name, I64) for x in place.loops}
+            body: list[Stmt] = [replace(place.store, value=value)]
+            for k, x in reversed(list(enumerate(place.loops))):
+                inner = replace(x, start=start, stop=stop) if k == axis else x
+                body = [replace(inner, body=body)]
+            made += Renaming(vars).body(body)
+        return made
 
 
-def _places(s: Stmt, *, add: bool = False, around: tuple[For, ...] = ()) -> Iterator[Place]:
+class _Delay(Moving):
+    def body(self, body: list[Stmt]) -> list[Stmt]:
+        out = [with_bodies(s, [self.body(b) for b in children(s)]) for s in body]
+        for at, first in enumerate(out):
+            for place in list(places(first)):
+                self.moved(out, at, place)
+        return out
+
+    def moved(self, out: list[Stmt], at: int, place: Place) -> None:
+        """Moves one store to the nest that uses the array next, if that can be."""
+        array = place.store.array
+        if self.stays(array) or mentioned(out[at], array) != 1:
+            return
+        to = following(out, at, array)
+        if to is None:
+            return
+        value, changed = self.value(place), written(out[at : to + 1])
+        if value is None or {*names(value)} & changed:
+            return
+        other = self.target(out[to], array)
+        found = None if other is None else self.there(place, other, value, changed)
+        if other is not None and found is not None:
+            made, rest = found
+            out[to] = changed_in(out[to], other.store, [made, other.store])
+            out[at] = changed_in(out[at], place.store, [])
+            out[at + 1 : at + 1] = rest
+
+
+def places(s: Stmt, *, add: bool = False, around: tuple[For, ...] = ()) -> Iterator[Place]:
     """The stores of a nest, or its additions."""
     if isinstance(s, Store) and s.add is add and around:
         yield Place(s, around)
     elif isinstance(s, For):
         for x in s.body:
-            yield from _places(x, add=add, around=(*around, s))
+            yield from places(x, add=add, around=(*around, s))
 
 
-def _mentions(s: Stmt, array: Array) -> int:
+def following(out: list[Stmt], at: int, array: Array) -> int | None:
+    """The next statement, not far away, that uses an array."""
+    return next((k for k in range(at + 1, min(at + NEAR, len(out))) if mentioned(out[k], array)), None)
+
+
+def _each_once(index: tuple[Expr, ...], vars: list[Scalar]) -> bool:
+    """Whether loops come to no element twice: each has an axis along which it alone moves."""
+    moving = [{x.var for x in leaves(e) if isinstance(x, Ref) and x.var in vars} for e in index]
+    alone = [m for m, e in zip(moving, index, strict=True) if len(m) == 1 and affine(e).get(Ref(*m), 0)]
+    return {v for m in alone for v in m} == {*vars}
+
+
+def mentioned(s: Stmt, array: Array) -> int:
     return sum(x is array for inner in walk([s]) for x in touched(inner))
 
 
-def _first(place: Place) -> bool:
+def used_first(place: Place) -> bool:
     """Whether an iteration uses the array by this one element, and adds to it before all else."""
     array, before = place.store.array, True
     for s in place.loops[-1].body:
@@ -177,10 +238,11 @@ def _only(s: Stmt, array: Array, index: tuple[Expr, ...]) -> bool:
 def _operations(e: Expr) -> int:
     if not isinstance(e, Apply):
         return 0
-    return (1 if e.op in QUICK else CHEAP + 1) + sum(map(_operations, e.args))
+    quick = e.op in QUICK or (e.op == "div" and isinstance(e.args[1], Const))
+    return (1 if quick else CHEAP + 1) + sum(map(_operations, e.args))
 
 
-def _changed(s: Stmt, store: Store, by: list[Stmt]) -> Stmt:
+def changed_in(s: Stmt, store: Store, by: list[Stmt]) -> Stmt:
     """A nest with other statements in the place of one."""
     if not isinstance(s, (For, If)):
         return s
@@ -188,6 +250,6 @@ def _changed(s: Stmt, store: Store, by: list[Stmt]) -> Stmt:
     for body in children(s):
         made: list[Stmt] = []
         for x in body:
-            made += by if x is store else [_changed(x, store, by)]
+            made += by if x is store else [changed_in(x, store, by)]
         bodies.append(made)
     return with_bodies(s, bodies)

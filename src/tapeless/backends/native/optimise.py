@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapeless.backends.native.defer import defer
 from tapeless.backends.native.delay import delay
 from tapeless.backends.native.fuse import fuse
 from tapeless.backends.native.interchange import interchange
@@ -21,4 +22,4 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     """
     fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
-    return jam(interchange(lay_out(delay(fuse(fn if parallel else multiply(fn))))))
+    return jam(interchange(lay_out(delay(defer(fuse(fn if parallel else multiply(fn)))))))
