@@ -192,11 +192,10 @@ def test_random_programs(seed: int, tmp_path: Any) -> None:
     for _ in range(14):
         call = f"math.{some(['sin', 'cos', 'sinh', 'cosh', 'exp'])}({some(names)})"
         made = some([call, f"{some(names)} * {call}", f"0.5 * {some(names)} + 0.1 * {call}", some(names)])
-        kept = f"math.tanh({made})" if rng.random() < 0.3 else made
-        lines.append(f"        {some(names[:-1])} = {kept}")
+        lines.append(f"        {some(names[:-1])} = math.tanh({made})")
         if rng.random() < 0.3:
             lines.append(f"        if {some(names)} > 0.1:")
-            lines.append(f"            {some(names[:3])} = {call} * {some(names)}")
+            lines.append(f"            {some(names[:3])} = math.tanh({call}) * {some(names)}")
         lines.append(f"        {some(names[:3])} = math.atan({some(names)})")
         lines.append(f"        total += {some(names)} * {call}")
     path = tmp_path / "program.py"
