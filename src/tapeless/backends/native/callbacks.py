@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import io
 import math
 import pickle
@@ -138,6 +139,16 @@ def _complex(function: Callable[..., Any]) -> Callable[[list[Any], list[Any], di
     return run
 
 
+def _called(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
+    """A function by its name; operands of complex numbers have a last axis of length 2."""
+    module, name, pairs, places, options = flags["payload"]
+    operands = [x.view(np.complex128)[..., 0] if p else x for x, p in zip([*outs, *ins], pairs, strict=True)]
+    given = [operands[len(outs) + k] for k in places]
+    made = getattr(importlib.import_module(module), name)(*given, **options)
+    for out, value in zip(operands, made if isinstance(made, tuple) else (made,), strict=False):
+        out[...] = value
+
+
 OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = {
     "sort": _sort,
     "fft": _fft,
@@ -151,6 +162,7 @@ OPERATIONS: dict[str, Callable[[list[Any], list[Any], dict[str, int]], None]] = 
     "complex_qr": _complex(np.linalg.qr),
     "complex_eigh": _complex(np.linalg.eigh),
     "complex_svd": _complex(functools.partial(np.linalg.svd, full_matrices=False)),
+    "called": _called,
     "print": _print,
     "settle": _settle,
     "random": _random,

@@ -122,7 +122,7 @@ def _failures(staged: Staged, text: str) -> str:
         if failure.type is Mismatch:
             kind, args = "ValueError", ("the arguments are not like those this was exported for",)
         elif failure.type is Replay:  # an exception that has values of the call in it
-            known = getattr(builtins, str(args[0]), None)
+            known = getattr(builtins, str(args[0]), None) if args else None
             kind, args = (known.__name__ if isinstance(known, type) else "RuntimeError"), ()
         elif failure.type.__module__ == "numpy.linalg":
             kind = "np.linalg.LinAlgError"

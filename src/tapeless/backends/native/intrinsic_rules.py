@@ -34,6 +34,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.renaming import Companions
+from tapeless.backends.native.special import NeedsRule
 from tapeless.errors import MissingRuleError
 
 
@@ -253,8 +254,14 @@ def _fft(p: Pullback) -> None:
     plus_scaled(p, abar, share, points(p, g, inverse))
 
 
+def _called(p: Pullback) -> None:
+    """Its rule is a program, staged with it where it is asked for."""
+    order = p.s.attrs["order"]
+    raise NeedsRule(p.s.attrs["function"], (order[k] for k, x in enumerate(p.d_in) if x is not None))
+
+
 ADJOINTS: dict[str, Callable[[Pullback], None]] = {
     "gemm": _gemm, "gemv": _gemv, "solve": _solve, "inv": _inv, "det": _det, "slogdet": _slogdet,
     "cholesky": _cholesky, "qr": _qr, "eigh": _eigh, "svd": _svd, "sort": _sort, "copy": _copy, "fft": _fft,
-    "random": _random,
+    "random": _random, "called": _called,
 }  # fmt: skip

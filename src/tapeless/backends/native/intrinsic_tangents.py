@@ -34,6 +34,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.renaming import Companions, clone
+from tapeless.backends.native.special import NeedsRule
 from tapeless.errors import MissingRuleError
 
 
@@ -222,8 +223,14 @@ def _t_fft(p: Pushforward) -> None:
     p.call("fft", (made,), (at,), inverse=p.flag("inverse"))
 
 
+def _t_called(p: Pushforward) -> None:
+    """Its rule is a program, staged with it where it is asked for."""
+    order = p.s.attrs["order"]
+    raise NeedsRule(p.s.attrs["function"], (order[k] for k, x in enumerate(p.d_in) if x is not None))
+
+
 TANGENTS: dict[str, Callable[[Pushforward], None]] = {
     "gemm": _t_gemm, "gemv": _t_gemv, "solve": _t_solve, "inv": _t_inv, "det": _t_det,
     "slogdet": _t_slogdet, "cholesky": _t_cholesky, "qr": _t_qr, "eigh": _t_eigh, "svd": _t_svd,
-    "sort": _t_sort, "copy": _t_copy, "fft": _t_fft, "random": _t_random,
+    "sort": _t_sort, "copy": _t_copy, "fft": _t_fft, "random": _t_random, "called": _t_called,
 }  # fmt: skip

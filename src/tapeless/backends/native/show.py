@@ -116,9 +116,10 @@ INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]
 
 def _called(outs: list[str], ins: list[str], payload: str) -> list[str]:
     """A call of a function by its name."""
-    module, name, pairs, options = pickle.loads(bytes.fromhex(payload))
+    module, name, pairs, places, options = pickle.loads(bytes.fromhex(payload))
     complex_outs, complex_ins = pairs[: len(outs)], pairs[len(outs) :]
     given = [f"{x}[..., 0] + 1j * {x}[..., 1]" if p else x for x, p in zip(ins, complex_ins, strict=True)]
+    given = [given[k] for k in places]
     given += [f"{k}={v!r}" for k, v in options.items()]
     text = [f"import {module}", f"_r = {module}.{name}({', '.join(given)})"]
     for k, (out, pair) in enumerate(zip(outs, complex_outs, strict=True)):

@@ -5,13 +5,22 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tapeless.backends.native.nest import Expr, apply, const
 from tapeless.errors import MissingRuleError
 
 Slope = Callable[..., Expr]
+
+
+class NeedsRule(MissingRuleError):
+    """A derivative that only the function's rule in Python has: staging has to begin again, with that rule
+    for some of its operands."""
+
+    def __init__(self, function: str, operands: Iterable[int]) -> None:
+        self.function, self.operands = function, set(operands)
+        super().__init__(f"native code has no derivative of {function} by some of its operands")
 
 
 @functools.cache
@@ -120,7 +129,13 @@ def maps(
 ) -> tuple[Callable[[Expr], Expr], ...]:
     """The linear map of each operand."""
 
-    def unknown(t: Expr) -> Expr:
-        raise MissingRuleError(f"scipy.special.{name} has no derivative by its order")
+    def unknown(k: int) -> Callable[[Expr], Expr]:
+        def of(t: Expr) -> Expr:
+            raise NeedsRule(f"scipy.special.{name}", {k})
 
-    return tuple(unknown if slope is None else arithmetic.by(slope(y, *operands)) for slope in SLOPES[name])
+        return of
+
+    return tuple(
+        unknown(k) if slope is None else arithmetic.by(slope(y, *operands))
+        for k, slope in enumerate(SLOPES[name])
+    )

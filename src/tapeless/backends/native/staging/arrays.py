@@ -15,6 +15,7 @@ import numpy as np
 from tapeless.backends.native.nest import Array, Expr
 from tapeless.backends.native.staging import (
     accumulations,
+    called_back,
     conversions,
     elementwise,
     fancy,
@@ -181,6 +182,11 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
         where = None
     if out is None or not given(out):
         if where is None:
+            if stager.ruled and called_back.name_of(function) in stager.ruled:
+                everything = range(function.nin)
+                return called_back.ruled(
+                    stager, function, args, everything, lambda own: elementwise.ufunc(stager, function, own)
+                )
             return elementwise.ufunc(stager, function, args)
         made = elementwise.ufunc(stager, function, args)
         target = storage.fresh(stager, to_array(stager, made).shape, to_array(stager, made).dtype)

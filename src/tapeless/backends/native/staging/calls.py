@@ -117,6 +117,8 @@ class Calls(Recursion):
         """Who takes the values of the generators that run, innermost last; None for other functions."""
         self.in_rules: list[Any] = []
         """The functions whose own derivative rules are staged."""
+        self.ruled: dict[str, set[int]] = {}
+        """The operands by which functions that are called back have their derivatives by rules."""
         self.made_functions: dict[int, Closure] = {}
         """The functions in classes that the program makes, by what stands for them."""
         self.made_classes: set[type] = set()
@@ -193,6 +195,11 @@ class Calls(Recursion):
         method = getattr(type(obj), "__call__", None)  # noqa: B004
         if isinstance(method, types.FunctionType):
             return self.call_object(method, [self.outside(obj), *args], kwargs, op)
+        from tapeless.backends.native.staging import called_back
+
+        back = called_back.call(self, obj, args, kwargs)  # type: ignore[arg-type]
+        if back is not None:
+            return back
         name = getattr(obj, "__qualname__", None) or type(obj).__name__
         module = getattr(obj, "__module__", None)
         self.refuse(

@@ -6,7 +6,8 @@ import cmath
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.nest import Expr, apply, const
+from tapeless.backends.native.nest import Expr, apply
+from tapeless.backends.native.staging import complexes
 from tapeless.backends.native.staging.mathematics import domain
 from tapeless.backends.native.staging.values import ComplexNumber, Number, Sequence, Static, Value
 
@@ -79,17 +80,7 @@ def rect(s: Any, r: Value, phi: Value) -> Value:
 
 @lowers(cmath.sqrt)
 def sqrt(s: Any, z: Value) -> Value:
-    re, im = pair(s, z)
-    size = s.bind(apply("hypot", re, im))
-    half = s.bind(apply("sqrt", apply("mul", const(0.5), apply("add", size, apply("fabs", re)))))
-    zero = s.bind(apply("eq", half, 0.0))
-    other = s.bind(
-        apply("div", apply("fabs", im), apply("select", zero, const(1.0), apply("mul", const(2.0), half)))
-    )
-    right = s.bind(apply("ge", re, 0.0))
-    real = apply("select", right, half, other)
-    imag = apply("copysign", apply("select", right, other, half), im)
-    return made(s, real, imag)
+    return made(s, *complexes.sqrt(s.bind, pair(s, z)))
 
 
 def trigonometric(function: Any, real: Callable[..., Expr], imag: Callable[..., Expr]) -> None:

@@ -102,18 +102,20 @@ def _log_to(base: float) -> Callable[[Once, Pair], Pair]:
 
 
 def sqrt(once: Once, a: Pair) -> Pair:
-    """The root with a real part that is not negative."""
+    """The root with a real part that is not negative.
+
+    Sizes are chosen by tests and factors of 1, so that derivatives are right on the axes, too.
+    """
     x, y = pair(once, a)
     kind = x.type
     zero = const(0.0, kind)
+    right = once(apply("ge", x, zero))
     size = apply("hypot", x, y)
-    root = once(apply("sqrt", (apply("fabs", x) + size) * const(0.5, kind)))
+    root = once(apply("sqrt", (apply("select", right, x, -x) + size) * const(0.5, kind)))
     origin = apply("eq", root, zero)
     other = once(y / (apply("select", origin, const(1.0, kind), root) * const(2.0, kind)))
-    right = once(apply("ge", x, zero))
-    real = apply("select", right, root, apply("fabs", other))
-    imag = apply("select", right, other, apply("copysign", root, y))
-    return real, imag
+    side = once(apply("copysign", const(1.0, kind), y))
+    return apply("select", right, root, side * other), apply("select", right, other, side * root)
 
 
 def sin(once: Once, a: Pair) -> Pair:
@@ -142,6 +144,71 @@ def tan(once: Once, a: Pair) -> Pair:
 
 def tanh(once: Once, a: Pair) -> Pair:
     return divide(once, sinh(once, a), cosh(once, a))
+
+
+def expm1(once: Once, a: Pair) -> Pair:
+    x, y = pair(once, a)
+    half = once(apply("sin", y * const(0.5, y.type)))
+    real = apply("expm1", x) * apply("cos", y) - const(2.0, x.type) * half * half
+    return real, apply("exp", x) * apply("sin", y)
+
+
+def log1p(once: Once, a: Pair) -> Pair:
+    return log(once, (a[0] + const(1.0, a[0].type), a[1]))
+
+
+def exp2(once: Once, a: Pair) -> Pair:
+    scale = const(math.log(2.0), a[0].type)
+    return exp(once, (a[0] * scale, a[1] * scale))
+
+
+def _roots(once: Once, a: Pair) -> tuple[Pair, Pair]:
+    """The roots of 1 - z and of 1 + z; signs of zeros tell the sides of a cut (Kahan 1987)."""
+    x, y = pair(once, a)
+    one = const(1.0, x.type)
+    return pair(once, sqrt(once, (one - x, -y))), pair(once, sqrt(once, (one + x, y)))
+
+
+def asin(once: Once, a: Pair) -> Pair:
+    less, more = _roots(once, a)
+    real = apply("atan2", a[0], less[0] * more[0] - less[1] * more[1])
+    return real, apply("asinh", less[0] * more[1] - less[1] * more[0])
+
+
+def acos(once: Once, a: Pair) -> Pair:
+    less, more = _roots(once, a)
+    real = const(2.0, a[0].type) * apply("atan2", less[0], more[0])
+    return real, apply("asinh", more[0] * less[1] - more[1] * less[0])
+
+
+def acosh(once: Once, a: Pair) -> Pair:
+    x, y = pair(once, a)
+    one = const(1.0, x.type)
+    less, more = (pair(once, sqrt(once, (x + d, y))) for d in (-one, one))
+    real = apply("asinh", less[0] * more[0] + less[1] * more[1])
+    return real, const(2.0, x.type) * apply("atan2", less[1], more[0])
+
+
+def asinh(once: Once, a: Pair) -> Pair:
+    made = asin(once, (-a[1], a[0]))
+    return made[1], -made[0]
+
+
+def atanh(once: Once, a: Pair) -> Pair:
+    x, y = pair(once, a)
+    zero, one = const(0.0, x.type), const(1.0, x.type)
+    right = once(apply("ge", x, zero))
+    size = once(apply("select", right, x, -x))
+    gap = once(one - size)
+    top = const(4.0, x.type) * size / (gap * gap + y * y)
+    real = apply("log1p", top) * const(0.25, x.type)
+    imag = apply("atan2", const(2.0, x.type) * y, gap * (one + size) - y * y) * const(0.5, x.type)
+    return apply("select", right, real, -real), imag
+
+
+def atan(once: Once, a: Pair) -> Pair:
+    made = atanh(once, (-a[1], a[0]))
+    return made[1], -made[0]
 
 
 def power(once: Once, a: Pair, b: Pair) -> Pair:
@@ -221,7 +288,9 @@ COMPLEX_RULES: dict[object, Callable[..., Pair | Expr]] = {
     np.positive: lambda once, a: a, np.conjugate: conjugate, np.square: square, np.reciprocal: reciprocal,
     np.absolute: absolute, np.exp: exp, np.log: log, np.log2: _log_to(2.0), np.log10: _log_to(10.0),
     np.sqrt: sqrt, np.sin: sin, np.cos: cos, np.tan: tan, np.sinh: sinh, np.cosh: cosh, np.tanh: tanh,
-    np.sign: sign, np.power: power, np.float_power: power, np.equal: equal, np.not_equal: not_equal,
+    np.expm1: expm1, np.log1p: log1p, np.exp2: exp2, np.arcsin: asin, np.arccos: acos, np.arctan: atan,
+    np.arcsinh: asinh, np.arccosh: acosh, np.arctanh: atanh, np.sign: sign,
+    np.power: power, np.float_power: power, np.equal: equal, np.not_equal: not_equal,
     np.less: _ordered("lt"), np.less_equal: _ordered("le"), np.greater: _ordered("gt"),
     np.greater_equal: _ordered("ge"), np.isnan: _either("isnan"), np.isinf: _either("isinf"),
     np.isfinite: _either("isfinite", "all"), np.logical_and: _connective("all"),

@@ -135,8 +135,8 @@ def checkpointed(stager: Stager, fun: Value, args: list[Value], kwargs: dict[str
 
 def custom_jvp(stager: Stager, own: Any, args: list[Value]) -> Value:
     """A call of a `custom_jvp` function: its rule gives the value, too."""
-    mark = _mark(stager, args)
-    primals, tangents = [held(stager, a, mark) for a in args], [_seed(stager, a, mark) for a in args]
+    mark = mark_of(stager, args)
+    primals, tangents = [held(stager, a, mark) for a in args], [seed_of(stager, a, mark) for a in args]
     with inside(stager, own):
         made = stager.call(Static(own.rule), [Sequence(primals, tuple), Sequence(tangents, tuple)], {})
     if not stager.alive:
@@ -144,7 +144,7 @@ def custom_jvp(stager: Stager, own: Any, args: list[Value]) -> Value:
     parts = made.items if isinstance(made, Sequence) else []
     if len(parts) != 2:
         stager.refuse("a rule of a custom_jvp function returns something else than a pair", "return a pair")
-    return _with_tangent(stager, held(stager, parts[0], mark), parts[1])
+    return with_tangent(stager, held(stager, parts[0], mark), parts[1])
 
 
 def jvp_rule(stager: Stager, own: Any, rule: Any, args: list[Value]) -> Value:
@@ -152,18 +152,18 @@ def jvp_rule(stager: Stager, own: Any, rule: Any, args: list[Value]) -> Value:
     n = rule.count
     if rule.sequence or len(args) < n:
         stager.refuse(f"a call of {rule.name} with its own rule is not compiled", "differentiate outside jit")
-    mark = _mark(stager, args[:n])
-    primals, tangents = [held(stager, a, mark) for a in args], [_seed(stager, a, mark) for a in args[:n]]
+    mark = mark_of(stager, args[:n])
+    primals, tangents = [held(stager, a, mark) for a in args], [seed_of(stager, a, mark) for a in args[:n]]
     with inside(stager, own):
         value = stager.call(Static(own), primals, {})
         if not stager.alive:
             return value
         named = {"out": value} if rule.wants_out else {}
         made = stager.call(Static(rule.tangent), [*primals[:n], *tangents, *primals[n:]], named)
-    return _with_tangent(stager, held(stager, value, mark), made) if stager.alive else made
+    return with_tangent(stager, held(stager, value, mark), made) if stager.alive else made
 
 
-def _mark(stager: Stager, args: list[Value]) -> Expr:
+def mark_of(stager: Stager, args: list[Value]) -> Expr:
     """A number that depends on all arguments, of no interest itself."""
     mark = stager.scalar(F64, "mark")
     stager.emit(Assign(mark, const(0.0)))
@@ -185,8 +185,8 @@ def factored(
     if sum(o is function for o in stager.in_rules) >= stager.differentiated:
         return plainly(a)
     stager.own_rules = True
-    mark = _mark(stager, [a])
-    primal, seed = held(stager, a, mark), _seed(stager, a, mark)
+    mark = mark_of(stager, [a])
+    primal, seed = held(stager, a, mark), seed_of(stager, a, mark)
     with inside(stager, function):
         value = factored(stager, function, tangent, plainly, primal)
         if isinstance(value, Sequence):
@@ -195,7 +195,7 @@ def factored(
             value = to_array(stager, value)
         parts = value.items if isinstance(value, Sequence) else [value]
         made = stager.call(Static(tangent), [primal, seed, *parts], {})
-    return _with_tangent(stager, held(stager, value, mark), made)
+    return with_tangent(stager, held(stager, value, mark), made)
 
 
 def held(stager: Stager, x: Value, mark: Expr) -> Value:
@@ -226,7 +226,7 @@ def held(stager: Stager, x: Value, mark: Expr) -> Value:
     return x
 
 
-def _seed(stager: Stager, x: Value, mark: Expr) -> Value:
+def seed_of(stager: Stager, x: Value, mark: Expr) -> Value:
     """Zero, with the derivative of `x`; None where there is none."""
     if isinstance(x, (Static, ComplexNumber)) or not is_leaf(x):
         if isinstance(x, Static) and isinstance(x.obj, float):
@@ -237,7 +237,7 @@ def _seed(stager: Stager, x: Value, mark: Expr) -> Value:
     return stager.binary("Sub", x, held(stager, x, mark))
 
 
-def _with_tangent(stager: Stager, value: Value, tangent: Value) -> Value:
+def with_tangent(stager: Stager, value: Value, tangent: Value) -> Value:
     """A value with the derivative of a tangent, which is zero.
 
     Where that is not a number (of an infinite partial, say), the plain function makes the call.
@@ -250,7 +250,7 @@ def _with_tangent(stager: Stager, value: Value, tangent: Value) -> Value:
         and len(value.items) == len(tangent.items)
     ):
         pairs = zip(value.items, tangent.items, strict=True)
-        return Sequence([_with_tangent(stager, v, t) for v, t in pairs], value.kind)
+        return Sequence([with_tangent(stager, v, t) for v, t in pairs], value.kind)
     if isinstance(value, ArrayValue) and not value.ndim:
         tangent = to_array(stager, tangent)
     if isinstance(value, ArrayValue) and isinstance(tangent, ArrayValue):
@@ -276,7 +276,7 @@ def _with_tangent(stager: Stager, value: Value, tangent: Value) -> Value:
 def custom_vjp(stager: Stager, own: Any, args: list[Value]) -> Value:
     """A call of a `custom_vjp` function: its forward half gives the value and what the other needs."""
     args = [_leaf(stager, a) for a in args]
-    mark = _mark(stager, args)
+    mark = mark_of(stager, args)
     with inside(stager, own):
         made = stager.call(Static(own.forward), [held(stager, a, mark) for a in args], {})
     if not stager.alive:

@@ -32,6 +32,7 @@ from tapeless.backends.native.nest import (
     const,
     walk,
 )
+from tapeless.backends.native.special import NeedsRule
 from tapeless.backends.native.staging import arrays, growing
 from tapeless.backends.native.staging.base import (
     TYPES,
@@ -526,6 +527,7 @@ def stage(
     recursive: set[types.CodeType] = set()
     peeled: set[Any] = set()
     tracked: set[Any] = set()
+    ruled: dict[str, set[int]] = {}
     grows: dict[Any, Any] = {}
     never: set[Any] = set()
     refused: NotCompilable | None = None
@@ -535,6 +537,7 @@ def stage(
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
         stager.recursive, stager.peeled, stager.tracked = recursive, peeled, tracked
+        stager.ruled = ruled
         limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -552,6 +555,11 @@ def stage(
             continue
         except NeedsTracking as need:
             tracked.add(need.key)
+            continue
+        except NeedsRule as need:
+            if need.operands <= ruled.get(need.function, set()):
+                raise
+            ruled[need.function] = ruled.get(need.function, set()) | need.operands
             continue
         except NeedsRecursion as need:
             recursive.add(need.key)
