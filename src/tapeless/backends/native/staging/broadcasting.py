@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeless.backends.native.nest import ONE, ZERO, Const, Expr, apply
 from tapeless.backends.native.staging import storage
-from tapeless.backends.native.staging.elements import atomic, each, own_dtype, scalar_element
+from tapeless.backends.native.staging.elements import NARROW, atomic, each, own_dtype, scalar_element
 from tapeless.backends.native.staging.storage import Shape, fail, known_length, same_length
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -75,6 +75,23 @@ def operand(stager: Stager, value: Value) -> Operand:
         return Operand(spec, each(lambda e: e if atomic(e) else stager.bind(e), element))
     array = to_array(stager, value)
     return Operand(np.dtype(array.dtype), array=array)
+
+
+def check_fits(stager: Stager, value: Value, dtype: str) -> None:
+    """Leave the call to NumPy where a Python integer is beyond a narrow dtype: that raises."""
+    if dtype not in NARROW:
+        return
+    if isinstance(value, Sequence):
+        for item in value.items:
+            check_fits(stager, item, dtype)
+        return
+    number = scalar_element(value)
+    if number is None or number[1] is not int:
+        return
+    limits = np.iinfo(dtype)
+    element = cast(Expr, number[0])
+    fits = apply("all", apply("ge", element, int(limits.min)), apply("le", element, int(limits.max)))
+    stager.replay_unless(fits)
 
 
 def brought_together(stager: Stager, value: Value) -> Value:

@@ -51,6 +51,10 @@ TABLES = (
 )  # fmt: skip
 
 
+#: What is raised where there is nothing to combine.
+NOTHING = ValueError("an iterable argument is empty")
+
+
 class Builtins(Structures):
     """Finds what staging knows of a function."""
 
@@ -132,16 +136,29 @@ class Builtins(Structures):
 
     # ---- folds
 
-    def fold(self, items: Value, combine: Callable[[Value, Value], Value], start: Value | None) -> Value:
-        """Combine the items of something iterable, from the left; None of nothing."""
+    def fold(
+        self,
+        items: Value,
+        combine: Callable[[Value, Value], Value],
+        start: Value | None,
+        nothing: Exception | Value = NOTHING,
+    ) -> Value:
+        """Combine the items of something iterable, from the left.
+
+        Of nothing, without a start, `nothing` is raised, or the result.
+        """
         if isinstance(items, Generator):
-            return self.generated_fold(items, combine, start)
+            return self.generated_fold(items, combine, start, nothing)
         it = self.iteration(items)
+        if it.items is None and start is None and isinstance(nothing, Value):
+            low, high, step = it.bounds or (ZERO, it.length, 1)
+            some = apply("lt" if step > 0 else "gt", low, high)
+            return self.choose(some, lambda: self.run_fold(it, combine, None), lambda: nothing)
         if it.items is None:
-            return self.run_fold(it, combine, start)
+            return self.run_fold(it, combine, start, NOTHING if isinstance(nothing, Value) else nothing)
         if start is None:
             if not it.items:
-                return NONE
+                return self.of_nothing(nothing)
             start, rest = it.items[0], it.items[1:]
         else:
             rest = it.items
@@ -152,7 +169,11 @@ class Builtins(Structures):
         return start
 
     def generated_fold(
-        self, items: Generator, combine: Callable[[Value, Value], Value], start: Value | None
+        self,
+        items: Generator,
+        combine: Callable[[Value, Value], Value],
+        start: Value | None,
+        nothing: Exception | Value = NOTHING,
     ) -> Value:
         """Combine what a generator gives while it runs."""
         cell = self.heap.born(Cell(start))
@@ -172,20 +193,29 @@ class Builtins(Structures):
         result = cell.value
         if not self.alive:
             return NONE
-        if isinstance(result, Maybe):
-            self.check(result.bound, ValueError, "min() or max() of nothing")
+        if isinstance(result, Maybe) and isinstance(nothing, Value):
+            return self.choose(result.bound, lambda: result.value, lambda: nothing)
+        if isinstance(result, Maybe) and isinstance(nothing, Exception):
+            self.check(result.bound, type(nothing), *nothing.args)
             return result.value
         if isinstance(result, Conflict):
             return self.present(result, "what is combined", "total")
-        return NONE if result is None else result
+        return self.of_nothing(nothing) if result is None else result
 
-    def run_fold(self, it: Iteration, combine: Callable[[Value, Value], Value], start: Value | None) -> Value:
-        """The same for a number of items of run time: a loop, written as a Program would have it."""
-        return self.python_loop(it, combine, start)
+    def of_nothing(self, nothing: Exception | Value) -> Value:
+        if isinstance(nothing, Value):
+            return nothing
+        self.throw(type(nothing), *nothing.args)
+        return NONE
 
-    def python_loop(
-        self, it: Iteration, combine: Callable[[Value, Value], Value], start: Value | None
+    def run_fold(
+        self,
+        it: Iteration,
+        combine: Callable[[Value, Value], Value],
+        start: Value | None,
+        nothing: Exception = NOTHING,
     ) -> Value:
+        """The same for a number of items of run time: a loop, written as a Program would have it."""
         from tapeless.backends.native.staging.attempts import Loop
         from tapeless.program.ir import Block, Var
 
@@ -198,7 +228,7 @@ class Builtins(Structures):
             self.replay_unless(apply("lt" if step > 0 else "gt", low, high))
             start, low = combine(start, it.item(low)), apply("add", low, const(step))
         if start is None:
-            self.check(apply("lt", low, high), ValueError, "an iterable argument is empty")
+            self.check(apply("lt" if step > 0 else "gt", low, high), type(nothing), *nothing.args)
             start, low = it.item(low), apply("add", low, const(step))
         frame.env[acc] = start
         body = Op("python", (acc, item), (acc,), line=self.line, attrs={"run": combine})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -168,7 +168,12 @@ def number(e: Expr) -> Value:
 # ---- minimum and maximum, sums
 
 
-def extreme(name: str, sign: str) -> Run:
+def extreme(function: Callable[[Any], Any], sign: str) -> Run:
+    try:
+        function(())
+    except ValueError as error:
+        nothing = error
+
     def run(s: Builtins, *args: Value, key: Value = NONE, default: Value | None = None) -> Value:
         keyed = not (isinstance(key, Static) and key.obj is None)
 
@@ -186,27 +191,13 @@ def extreme(name: str, sign: str) -> Run:
             return s.choose(condition, lambda: b, lambda: a)
 
         if len(args) == 1:
-            items = args[0]
-            if isinstance(items, Generator):
-                found = s.fold(items, better, None)
-                if found is NONE and s.alive:
-                    s.throw(ValueError, f"{name}() arg is an empty sequence")
-                return found
-            it = s.iteration(items)
-            if it.items is not None and not it.items:
-                if default is not None:
-                    return default
-                s.throw(ValueError, f"{name}() arg is an empty sequence")
-                return NONE
-            if isinstance(items, ArrayValue) and items.ndim == 1 and not keyed and default is None:
-                pass
-            return s.fold(it, better, None)
+            return s.fold(args[0], better, None, nothing if default is None else default)
         return s.fold(Sequence(list(args), tuple), better, None)
 
     return run
 
 
-BUILTINS[min], BUILTINS[max] = extreme("min", "<"), extreme("max", ">")
+BUILTINS[min], BUILTINS[max] = extreme(min, "<"), extreme(max, ">")
 
 
 @lowers(sum)
@@ -246,6 +237,9 @@ def short(s: Builtins, items: Value, combine: Callable[[Value, Value], Value], s
     return made
 
 
+EMPTY = TypeError("reduce() of empty iterable with no initial value")
+
+
 @lowers(functools.reduce)
 def reduce_(s: Builtins, function: Value, items: Value, start: Value | None = None) -> Value:
-    return s.fold(items, lambda a, b: s.call(function, [a, b], {}), start)
+    return s.fold(items, lambda a, b: s.call(function, [a, b], {}), start, EMPTY)

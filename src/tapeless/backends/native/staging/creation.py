@@ -23,6 +23,7 @@ from tapeless.backends.native.staging import array_programs, storage
 from tapeless.backends.native.staging.broadcasting import (
     Operand,
     broadcast_checked,
+    check_fits,
     check_same,
     operand,
     to_array,
@@ -106,6 +107,7 @@ def full(
     unsupported(stager, "full", like=like)
     o = operand(stager, fill_value)
     kind = dtype_of(stager, dtype, o.dtype)
+    check_fits(stager, fill_value, kind)
     lengths = checked_lengths(stager, shape_of(stager, shape))
     if o.shape:
         made = storage.fresh(stager, lengths, kind)
@@ -149,6 +151,7 @@ def full_like(
     own = array(stager, a)
     made = empty_like(stager, own, dtype, order, subok, shape)
     assert isinstance(made, View)
+    check_fits(stager, fill_value, made.dtype)
     o = operand(stager, fill_value)
     source = o.array if o.array is not None else to_array(stager, fill_value)
     message = "could not broadcast input array from shape {} into shape {}"
@@ -364,9 +367,11 @@ def _as_array(stager: Stager, value: Value, dtype: Value | None) -> ArrayValue:
     if number is not None:
         element, spec = number
         kind = dtype_of(stager, dtype, own_dtype(spec))
+        check_fits(stager, value, kind)
         return storage.filled(stager, (), kind, convert(element, own_dtype(spec), kind))
     known = option(stager, dtype)
     kind_given = None if known is None else dtype_of(stager, dtype, "float64")
+    check_fits(stager, value, kind_given or "float64")
     if isinstance(value, Sequence):
         return from_sequence(stager, value, kind_given)
     return from_sequence(stager, Sequence(items_of(stager, value), list), kind_given)
@@ -424,6 +429,7 @@ def copyto(
 
     assert isinstance(dst, ArrayValue)
     target = writable(stager, dst)
+    check_fits(stager, src, dst.dtype)
     source = to_array(stager, src)
     source = broadcast_checked(
         stager, source, target.shape, "could not broadcast input array from shape {} into shape {}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeless.backends.native.staging.broadcasting import operand
+from tapeless.backends.native.staging.broadcasting import check_fits, operand
 from tapeless.backends.native.staging.elements import convert, is_complex, value_of
 from tapeless.backends.native.staging.elementwise import astype
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, Lowering, lowers
@@ -29,6 +29,7 @@ def _scalar(kind: type) -> Lowering:
             return Static(kind())
         if isinstance(x, Static) and isinstance(x.obj, (str, bytes)):
             return Static(kind(x.obj))
+        check_fits(stager, x, name)
         o = operand(stager, x)
         if o.array is not None and o.array.shape:
             return astype(stager, o.array, name)

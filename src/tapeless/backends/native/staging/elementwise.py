@@ -8,9 +8,16 @@ import numpy as np
 
 from tapeless.backends.native.nest import I64, ONE, Const, Expr, apply
 from tapeless.backends.native.staging import float_steps, storage
-from tapeless.backends.native.staging.broadcasting import Operand, broadcast_checked, operand, prepared
+from tapeless.backends.native.staging.broadcasting import (
+    Operand,
+    broadcast_checked,
+    check_fits,
+    operand,
+    prepared,
+)
 from tapeless.backends.native.staging.complexes import COMPLEX_RULES
 from tapeless.backends.native.staging.elements import (
+    NARROW,
     atomic,
     convert,
     each,
@@ -39,6 +46,9 @@ OPERATORS: dict[str, np.ufunc] = {
 }  # fmt: skip
 
 
+COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+
+
 def types_of(stager: Stager, function: np.ufunc, operands: list[Operand]) -> tuple[list[str], list[str]]:
     """The dtypes a ufunc computes in, and those of its results, as NumPy resolves them."""
     specs = [o.spec for o in operands]
@@ -46,6 +56,8 @@ def types_of(stager: Stager, function: np.ufunc, operands: list[Operand]) -> tup
         specs[0] = np.dtype(specs[0])
     if len(specs) == 1 and specs[0] in (int, float, complex):
         specs[0] = np.dtype(specs[0])
+    if function in COMPARISONS and any(isinstance(s, np.dtype) and s.name in NARROW for s in specs):
+        specs = [np.dtype(int) if s is int else s for s in specs]  # of any size
     try:
         resolved = function.resolve_dtypes((*specs, *[None] * function.nout))
     except TypeError as error:
@@ -64,6 +76,8 @@ def ufunc(stager: Stager, function: np.ufunc, values: list[Value]) -> Value:
         return masked
     operands = [operand(stager, v) for v in values]
     inputs, (result,) = types_of(stager, function, operands)
+    for v, name in zip(values, inputs, strict=True):
+        check_fits(stager, v, name)
     if function is np.power and inputs[0].startswith(("int", "uint")):
         _check_exponent(stager, operands[1])
     if not any(o.array is not None for o in operands):

@@ -22,7 +22,7 @@ from tapeless.backends.native.nest import (
     cast,
 )
 from tapeless.backends.native.staging import elements, storage
-from tapeless.backends.native.staging.broadcasting import to_array
+from tapeless.backends.native.staging.broadcasting import check_fits, to_array
 from tapeless.backends.native.staging.elements import convert, is_complex, is_float, value_of
 from tapeless.backends.native.staging.elementwise import ufunc
 from tapeless.backends.native.staging.elementwise import where as choose
@@ -199,6 +199,7 @@ def _with_initial(stager: Stager, function: np.ufunc, split: Split, initial: Val
     start = elements.scalar_element(initial)
     if start is None:
         stager.refuse("an initial value that is no number", "give a number")
+    check_fits(stager, initial, kind)
     return reduce(
         stager, split, kind, convert(start[0], elements.own_dtype(start[1]), kind),
         by(stager, function.__name__, kind),

@@ -20,7 +20,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.base import Text
-from tapeless.backends.native.staging.broadcasting import broadcast_checked, operand, to_array
+from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_fits, operand, to_array
 from tapeless.backends.native.staging.elements import convert, value_of
 from tapeless.backends.native.staging.storage import fail, known_length
 from tapeless.backends.native.staging.values import (
@@ -106,6 +106,7 @@ def setitem(stager: Stager, value: ArrayValue, index: Value, new: Value) -> None
     from tapeless.backends.native.staging.elementwise import writable
 
     items = parse(stager, value, index)
+    check_fits(stager, new, value.dtype)
     if any(isinstance(i, (Pick, Mask)) for i in items):
         from tapeless.backends.native.staging import fancy
 

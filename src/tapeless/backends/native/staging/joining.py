@@ -11,7 +11,7 @@ import numpy as np
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import I64, ONE, ZERO, Assign, Expr, Ref, apply, const
 from tapeless.backends.native.staging import array_programs, joining_rows, storage, sum_programs
-from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_same, operand
+from tapeless.backends.native.staging.broadcasting import broadcast_checked, check_fits, check_same, operand
 from tapeless.backends.native.staging.elements import convert
 from tapeless.backends.native.staging.elementwise import ufunc
 from tapeless.backends.native.staging.indexing import Item, Span, basic_view
@@ -321,6 +321,7 @@ def pad(
     shape = tuple(simplify(n + (a + b)) for n, (a, b) in zip(value.shape, pairs, strict=True))
     if how == "constant":
         fill = constant_values if constant_values is not None else Static(0)
+        check_fits(stager, fill, value.dtype)
         o = operand(stager, fill)
         result = storage.filled(stager, shape, value.dtype, convert(o.at(stager, ()), o.dtype, value.dtype))
         items: list[Item] = [Span(const(a), ONE, n) for n, (a, _) in zip(value.shape, pairs, strict=True)]

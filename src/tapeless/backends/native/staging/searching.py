@@ -291,6 +291,7 @@ def choose_(
     from tapeless.backends.native.staging.lowerings import items_of
 
     options = items_of(stager, choices)
+    options = _in_dtype(stager, options)
     made = options[-1]
     for k in range(len(options) - 2, -1, -1):
         made = choose(stager, ufunc(stager, np.equal, [a, Static(k)]), options[k], made)
@@ -301,11 +302,23 @@ def choose_(
 def select(stager: Stager, condlist: Value, choicelist: Value, default: Value | None = None) -> Value:
     from tapeless.backends.native.staging.lowerings import items_of
 
-    made = default if default is not None else Static(0)
-    pairs = list(zip(items_of(stager, condlist), items_of(stager, choicelist), strict=True))
-    for condition, choice in reversed(pairs):
+    options = [default if default is not None else Static(0), *items_of(stager, choicelist)[::-1]]
+    made, *choices = _in_dtype(stager, options)
+    for condition, choice in zip(items_of(stager, condlist)[::-1], choices, strict=True):
         made = choose(stager, condition, choice, made)
     return made
+
+
+def _in_dtype(stager: Stager, values: list[Value]) -> list[Value]:
+    """Values with the Python numbers among them in the dtype that all have together."""
+    from tapeless.backends.native.staging.dtypes import sample
+
+    dtype = np.result_type(*[sample(stager, x) for x in values]).name
+    found = [(v, elements.scalar_element(v)) for v in values]
+    return [
+        v if n is None else value_of(stager, convert(n[0], elements.own_dtype(n[1]), dtype), dtype)
+        for v, n in found
+    ]
 
 
 @lowers(np.bincount)

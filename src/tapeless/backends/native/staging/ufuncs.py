@@ -124,7 +124,8 @@ def _multiplied(x: Expr, n: int) -> Expr:
 
 def sign(dtype: str, x: Expr) -> Expr:
     zero, one = const(0, x.type), const(1, x.type)
-    return select(apply("gt", x, zero), one, select(apply("lt", x, zero), apply("neg", one), x))
+    other = select(apply("eq", x, zero), zero, apply("stop", x))  # 0, of -0.0 also, or NaN
+    return select(apply("gt", x, zero), one, select(apply("lt", x, zero), apply("neg", one), other))
 
 
 def absolute(dtype: str, x: Expr) -> Expr:
