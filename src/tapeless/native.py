@@ -18,6 +18,9 @@ _LOCK = threading.RLock()
 #: What staging raises where it has met something that nobody has thought of.
 _DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError)
 
+#: So many calls at most have strong zeros at once, where those before needed them.
+LONGEST = 16
+
 
 @dataclass(frozen=True)
 class Options:
@@ -47,6 +50,8 @@ class Compiled:
         self.looked_up: set[Any] = set()
         """The kinds of calls that were looked for on disk."""
         self.strict: Compiled | None = None
+        self.spell = 1
+        """How many calls after one whose derivative has a NaN are made with strong zeros at once."""
         self.call: Callable[..., Any] = self
         """What takes a call: the front, once there is one."""
         self.parts: dict[Any, Jitted] = {}
@@ -153,7 +158,9 @@ class Compiled:
             return self.slowly(args, kwargs, entry)
 
         self.front = entry
-        call = entry.call_or(miss, self.carefully)
+        self.take_calls(entry.call_or(miss, self.carefully))
+
+    def take_calls(self, call: Callable[..., Any]) -> None:
         self.call = call
         self.kind.__call__ = staticmethod(call)  # type: ignore[method-assign]
 
@@ -161,7 +168,18 @@ class Compiled:
         """A call in which a derivative has come out as NaN: again, with strong zeros."""
         if self.strict is None:
             self.strict = Compiled(self.fun, replace(self.options, careful=True))
-        return self.strict.call(*args, **kwargs)
+        strict, left = self.strict, self.spell
+        self.spell = min(2 * left, LONGEST)
+
+        def at_once(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self.to_front(self.front)
+            return strict.call(*args, **kwargs)
+
+        self.take_calls(at_once)
+        return strict.call(*args, **kwargs)
 
     def no_entry(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A call that the entry just made for it refuses; nothing has been written yet.

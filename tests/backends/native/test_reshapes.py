@@ -127,6 +127,13 @@ def computed_from(a):
     return b
 
 
+def of_a_computed_transpose(a):
+    b = np.outer(a[0], a[1]).T
+    c, d = b.reshape(-1), b.ravel()
+    c[1], d[2] = 50.0, 60.0
+    return np.concatenate((b.ravel(), c, d))
+
+
 def of_a_function(a):
     b = np.zeros((4, 6))
     b[::-1, ::-1].reshape(-1)[:3] = a[0, :3]
@@ -174,7 +181,7 @@ PROGRAMS = [
     raveled, in_a_row, halves, axis_split, axes_merged, of_a_row, of_a_column, of_rows, of_columns,
     of_the_transpose, twice_transposed, the_array_is_written, the_transpose_is_written, by_flat, squeezed,
     each_row, side_by_side, moved, new_axis, computed_from, of_a_function, of_complex_numbers, in_a_loop,
-    carried, by_the_letter, of_complex_axes_of_one_element,
+    carried, by_the_letter, of_complex_axes_of_one_element, of_a_computed_transpose,
 ]  # fmt: skip
 
 
@@ -265,3 +272,113 @@ def test_of_nothing_into_a_shape_of_unknown_lengths():
     a, b = np.zeros((0, 1, 3)), np.ones((1, 10, 3))
     assert tl.jit(weighted)(a, b) == 0.0
     assert tl.jit(tl.grad(weighted, (0, 1)))(a, b)[1].tolist() == np.zeros((1, 10, 3)).tolist()
+
+
+def shape_of_a_product(a):
+    b = a * 2.0
+    b.shape = (2, -1)
+    return b[0] * b[1]
+
+
+def shapes_on_two_paths(a):
+    b, c = np.outer(a[0], a[1]), a + 1.0
+    if a[0, 1] > 0.0:
+        b.shape = 12, 3
+    else:
+        b = b * 2.0
+        b.shape = 12, 3
+    b.shape = c.shape = -1
+    return b[:24] * c
+
+
+def shape_in_each_iteration(a):
+    row = a[0] + 1.0
+    for k in range(3):
+        square = np.outer(row, row * k)
+        square.shape = len(row) * len(row)
+        row = square[: len(row)] + row
+    return row
+
+
+@pytest.mark.parametrize("f", [shape_of_a_product, shapes_on_two_paths, shape_in_each_iteration])
+def test_shapes_that_are_set(f):
+    a = np.cos(ROWS)
+    for x in (a, -a):
+        np.testing.assert_allclose(tl.jit(f)(x), f(x), rtol=1e-12)
+        slope = tl.grad(lambda x: np.sum(f(x) ** 2))
+        np.testing.assert_allclose(tl.jit(slope)(x), slope(x), rtol=1e-10, atol=1e-13)
+
+
+def shape_of_another_name(a):
+    b = c = a * 2.0
+    b.shape = 24
+    return c.sum(axis=0)
+
+
+def shape_of_an_item(a):
+    b = a * 2.0
+    items = [b]
+    b.shape = 24
+    return items[0].sum(axis=0)
+
+
+class Holder:
+    pass
+
+
+HOLDER = Holder()
+
+
+def shape_of_what_a_global_has(a):
+    b = HOLDER.array = a * 2.0
+    b.shape = 24
+    return HOLDER.array.sum(axis=0)
+
+
+def shape_of_an_argument(a):
+    a.shape = 24
+
+
+def shape_in_a_function_of_another(a):
+    def flatten(b):
+        b.shape = 24
+
+    c = a * 2.0
+    flatten(c)
+    return c.sum(axis=0)
+
+
+def shape_of_what_a_generator_has(a):
+    def given():
+        b = a * 2.0
+        yield b
+        yield b.sum(axis=0)
+
+    total = 0.0
+    for b in given():
+        if b.ndim:
+            b.shape = b.size
+        total += (b**2).sum()
+    return total
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        shape_of_another_name, shape_of_an_item, shape_of_what_a_global_has, shape_of_an_argument,
+        shape_in_a_function_of_another, shape_of_what_a_generator_has,
+    ],
+)  # fmt: skip
+def test_shapes_that_others_see_are_not_set(f):
+    with pytest.raises(NotCompilable, match="shape"):
+        tl.jit(f)(ROWS.copy())
+
+
+def test_a_shape_that_does_not_fit_raises_as_in_numpy():
+    def f(a):
+        b = a * 2.0
+        b.shape = 5, 5
+        return b
+
+    with pytest.raises(ValueError, match="cannot reshape array"):
+        tl.jit(f)(ROWS.copy())

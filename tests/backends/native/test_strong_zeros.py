@@ -349,3 +349,27 @@ def test_copies_are_independent_of_what_came_before():
     for c in ZEROS, A, ZEROS, A:
         here = copy.deepcopy(c)
         np.testing.assert_allclose(gradient(here, A, A), tl.grad(overwritten)(c.copy(), A, A))
+
+
+def test_calls_that_need_strong_zeros_again_and_again_do_not_try_without(monkeypatch):
+    from tapeless import native
+
+    tried = []
+    carefully = native.Compiled.carefully
+    monkeypatch.setattr(
+        native.Compiled, "carefully", lambda self, *args: tried.append(args) or carefully(self, *args)
+    )
+
+    def masked(x):
+        return np.sum(np.where(x > 0, np.sqrt(x), x * x))
+
+    slope, plain = tl.jit(tl.grad(masked)), tl.grad(masked)
+    for k in range(80):
+        x = X * (k + 1.0)
+        np.testing.assert_allclose(slope(x), plain(x), rtol=1e-12)
+    assert 2 < len(tried) < 10
+    for k in range(40):  # what needs none, and other arguments
+        x = X + 1.0 + k
+        np.testing.assert_allclose(slope(x), plain(x), rtol=1e-12)
+        np.testing.assert_allclose(slope(x[:1, None]), plain(x[:1, None]), rtol=1e-12)
+    assert len(tried) < 10

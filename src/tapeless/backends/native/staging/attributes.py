@@ -30,7 +30,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
-from tapeless.program.ir import Op
+from tapeless.program.ir import Op, Operand, Var
 from tapeless.runtime.attributes import is_property
 
 
@@ -242,10 +242,23 @@ class Attributes(Iterables):
             owner.items[name] = self.stored(value)
         elif isinstance(owner, Closure) and name == "__annotations__":
             pass
+        elif isinstance(owner, ArrayValue) and name == "shape":
+            self.set_shape(op.args[0], owner, value)
         elif isinstance(owner, ArrayValue):
             self.refuse(f"the attribute {name!r} of an array is set", "use a function that makes a new array")
         else:
             self.refuse(f"the attribute {name!r} of {describe(owner)} is set", "return the value instead")
+
+    def set_shape(self, var: Operand, owner: ArrayValue, shape: Value) -> None:
+        """A local variable that alone has its array has the array in another shape from here on."""
+        from tapeless.backends.native.staging import reshaping
+
+        frame = self.frames[-1]
+        elsewhere = self.heap.outer_changed or any(f.away for f in self.frames)
+        if not isinstance(var, Var) or var not in frame.live.named or elsewhere:
+            self.refuse("the attribute 'shape' of an array is set", "use reshape")
+        stager: Any = self
+        frame.env[var] = reshaping.in_place(stager, owner, shape)
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:
         found = self.on_class(owner.cls, name)

@@ -49,7 +49,7 @@ def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
         for x, n in zip(stacks, levels, strict=True):
             del x[n:]
         line = s.line
-        frame.away.pop()
+        frame.away[-1] = {}  # the variables are here, those of the generator are not seen
         try:
             load()
             s.assign(op.outs[0], item)
@@ -65,7 +65,7 @@ def loop(s: Any, op: Op, run: Callable[[Callable[[Value], None]], Any]) -> None:
                     if now is not cell.value:
                         s.heap.write(cell, None if now is None else s.stored(now))
         finally:
-            frame.away.append(cells)
+            frame.away[-1] = cells
             for x, n, rest in zip(stacks, levels, inside, strict=True):
                 x[n:] = rest
         s.line = line

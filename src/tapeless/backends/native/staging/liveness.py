@@ -40,7 +40,7 @@ def liveness(program: Program) -> Liveness:
 def assigned(op: Op) -> Live:
     """Variables that an op or its blocks assign or delete."""
     found = set(op.outs)
-    if op.kind == "del":
+    if op.kind == "del" or op.kind == "setattr" and op.attrs["name"] == "shape":  # see `reshaping.in_place`
         found.update(a for a in op.args if isinstance(a, Var))
     for block in op.blocks:
         for inner in block.ops:

@@ -77,6 +77,9 @@ def ravel(stager: Stager, a: Value, order: Value | None = None) -> ArrayValue:
         return ravel(stager, turned(stager, value))
     if isinstance(value, Lazy) and value.ndim == 1:
         return value
+    copy = _put_in_order(stager, value, (storage.size_of(value.shape),))
+    if copy is not None:
+        return copy
     view = storage.make(stager, value)
     side_by_side = strides.row_major(stager, view)
     if side_by_side is False:
@@ -101,6 +104,9 @@ def reshaped(
     shape = _resolved(stager, value.shape, shape)
     if len(shape) == value.ndim and storage.same_shape(shape, value.shape):
         return value if isinstance(value, Lazy) else sliced(stager, value, full_spans(value))
+    ordered = _put_in_order(stager, value, shape)
+    if ordered is not None:
+        return ordered
     view = storage.make(stager, value)
     whole = storage.is_whole(stager, view)
     if whole and strides.is_natural(stager, view):
@@ -118,14 +124,53 @@ def reshaped(
     return copy
 
 
+def in_place(stager: Stager, value: ArrayValue, shape: Value) -> ArrayValue:
+    """An array whose shape is set: what its variable, which alone has it, gets."""
+    view = storage.make(stager, value)
+    root = view.array.root
+    if root in stager.array_sources or root in stager.lent or stager.holders(view, None) > 1:
+        stager.refuse("the shape of an array that others have, too, is set", "use reshape")
+    lengths = _resolved(stager, view.shape, shape_of(stager, shape))
+    made: View | None = None
+    if storage.is_whole(stager, view) and strides.is_natural(stager, view):
+        made = storage.alias(stager, view, lengths)
+    elif _is_view(stager, view, lengths):
+        made = _split_and_merged(stager, view, lengths)
+    if made is None:
+        stager.refuse("the shape of an array that is not row-major is set", "use reshape")
+    return made
+
+
+def _put_in_order(stager: Stager, value: ArrayValue, shape: storage.Shape) -> View | None:
+    """The copy that NumPy makes of a transposed array for a reshape, computed in its own order at once."""
+    known = storage.state(stager)
+    if not isinstance(value, Lazy) or value.made is not None or value not in known.turned:
+        return None
+    source, order = known.turned[value]
+    if source.home in known.disordered:
+        return None
+    far = _far_apart(source.shape, list(range(source.ndim)))
+    if _merged(stager, value, [far[k] for k in order], shape) is not False:
+        return None
+    made = storage.fresh(stager, value.shape, value.dtype)
+    storage.fill(stager, made, value)
+    return storage.alias(stager, made, shape)
+
+
 def _is_view(stager: Stager, view: View, shape: storage.Shape) -> bool | None:
-    """Whether NumPy gives a view in this shape: axes that are merged are far enough apart."""
+    """Whether NumPy gives a view in this shape."""
+    return _merged(stager, view, strides.steps(stager, view), shape)
+
+
+def _merged(
+    stager: Stager, view: ArrayValue, far: AnySequence[Expr] | None, shape: storage.Shape
+) -> bool | None:
+    """Whether axes that a shape merges are far enough apart."""
     groups, settled = _groups(view.shape, shape)
     found: list[bool | None] = []
     for olds, _ in groups:
         long = [k for k in olds if view.shape[k] != ONE]
         if len(long) > 1:
-            far = strides.steps(stager, view)
             found.append(None if far is None else strides.merge(stager, view, far, long))
     if False in found:  # other lengths may make other groups
         return False if settled else None

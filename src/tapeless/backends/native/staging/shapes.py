@@ -92,7 +92,9 @@ def permute(stager: Stager, value: ArrayValue, order: AnySequence[int]) -> Array
         def element(index: Index) -> Element:
             return storage.at(stager, source, tuple(index[where[k]] for k in range(len(index))))
 
-        return storage.lazy(stager, shape, value.dtype, element, [value], value.cost)
+        made = storage.lazy(stager, shape, value.dtype, element, [value], value.cost)
+        storage.turned(stager, made, source, order)
+        return made
     view = storage.make(stager, value)
     axes = tuple(
         Axis(

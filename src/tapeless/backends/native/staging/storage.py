@@ -61,6 +61,8 @@ class State:
         """The shapes given to storage."""
         self.disordered: set[Array] = set()
         """Storage whose elements NumPy may have in another order (see `strides`)."""
+        self.turned: WeakKeyDictionary[Lazy, tuple[Lazy, Sequence[int]]] = WeakKeyDictionary()
+        """Lazies that NumPy has as views of another with its axes in this order."""
         self.copied: dict[Array, View] = {}
         """Storage that stands for a view that is not whole, while a derivative is taken by it."""
         self.borrowed: WeakSet[Lazy] = WeakSet()
@@ -254,6 +256,13 @@ def lazy(
         counted.disordered.add(made.home)
     stager.live_lazies.add(made)
     return made
+
+
+def turned(stager: Stager, made: Lazy, source: Lazy, order: Sequence[int]) -> None:
+    """Note that an array which is computed by itself here is a view of another's memory in NumPy."""
+    assert made.home is not None
+    state(stager).disordered.add(made.home)
+    state(stager).turned[made] = source, order
 
 
 def roots(value: ArrayValue) -> set[Array]:

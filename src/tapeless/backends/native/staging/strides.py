@@ -91,7 +91,7 @@ def row_major(stager: Stager, view: View) -> bool | None:
     return _all([equal(stager, far[long[-1]], unit), merge(stager, view, far, long)])
 
 
-def merge(stager: Stager, view: View, far: Sequence[Expr], axes: Sequence[int]) -> bool | None:
+def merge(stager: Stager, view: ArrayValue, far: Sequence[Expr], axes: Sequence[int]) -> bool | None:
     """Whether axes (none of length 1) are as far apart as one axis would have them."""
     return _all(
         [
