@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tapeless.backends.native.staging.base import describe
-from tapeless.backends.native.staging.calls import Method, Partial
+from tapeless.backends.native.staging.callables import Method, Partial
+from tapeless.backends.native.staging.constants import LIBRARY
 from tapeless.backends.native.staging.deques import is_deque
 from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
@@ -114,7 +115,7 @@ class Attributes(Iterables):
             self.refuse(f"a set is changed, by {name}", "change it outside the compiled function")
         try:
             found = getattr(obj, name)
-            if can_change(obj, name):
+            if can_change(obj, name) and not isinstance(obj, LIBRARY):
                 return self.lift(found, Field(Fixed(Held(obj)), name), name)
             return self.constant(found)
         except AttributeError as error:

@@ -20,7 +20,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import deques, growing
+from tapeless.backends.native.staging import deques, growing, iteration_programs
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
@@ -321,6 +321,10 @@ def alike(a: Value, b: Value) -> bool:
 
 @lowers(next)
 def next_(s: Builtins, it: Value, default: Value | None = None) -> Value:
+    if isinstance(it, Generator):
+        if default is None:
+            return s.call_object(iteration_programs.first_of, [it], {})
+        return s.call_object(iteration_programs.first_or, [it, default], {})
     if not isinstance(it, Iter):
         s.refuse(f"next() of {describe(it)}", "use an index or a loop")
     return s.next_of(it, default)

@@ -15,7 +15,7 @@ from tapeless.backends.native.staging import deques, growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
-from tapeless.backends.native.staging.calls import Cached, Partial
+from tapeless.backends.native.staging.callables import Cached, Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator, Iter
 from tapeless.backends.native.staging.mixed import of_one_class

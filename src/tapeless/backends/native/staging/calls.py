@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tapeless.backends.native.nest import Ref
+from tapeless.backends.native.staging import constants
 from tapeless.backends.native.staging.base import Frame, NeedsKnown, describe
+from tapeless.backends.native.staging.callables import Cached, Method, Partial
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.liveness import liveness
 from tapeless.backends.native.staging.paths import Field, Fixed, Guard, Held, Item, Path
@@ -168,6 +170,10 @@ class Calls(Recursion):
         if found is not None:
             return found
         from tapeless.backends.native.staging import transformations
+
+        settled = constants.called(self, obj, args, kwargs)
+        if settled is not None:
+            return settled
 
         if self.differentiated and isinstance(obj, types.FunctionType):
             self.guard_rule(obj)
@@ -435,6 +441,9 @@ class Calls(Recursion):
             table = tables.construct(self, cls, args, kwargs, op)
             if table is not None:
                 return table
+        settled = constants.made(self, cls, args, kwargs)
+        if settled is not None:
+            return settled
         meta = type(cls)
         if meta is not type and "__call__" in meta.__dict__ and meta.__module__ != "abc":
             self.refuse(f"the class {cls.__qualname__} makes its objects by its metaclass", "make it outside")
@@ -569,27 +578,3 @@ class Calls(Recursion):
             )
             return Static(None)
         return Sequence([table[n] for n in names], cls)
-
-
-class Cached(Value):
-    """A function of the program with `functools.lru_cache` or `cache` around it."""
-
-    def __init__(self, function: Value) -> None:
-        self.function = function
-
-
-class Partial(Value):
-    """`functools.partial(function, *args, **kwargs)` made by the program."""
-
-    def __init__(self, function: Value, args: list[Value], kwargs: dict[str, Value]) -> None:
-        self.function, self.args, self.kwargs = function, args, kwargs
-
-
-class Method:
-    """A method of a builtin class or of arrays, that staging carries out."""
-
-    def __init__(self, name: str, run: Callable[[Any, Value, list[Value], dict[str, Value]], Value]) -> None:
-        self.name, self.__run = name, run
-
-    def run(self, s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return self.__run(s, owner, args, kwargs)

@@ -257,7 +257,7 @@ def hvp(stager: Stager, fun: Value, primals: Value, tangents: Value) -> Value:
 
 def function(name: str, asked: Asked) -> Value:
     """A derivative function as a value of the program."""
-    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.callables import Method
     from tapeless.backends.native.staging.values import Bound
 
     def run(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:

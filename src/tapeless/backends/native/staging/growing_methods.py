@@ -101,10 +101,13 @@ def concatenated(s: Any, a: Value, b: Value) -> Value | None:
 
 def listed(s: Any, values: Value | None, site: Any) -> Value:
     """`list(values)`."""
-    from tapeless.backends.native.staging.iterables import counted
+    from tapeless.backends.native.staging import iteration_programs
+    from tapeless.backends.native.staging.iterables import Generator, counted
 
     if isinstance(values, Growing):
         return copied(s, values)
+    if isinstance(values, Generator):
+        return s.call_object(iteration_programs.all_of, [values], {})  # type: ignore[no-any-return]
     if site not in s.growing:
         return born(s, site, [] if values is None else list(s.listed(values)))
     it = Iteration([]) if values is None else s.iteration(values)

@@ -79,7 +79,7 @@ def _differentiable(stager: Stager, fun: Value, primals: Sequence[Value], what: 
 
 
 def _method(name: str, run: Any, owner: Value) -> Value:
-    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.callables import Method
 
     return Bound(Static(Method(name, run)), owner)
 

@@ -23,7 +23,7 @@ from tapeless.backends.native.staging.carrying import (
 )
 from tapeless.backends.native.staging.exchanges import EXCHANGED, OTHER, Exchange, NeedsTracking
 from tapeless.backends.native.staging.heap import Changes, content
-from tapeless.backends.native.staging.joins import Joins, Maybe
+from tapeless.backends.native.staging.joins import Choice, Joins, Maybe
 from tapeless.backends.native.staging.values import ArrayValue, Lazy, Value, View
 from tapeless.program.ir import Block, Var
 
@@ -177,6 +177,8 @@ class Loops(Joins):
                 return storage(value) is mine
             if isinstance(value, Maybe):
                 return inside(value.value)
+            if isinstance(value, Choice):
+                return sum(map(inside, value.values))
             if value is None or id(value) in seen:
                 return 0
             seen.add(id(value))

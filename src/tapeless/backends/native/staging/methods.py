@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tapeless.backends.native.nest import F64, I64, apply, const
-from tapeless.backends.native.staging.calls import Method
+from tapeless.backends.native.staging.callables import Method
 from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
 from tapeless.backends.native.staging.tables import copied_kind, popitem
 from tapeless.backends.native.staging.values import (

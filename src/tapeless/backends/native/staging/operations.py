@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from collections.abc import Sequence as ListOf
 from dataclasses import replace
 from typing import Any
 
-from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, apply, const
+from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, Ref, apply, const
 from tapeless.backends.native.staging import growing
 from tapeless.backends.native.staging.base import Text, describe
-from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.joins import Choice, Conflict, Maybe
 from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.scalars import Scalars
 from tapeless.backends.native.staging.templates import written
@@ -29,17 +30,29 @@ from tapeless.backends.native.staging.values import (
 )
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 
+#: How often what follows may be staged for each path by itself.
+SPLITS = 24
+
 
 class Operations(Scalars):
     """Runs blocks and simple operations."""
 
+    splits = 0
+
     # ---- variables
 
     def run(self, block: Block) -> None:
+        self.run_operations(block.ops)
+
+    def run_operations(self, ops: ListOf[Op]) -> None:
         frame = self.frames[-1]
         after = frame.live.after
-        for op in block.ops:
+        for k, op in enumerate(ops):
             self.line = op.line
+            choice = self.choice_for(op)
+            if choice is not None:
+                self.by_paths(choice, ops[k:])
+                return
             method = getattr(self, f"op_{op.kind}", None)
             if method is None:
                 self.refuse(f"the operation {op.kind!r} is not compiled", "write it in another way")
@@ -50,6 +63,39 @@ class Operations(Scalars):
             for a in op.args:
                 if isinstance(a, Var) and a not in live:
                     frame.env.pop(a, None)
+
+    def choice_for(self, op: Op) -> Choice | None:
+        """What an operation reads and is something else on each path of the program."""
+        env = self.frames[-1].env
+        if op.kind != "del":
+            for a in op.args:
+                if isinstance(a, Var):
+                    value = env.get(a)
+                    if isinstance(value, Choice):
+                        return value
+        return None
+
+    def by_paths(self, choice: Choice, ops: ListOf[Op]) -> None:
+        """Stage the rest of a block once for each path that the program may have come by."""
+        self.splits += 1
+        if self.splits > SPLITS:
+            self.present(Conflict(choice.values), "a variable", "variable")
+        at = choice.paths[0]
+
+        def only(paths: set[int]) -> None:
+            env = self.frames[-1].env
+            for var, value in list(env.items()):
+                if isinstance(value, Choice) and value.path is choice.path:
+                    left = [(v, p) for v, p in zip(value.values, value.paths, strict=True) if p in paths]
+                    values, numbers = zip(*left, strict=True)
+                    env[var] = values[0] if len(left) == 1 else Choice(values, value.path, numbers)
+            first, *others = [self.on_paths[choice.path][p] for p in paths]
+            self.truths += [(f, v) for f, v in first.items() if all(o.get(f) is v for o in others)]
+            self.run_operations(ops)
+
+        live = self.frames[-1].live.after[id(ops[-1])]
+        here = apply("eq", Ref(choice.path), const(at))
+        self.fork(here, lambda: only({at}), lambda: only(set(choice.paths) - {at}), live)
 
     def read(self, operand: Operand) -> Value:
         if isinstance(operand, Lit):
@@ -189,6 +235,16 @@ class Operations(Scalars):
 
     def listed(self, value: Value) -> list[Value]:
         """The items of something iterable, one by one."""
+        from tapeless.backends.native.staging import iteration_programs
+        from tapeless.backends.native.staging.iterables import Generator
+
+        if isinstance(value, Generator):
+            made = self.call(Static(iteration_programs.all_of), [value], {})
+            if not self.alive:
+                return []
+            if isinstance(made, Sequence):
+                return made.items
+            self.refuse("a generator runs a number of times that is not known", "use a list or an array")
         return self.items_of(self.iteration(value))
 
     def op_tuple(self, op: Op) -> None:

@@ -19,9 +19,10 @@ from tapeless.backends.native.nest import (
     const,
 )  # fmt: skip
 from tapeless.backends.native.staging import growing, growing_methods
-from tapeless.backends.native.staging.base import Text, describe
+from tapeless.backends.native.staging.base import TYPES, Text, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS
-from tapeless.backends.native.staging.calls import Calls, Partial
+from tapeless.backends.native.staging.callables import Partial
+from tapeless.backends.native.staging.calls import Calls
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
@@ -61,6 +62,27 @@ COMPARE_DUNDER = {
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 ARRAY_COMPARE = {"==": "Eq", "!=": "NotEq", "<": "Lt", "<=": "LtE", ">": "Gt", ">=": "GtE"}
 NUMPY = (np.generic,)
+
+
+#: An operator -> its two special methods.
+BINARY_DUNDER = {op: (f"__{name}__", f"__r{name}__") for op, name in DUNDER.items()}
+#: The integers of which CPython has one object each.
+SMALL = range(-5, 257)
+#: An object of each class of Python's own, in a tuple.
+SAMPLES: dict[type, tuple[Any]] = {
+    float: (1.0,), int: (1,), bool: (True,), complex: (1j,), str: ("",), bytes: (b"",), tuple: ((),),
+    list: ([],), dict: ({},), type(None): (None,), frozenset: (frozenset(),),
+}  # fmt: skip
+
+
+def as_number(value: Value, methods: tuple[str, str]) -> Value:
+    """A known number of a subclass, as of an enum, that has these methods from its number: as that."""
+    if not isinstance(value, Static) or type(value.obj) in TYPES or not isinstance(value.obj, (int, float)):
+        return value
+    base: Any = int if isinstance(value.obj, int) else float
+    cls = type(value.obj)
+    own = isinstance(value.obj, np.generic) or any(getattr(cls, m) is not getattr(base, m) for m in methods)
+    return value if own else Static(base.__pos__(value.obj))
 
 
 class Operators(Calls):
@@ -129,6 +151,7 @@ class Operators(Calls):
             return made
         if isinstance(a, Static) and isinstance(b, Static):
             return self.evaluate(BINARY[op], a, b)
+        a, b = as_number(a, BINARY_DUNDER[op]), as_number(b, BINARY_DUNDER[op])
         if self.is_plain(a) and self.is_plain(b):
             if self.is_complex(a) or self.is_complex(b):
                 return self.complex_binary(op, a, b)
@@ -166,6 +189,16 @@ class Operators(Calls):
         return a
 
     def sequence_binary(self, op: str, a: Value, b: Value) -> Value:
+        samples = [SAMPLES.get(k) for k in map(self.class_of, (a, b)) if k is not None]
+        formats = op == "Mod" and self.class_of(a) in (str, bytes)
+        if len(samples) == 2 and None not in samples and not formats:
+            try:
+                BINARY[op](*(x[0] for x in samples if x))
+            except TypeError as error:  # it is the classes alone that do not fit
+                self.throw(TypeError, *error.args)
+                return a
+            except (ArithmeticError, ValueError):
+                pass
         if op == "Add" and self.is_sequence(a) and self.is_sequence(b):
             kinds = [list if self.class_of(v) is list else tuple for v in (a, b)]
             if kinds[0] is kinds[1]:
@@ -270,6 +303,9 @@ class Operators(Calls):
         if op in ("in", "not in"):
             found = self.contains(b, a)
             return found if op == "in" else self.inverse(found)
+        if not (isinstance(a, Static) and isinstance(b, Static)):
+            dunders = COMPARE_DUNDER[op], COMPARE_DUNDER[MIRRORED[op]]
+            a, b = as_number(a, dunders), as_number(b, dunders)
         for x, y, name in ((a, b, op), (b, a, MIRRORED[op])):
             method = self.python_method(x, COMPARE_DUNDER[name])
             if method is not None:
@@ -343,18 +379,29 @@ class Operators(Calls):
             return a.obj is b.obj
         if isinstance(a, (Number, ComplexNumber)) and isinstance(b, Static) and not self.is_number(b):
             return False
+        if self.is_number(a) and self.is_number(b) and a is not b:
+            return self.same_integer(a, b)
         if isinstance(a, Static) or isinstance(b, Static):
             known, other = (a, b) if isinstance(a, Static) else (b, a)
             assert isinstance(known, Static)
             return any(v is other and o is known.obj for o, v, _ in self.identities.values())
-        if isinstance(a, Number) and isinstance(b, Number) and a is not b:
-            self.refuse("two numbers are compared with `is`", "compare them with ==")
         if isinstance(a, ArrayValue) and isinstance(b, ArrayValue) and a is not b:
             if self.arrays.in_a_list(self, a) or self.arrays.in_a_list(self, b):
                 self.refuse("an item of a list is compared with `is`", "compare indices")
         if isinstance(a, View) and isinstance(b, View):
             return a is b or (a.array is b.array and (a.axes, a.shape) == (b.axes, b.shape))
         return a is b
+
+    def same_integer(self, a: Value, b: Value) -> bool:
+        """Whether two numbers are one object, which CPython's small integers are."""
+        kinds = {self.kind_of(a), self.kind_of(b)}
+        if kinds == {int}:
+            x, y = self.known(a), self.known(b)
+            if x != y or x in SMALL:
+                return bool(x == y)
+        elif len(kinds) > 1:
+            return False
+        self.refuse("two numbers are compared with `is`", "compare them with ==")
 
     def optional_is(self, x: Maybe, y: Value, wanted: bool) -> Value:
         """`x is y` for what may be one thing or another."""

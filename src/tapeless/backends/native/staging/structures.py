@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 from tapeless.backends.native.nest import (
@@ -58,6 +59,8 @@ class Structures(Attributes):
         if isinstance(value, Mapping):
             key = self.known(index, "use a key that is known")
             return tables.item(self, value, key)
+        if isinstance(value, Static) and isinstance(value.obj, enum.EnumMeta):
+            return self.evaluate(lambda v, i: v[i], value, index)
         if isinstance(value, Static) and isinstance(value.obj, type):
             made = own_class_item(value.obj)
             return self.call(Static(made), [index], {}) if made else Static(value.obj)  # list[float]

@@ -155,7 +155,7 @@ def _jit(stager: Stager, fun: Value, **options: Value) -> Value:
 
 
 def _checkpoint(stager: Stager, fun: Value) -> Value:
-    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.callables import Method
     from tapeless.backends.native.staging.values import Bound
 
     def run(s: Any, owner: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -165,7 +165,7 @@ def _checkpoint(stager: Stager, fun: Value) -> Value:
 
 
 def _vmap(stager: Stager, fun: Value, in_axes: Value | None = None, out_axes: Value | None = None) -> Value:
-    from tapeless.backends.native.staging.calls import Method
+    from tapeless.backends.native.staging.callables import Method
     from tapeless.backends.native.staging.values import Bound
 
     axes = [0 if a is None else stager.known(a) for a in (in_axes, out_axes)]
