@@ -5,6 +5,7 @@ import operator
 
 import pytest
 
+import tapeless as tl
 from checking import check
 
 
@@ -128,3 +129,32 @@ def test_iterators_of_iterators_ask_in_turn():
 
     check(f, 1.0, 2.0, 3.0)
     assert f(1.0, 2.0, 3.0) > 0
+
+
+class Place:
+    def __init__(self, n):
+        self.n = n
+
+    def __index__(self):
+        return self.n
+
+
+def cuts_by_objects(x):
+    a = [x, x * x, x**3, 2.0, x**4]
+    return sum(it.islice(a, Place(1), Place(5), Place(2))) + sum(it.islice(a, Place(2)))
+
+
+@pytest.mark.parametrize("wrong", [(-1,), (1.5,), (0, -2), (-1, 3), (0, 3, 0), ("a", 3), (0, 2, 1.0)])
+def test_what_islice_refuses(wrong):
+    def f(x):
+        return sum(it.islice([x, x], *wrong))
+
+    with pytest.raises(ValueError) as plain:
+        f(2.0)
+    with pytest.raises(ValueError) as found:
+        tl.grad(f)(2.0)
+    assert str(found.value) == str(plain.value)
+
+
+def test_cuts_by_objects():
+    check(cuts_by_objects, 1.3)

@@ -13,6 +13,7 @@ from tapeless.rules import (  # noqa: F401
     mathematics,
     operators,
     reductions,
+    repeated,
     shape,
     signal,
 )

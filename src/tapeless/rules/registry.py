@@ -366,6 +366,7 @@ _LAZY = {
     "scipy.signal": "tapeless.rules.scipy_signal",
     "scipy.interpolate": "tapeless.rules.scipy_interpolate",
     "scipy.spatial": "tapeless.rules.scipy_spatial",
+    "scipy.spatial.transform": "tapeless.rules.scipy_rotation",
     "scipy.sparse": "tapeless.rules.scipy_sparse",
     "scipy.stats": "tapeless.rules.scipy_stats",
 }

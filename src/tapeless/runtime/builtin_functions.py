@@ -396,11 +396,19 @@ def _round(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(builtins.divmod)
 def _divmod(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    for me, name in ((0, "__divmod__"), (1, "__rdivmod__")):
+    order = [(0, "__divmod__"), (1, "__rdivmod__")]
+    if len(args) == 2 and type(args[0]) is not type(args[1]) and isinstance(args[1], type(args[0])):
+        order.reverse()  # a subclass is asked first
+    for me, name in order if len(args) == 2 else ():
         method = getattr(type(args[me]), name, None)
         if hasattr(method, "__code__"):
-            return run.call(method, (args[me], args[1 - me]), (ts[me], ts[1 - me]))  # type: ignore[no-any-return]
-    return _through(run, divmod, "__divmod__", args, ts)
+            value, t = run.special(method, name, (args[me], args[1 - me]), (ts[me], ts[1 - me]))
+            if value is not NotImplemented:
+                return value, t
+            kind = float if isinstance(args[me], float) else int if isinstance(args[me], int) else None
+            if kind is not None:  # a number that leaves it to its builtin class
+                args = tuple(kind.__pos__(a) if i == me else a for i, a in enumerate(args))
+    return _through(run, divmod, "", args, ts)
 
 
 @handle(builtins.pow)

@@ -202,6 +202,8 @@ class Calls(Construct):
         if twin is not None:
             return self.enter(twin, args, ts, kw, kts)
         rule = lookup(found)
+        if type(rule) is Twin:
+            return self.twinned(rule, found, args, ts, kw, kts)
         if rule is not None:
             return self.primitive(rule, found, args, ts, kw, kts)
         if type(found) is types.WrapperDescriptorType:

@@ -6,7 +6,6 @@ import builtins
 import copy
 import operator
 from collections import OrderedDict, defaultdict, deque
-from types import GeneratorType
 from typing import Any
 
 import numpy as np
@@ -20,22 +19,25 @@ from tapeless.runtime.mirrors import Mirror
 # ---- operators of containers
 
 
-def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair | None:
-    """`+`, `*`, `%`, `|` … of lists, tuples, strings, dicts and deques; None for other types."""
-    value: Any
+def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any, value: Any = None) -> Pair | None:
+    """`+`, `*`, `%`, `|` … of lists, tuples, strings, dicts and deques; None for other types.
+
+    `value` is the result where it is known already.
+    """
+    op: Any = _op(name) if value is None else lambda x, y: value
     if name == "Add" and any(isinstance(x, kind) and isinstance(y, kind) for kind in (list, deque)):
-        value = operator.add(x, y)
-        return run.filled(value, [*_list_ts(run, x), *_list_ts(run, y)]), None
+        value = op(x, y)
+        return run.filled(value, _last([*_list_ts(run, x), *_list_ts(run, y)], len(value))), None
     if isinstance(x, tuple) and name == "Add" and isinstance(y, tuple):
-        return x + y, tuple_tangent([*(dx or nones(len(x))), *(dy or nones(len(y)))])
-    if name == "Mult" and isinstance(x, (list, tuple)) and isinstance(y, (int, np.integer)):
-        return _repeat(run, x, dx, y)
-    if name == "Mult" and isinstance(y, (list, tuple)) and isinstance(x, (int, np.integer)):
-        return _repeat(run, y, dy, x)
+        return op(x, y), tuple_tangent([*(dx or nones(len(x))), *(dy or nones(len(y)))])
+    if name == "Mult" and isinstance(x, (list, tuple, deque)) and isinstance(y, (int, np.integer)):
+        return _repeat(run, x, dx, y, op)
+    if name == "Mult" and isinstance(y, (list, tuple, deque)) and isinstance(x, (int, np.integer)):
+        return _repeat(run, y, dy, x, op)
     if isinstance(x, (str, bytes)):
-        return run.quietly(_op(name), x, y), None
+        return run.quietly(op, x, y), None
     if isinstance(x, dict) and isinstance(y, dict) and name == "BitOr":
-        value = x | y
+        value = op(x, y)
         keys = [(k, dk) for source in (y, x) for k, _, dk, _ in run.mapping_items(source) if dk is not None]
         if keys:  # the left operand's stay
             run.key_tangents[id(value)] = (value, dict(keys))
@@ -44,7 +46,7 @@ def operator_of(run: Any, name: str, x: Any, dx: Any, y: Any, dy: Any) -> Pair |
                 run.put(value, key, run.look(source, key))
         return value, None
     if isinstance(x, (set, frozenset)):
-        value = _op(name)(x, y)
+        value = op(x, y)
         for one in (y, x):
             m = run.mirrors.get(id(one))
             if m is not None:
@@ -61,22 +63,22 @@ def _op(name: str) -> Any:
     return BINARY[name][0]
 
 
-def _repeat(run: Any, x: Any, dx: Any, n: Any) -> Pair:
-    value = x * n
+def _repeat(run: Any, x: Any, dx: Any, n: Any, op: Any) -> Pair:
+    value = op(x, n)
     if isinstance(x, tuple):
         return value, None if dx is None else tuple_tangent(tuple(dx) * n)
-    return run.filled(value, _list_ts(run, x) * int(n)), None
+    return run.filled(value, _last(_list_ts(run, x) * int(n), len(value))), None
 
 
 def inplace_of(run: Any, name: str, x: Any, y: Any, dy: Any) -> Pair | None:
     if isinstance(x, (list, deque)) and name == "Add":
         _extend(run, (x, y), (None, dy), {}, {})
         return x, None
-    if isinstance(x, list) and name == "Mult":
+    if isinstance(x, (list, deque)) and name == "Mult":
         ts = _list_ts(run, x) * int(y)
         x *= y
         if id(x) in run.mirrors:
-            run.mirrors[id(x)].data[:] = ts
+            run.mirrors[id(x)].data[:] = _last(ts, len(x))
         return x, None
     if isinstance(x, dict) and name == "BitOr":
         dict_update(run, (x, y), (None, dy), {}, {})
@@ -103,6 +105,11 @@ _IN_PLACE: dict[str, Any] = {
 def _list_ts(run: Any, x: Any) -> list[Any]:
     m = run.mirrors.get(id(x))
     return [None] * len(x) if m is None else list(m.data)
+
+
+def _last(ts: list[Any], n: int) -> list[Any]:
+    """The companions of the `n` items that a deque of limited length keeps."""
+    return ts[len(ts) - n :]
 
 
 # ---- list
@@ -146,7 +153,7 @@ def _appendleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(list.extend, deque.extend)
 def _extend(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     x = args[0]
-    if isinstance(args[1], GeneratorType) or not isinstance(args[1], (list, tuple)):
+    if not isinstance(args[1], (list, tuple)) and args[1] is not x:
         for value, t in run.iterate(args[1], ts[1]):
             _append(run, (x, value), (None, t), {}, {})
         return None, None
@@ -165,7 +172,9 @@ def _extend(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(deque.extendleft)
 def _extendleft(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    for value, t in run.iterate(args[1], ts[1]):
+    itself = args[1] is args[0]
+    items = zip(*run.collect(args[1], ts[1]), strict=True) if itself else run.iterate(args[1], ts[1])
+    for value, t in items:
         _appendleft(run, (args[0], value), (None, t), {}, {})
     return None, None
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import itertools
+import operator
+import sys
 from typing import Any
 
 from tapeless.runtime.calls import HANDLERS
@@ -169,10 +171,26 @@ def _groupby(iterable, key=None):
 @twin(itertools.islice)
 def _islice(iterable, *args):
     s = slice(*args)
-    start, stop, step = s.start or 0, s.stop, s.step or 1
-    if (stop is not None and stop < 0) or start < 0 or step < 1:
+    start, stop = _islice_index(s.start, 0), _islice_index(s.stop, None)
+    if stop == -1:
+        raise ValueError("Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
+    if start < 0 or stop is not None and stop < 0:
         raise ValueError("Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
+    step = _islice_index(s.step, 1)
+    if step < 1:
+        raise ValueError("Step for islice() must be a positive integer or None.")
     return _islice_items(iter(iterable), start, stop, step)
+
+
+def _islice_index(i, missing):
+    """An index as `islice` takes it: whatever is none is -1."""
+    if i is None:
+        return missing
+    try:
+        i = operator.index(i)
+    except Exception:
+        return -1
+    return i if i <= sys.maxsize else -1
 
 
 def _islice_items(iterator, start, stop, step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import deque
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NoReturn
@@ -55,6 +56,9 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
 
 
 _RICH = frozenset(spec[1] for spec in COMPARE.values())
+_SYMBOLS = {spec[2]: name for name, spec in BINARY.items()}
+#: classes whose `+` and `*` Python asks for after all methods of numbers
+_SEQUENCES = (list, tuple, str, bytes, bytearray, deque)
 
 
 def is_python(f: Any) -> bool:
@@ -133,6 +137,8 @@ class Operators(State):
             return op(x, y), None
         if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):  # subclasses that change no operator
             return self.primitive(_RULES[name], op, (x, y), (dx, dy))
+        if _answered_by_builtin(type(x), BINARY[name][2]) and _answered_by_builtin(type(y), BINARY[name][3]):
+            return op(x, y), None
         if self.reaches((x, y), (dx, dy)):
             self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
         return op(x, y), None
@@ -148,24 +154,47 @@ class Operators(State):
         first = [(fx, x, dx, y, dy)] if fx is not None else []
         second = [(fy, y, dy, x, dx)] if fy is not None and (kx is not ky or forward in _RICH) else []
         right_first = kx is not ky and issubclass(ky, kx) and fy is not getattr(kx, reflected, None)
-        for f, a, da, b, db in second + first if right_first else first + second:
+        order = second + first if right_first else first + second
+        symbol = _SYMBOLS.get(forward)
+        if symbol in ("Add", "Mult"):  # Python asks sequences last
+            order.sort(key=lambda method: isinstance(method[1], _SEQUENCES) and not is_python(method[0]))
+        for f, a, da, b, db in order:
             if is_python(f) or called_in_python(f):
                 value, t = self.special(f, forward if f is fx and a is x else reflected, (a, b), (da, db))
             elif isinstance(a, (np.ndarray, np.generic)):
                 continue  # NumPy would call the other operand's Python method element by element
-            else:
+            elif symbol is None:
                 value, t = f(a, b), None
+            else:
+                value, t = self.by_builtin(symbol, f, a, b, (x, y), (dx, dy))
             if value is not NotImplemented:
                 return value, t
         if isinstance(x, _ARRAYS) or isinstance(y, _ARRAYS):
             return None
         if forward in ("__eq__", "__ne__"):
             return ((x is y) if forward == "__eq__" else (x is not y)), None
-        symbol = {v[2]: k for k, v in BINARY.items()}.get(forward)
         if symbol is not None:
             return BINARY[symbol][0](_Refuse(kx), _Refuse(ky)), None
         compare = {v[1]: k for k, v in COMPARE.items()}[forward]
         raise TypeError(f"'{compare}' not supported between instances of '{kx.__name__}' and '{ky.__name__}'")
+
+    def by_builtin(self, name: str, f: Any, a: Any, b: Any, operands: Any, ts: Any) -> tuple[Any, Any]:
+        """`f(a, b)`, of a builtin class, where the other operand's class has a method in Python."""
+        if name == "Mult" and isinstance(a, _SEQUENCES) and not hasattr(type(b), "__index__"):
+            raise TypeError(f"can't multiply sequence by non-int of type {type(b).__name__!r}")
+        value = self.quietly(f, a, b)
+        if value is NotImplemented:
+            return value, None
+        (x, y), (dx, dy) = operands, ts
+        found = self.container_operator(name, x, dx, y, dy, value)
+        if found is not None:
+            return found
+        if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):
+            moved = (self.tangent_of(x, dx), self.tangent_of(y, dy))
+            return value, self.derive(_RULES[name], value, operands, {}, moved, {})
+        if self.reaches(operands, ts):
+            self.missing_rule(f"operator {f.__name__} of {type(a).__name__} and {type(b).__name__}")
+        return value, None
 
     # what is done most has a name of its own, under which the modes may be quicker
     def Add(self, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
@@ -199,6 +228,14 @@ class Operators(State):
             if value is not NotImplemented:
                 return value, t
         elif method is not None:
+            if name in ("Add", "Mult") and isinstance(x, _SEQUENCES):  # the other operand is asked first
+                reflected = getattr(type(y), BINARY[name][3], None)
+                if is_python(reflected) or called_in_python(reflected):
+                    value, t = self.special(reflected, BINARY[name][3], (y, x), (dy, dx))
+                    if value is not NotImplemented:
+                        return value, t
+                elif isinstance(y, _ARRAYS) and not isinstance(y, np.integer):
+                    return self.binary(name, x, dx, y, dy)
             found = self.container_inplace(name, x, y, dy)
             if found is not None:
                 return found
@@ -338,7 +375,9 @@ class Operators(State):
     def missing_rule(self, what: str) -> NoReturn:
         raise NotImplementedError
 
-    def container_operator(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+    def container_operator(
+        self, name: str, x: Any, dx: Any, y: Any, dy: Any, value: Any = None
+    ) -> tuple[Any, Any] | None:
         raise NotImplementedError
 
     def container_inplace(self, name: str, x: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
@@ -351,6 +390,12 @@ def is_builtin(x: Any) -> bool:
 
 
 _BUILTIN = PLAIN | {list, tuple, dict, set, frozenset, range, slice, type, bytearray}
+
+
+def _answered_by_builtin(kind: type, name: str) -> bool:
+    """Whether a method of a class is that of a type in `_BUILTIN`, or none at all."""
+    f = getattr(kind, name, None)
+    return f is None or getattr(f, "__objclass__", None) in _BUILTIN
 
 
 def inherits_from_array(kind: type, method: str) -> bool:

@@ -18,10 +18,12 @@ class Run(Calls):
         super().__init__()
         self.inputs: dict[int, Any] = {}
 
-    def container_operator(self, name: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
+    def container_operator(
+        self, name: str, x: Any, dx: Any, y: Any, dy: Any, value: Any = None
+    ) -> tuple[Any, Any] | None:
         from tapeless.runtime.containers import operator_of
 
-        return operator_of(self, name, x, dx, y, dy)
+        return operator_of(self, name, x, dx, y, dy, value)
 
     def container_inplace(self, name: str, x: Any, y: Any, dy: Any) -> tuple[Any, Any] | None:
         from tapeless.runtime.containers import inplace_of
