@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.backends.native import called_matrices
+from tapeless.backends.native.called_matrices import partition_order
 from tapeless.backends.native.staging.number_programs import normalize_axis_index
 
 EVERYTHING = slice(None)
@@ -141,6 +143,29 @@ def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     first = kept[0] if "f" in trim.lower() else 0
     last = kept[-1] + 1 if "b" in trim.lower() else len(filt)
     return filt[first:last]
+
+
+def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    a = np.asarray(a)
+    if axis is None:
+        a = a.ravel()
+        axis = -1
+    rows = np.moveaxis(a, axis, -1)
+    return np.moveaxis(np.take_along_axis(rows, partition_order(rows, kth), -1), -1, axis)
+
+
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    a = np.asarray(a)
+    if axis is None:
+        a = a.ravel()
+        axis = -1
+    return np.moveaxis(called_matrices.argpartition(np.moveaxis(a, axis, -1), kth), -1, axis)
+
+
+def partition_in_place(
+    a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
+) -> None:
+    a[...] = np.partition(a, kth, axis)
 
 
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:

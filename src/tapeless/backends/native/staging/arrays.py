@@ -182,7 +182,8 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
         where = None
     if out is None or not given(out):
         if where is None:
-            if stager.ruled and called_back.name_of(function) in stager.ruled:
+            by_rule = getattr(stager, "ruled", None)
+            if by_rule and called_back.name_of(function) in by_rule:
                 everything = range(function.nin)
                 return called_back.ruled(
                     stager, function, args, everything, lambda own: elementwise.ufunc(stager, function, own)

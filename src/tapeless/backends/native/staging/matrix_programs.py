@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+SVD: Any = type(np.linalg.svd(np.eye(1)))
+
 
 def cond(x: Any, p: Any = None) -> Any:
     if p == 2 or p == -2:
@@ -15,6 +17,16 @@ def cond(x: Any, p: Any = None) -> Any:
         return np.float64(np.inf)
     inverse = np.linalg.inv(x)
     return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inverse, p, axis=(-2, -1))
+
+
+def svd_of_hermitian(a: Any) -> Any:
+    """By eigenvalues: their signs go with the vectors on the right."""
+    w, v = np.linalg.eigh(a)
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
+    w = np.take_along_axis(w, order, -1)
+    v = np.take_along_axis(v, order[..., None, :], -1)
+    right = np.conjugate(np.swapaxes(v * np.sign(w)[..., None, :], -1, -2))
+    return SVD(v, np.abs(w), right)
 
 
 def matrix_rank(A: Any, tol: Any = None) -> Any:

@@ -5,12 +5,14 @@ from tapeless.backends.native.staging import (
     conversions,
     creation,
     dtypes,
+    eigen,
     einsum,
     extrema,
     fourier,
     index_tricks,
     joining,
     linear_algebra,
+    norms,
     opened,
     patterns,
     products,
@@ -25,7 +27,7 @@ from tapeless.backends.native.staging import (
 )
 
 MODULES = (
-    accumulations, conversions, creation, dtypes, einsum, extrema, fourier, index_tricks, joining,
-    linear_algebra, opened, patterns, products, reductions, reshaping, scipy_linalg, searching, shapes,
+    accumulations, conversions, creation, dtypes, eigen, einsum, extrema, fourier, index_tricks, joining,
+    linear_algebra, norms, opened, patterns, products, reductions, reshaping, scipy_linalg, searching, shapes,
     signals, sorting, special_functions,
 )  # fmt: skip

@@ -23,7 +23,9 @@ from tapeless.backends.native.staging import (
     sum_programs,
 )
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes
+from tapeless.backends.native.staging.builtin_table import BUILTINS
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given, lowers, option, shape_of
+from tapeless.backends.native.staging.twins import leave
 from tapeless.backends.native.staging.values import ArrayValue, Number, Sequence, Static, Value
 
 if TYPE_CHECKING:
@@ -58,12 +60,12 @@ def in_place_of(program: Callable[..., Any], function: Any) -> None:
 
 _NAMES: dict[Any, tuple[str, ...]] = {
     array_programs: (
-        "insert", "delete", "put", "putmask", "place", "modf", "trim_zeros", "diagflat", "lexsort",
-        "setxor1d", "vecdot", "matvec", "vecmat",
+        "insert", "delete", "partition", "argpartition", "put", "putmask", "place", "modf", "trim_zeros",
+        "diagflat", "lexsort", "setxor1d", "vecdot", "matvec", "vecmat",
     ),
     quantile_programs: ("nanmedian", "nanquantile", "nanpercentile"),
     number_programs: ("unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing"),
-    polynomial_programs: ("polyval", "polyint", "polymul", "kaiser"),
+    polynomial_programs: ("poly", "polyval", "polyint", "polymul", "roots", "kaiser"),
 }  # fmt: skip
 for _programs, _group in _NAMES.items():
     for _name in _group:
@@ -106,7 +108,11 @@ def _several_axes(program: Callable[..., Any], function: Any) -> None:
     FUNCTIONS[function] = either
 
 
+BUILTINS[polynomial_programs.leave] = leave
 METHODS["put"] = FUNCTIONS[np.put]
+METHODS["argpartition"] = FUNCTIONS[np.argpartition]
+in_place_of(array_programs.partition_in_place, np.ndarray.partition)
+METHODS["partition"] = FUNCTIONS.pop(np.ndarray.partition)
 _for_options(array_programs.compress, np.compress, 2, "axis")
 _for_options(array_programs.searchsorted, np.searchsorted, 3, "sorter")
 METHODS["searchsorted"] = FUNCTIONS[np.searchsorted]

@@ -7,6 +7,33 @@ from typing import Any
 import numpy as np
 
 
+def leave() -> None:
+    """Leave the call to the plain program."""
+
+
+def poly(seq_of_zeros: Any) -> Any:
+    zeros = np.atleast_1d(seq_of_zeros)
+    if zeros.ndim != 1 or zeros.dtype.kind == "c":
+        leave()  # of conjugate zeros they are real
+    made = np.ones(1, dtype=zeros.dtype if zeros.dtype.kind == "f" else np.float64)
+    for zero in zeros:
+        made = np.append(made, 0.0) - zero * np.append(np.zeros(1), made)
+    return made
+
+
+def roots(p: Any) -> Any:
+    p = np.atleast_1d(p)
+    if p.ndim != 1:
+        raise ValueError("Input must be a rank-1 array.")
+    p = p * 1.0
+    n = len(p)
+    if n < 2 or p[0] == 0 or p[-1] == 0:
+        leave()  # the number of roots depends on zeros at the ends
+    a = np.diag(np.ones(n - 2, p.dtype), -1)
+    a[0, :] = -p[1:] / p[0]
+    return np.linalg.eigvals(a)
+
+
 def polyval(p: Any, x: Any) -> Any:
     p = np.asarray(p)
     x = np.asarray(x)

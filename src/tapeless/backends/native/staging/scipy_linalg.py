@@ -11,8 +11,9 @@ from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import F64, Assign, Ref, apply, cast
 from tapeless.backends.native.staging import elements, scipy_programs, storage
 from tapeless.backends.native.staging.elements import convert
-from tapeless.backends.native.staging.linear_algebra import cholesky, det, floats, inv, matrix, norm, solve
+from tapeless.backends.native.staging.linear_algebra import cholesky, det, floats, inv, matrix, solve
 from tapeless.backends.native.staging.lowerings import array, items_of, lowers, option
+from tapeless.backends.native.staging.norms import norm
 from tapeless.backends.native.staging.opened import in_place_of
 from tapeless.backends.native.staging.products import same
 from tapeless.backends.native.staging.shapes import permute
