@@ -88,3 +88,48 @@ def test_operators_that_ask_the_base_class():
 
     assert type(np.ones(2).view(Careful) ** 2) is Careful
     tl.check_grads(f, (0.7,))
+
+
+class Scaled(np.ndarray):
+    """Hands its attribute on, as classes of arrays with units do: NumPy calls `__array_finalize__`."""
+
+    scale = None
+
+    def __new__(cls, values, scale):
+        self = np.array(values).view(cls)
+        self.scale = scale
+        return self
+
+    def __array_finalize__(self, other):
+        if other is not None:
+            self.scale = getattr(other, "scale", None)
+
+
+class Doubled(Scaled):
+    def __array_finalize__(self, other):
+        if getattr(other, "scale", None) is not None:
+            self.scale = 2.0 * other.scale
+
+
+HANDED_ON = [
+    lambda x: Scaled([1.0, 2.0, 3.0], x).scale * x,
+    lambda x: Scaled([1.0, 2.0, 3.0], x)[1:].scale * x,
+    lambda x: (Scaled([1.0, 2.0, 3.0], x) + 1.0).copy().scale * x,
+    lambda x: Scaled([1.0, x, 3.0], 2.5)[1:].scale * x,
+    lambda x: Scaled([1.0, x, 3.0], x * x)[1:].scale * x,
+    lambda x: Scaled([1.0, x, 3.0], x * x)[1:].__dict__["scale"] * x,
+    lambda x: Scaled([1.0, 2.0, x], (x, 1.0))[1:].scale[0] * x,
+    lambda x: Scaled([1.0, 2.0, 3.0], [x, 1.0])[1:].scale[0] * x,
+    lambda x: (Scaled([1.0, x], np.array([x, 2.0]))[1:].scale * x)[0],
+]
+
+
+@pytest.mark.parametrize("f", HANDED_ON)
+def test_attributes_of_arrays_that_are_handed_on(f):
+    """All derivatives through such an attribute were lost, silently."""
+    tl.check_grads(f, (1.7,), order=2)
+
+
+def test_an_attribute_that_numpy_computes_is_refused():
+    with pytest.raises(NotImplementedError, match="attribute 'scale' of Doubled"):
+        tl.grad(lambda x: Doubled([1.0, 2.0], x)[1:].scale * x)(2.0)

@@ -154,15 +154,19 @@ class Attributes(Operators):
 
     def number_attribute(self, x: Any, dx: Any, name: str, found: Any) -> tuple[Any, Any]:
         value = getattr(x, name)
+        own = name in getattr(x, "__dict__", ())
+        if own and isinstance(x, np.ndarray):
+            return value, self.handed_on(x, name, value)
         if callable(value) or isinstance(value, (int, tuple, np.dtype)) and not isinstance(value, np.generic):
             if dx is not None and callable(value):
                 self.put(value, "__self__", dx)
             return value, None
         if name == "__dict__":
+            for key in value if isinstance(x, np.ndarray) else ():
+                self.put_attribute(x, key, self.handed_on(x, key, value[key]))
             self.share_dict(x, value)
             return value, None
-        own = name in getattr(x, "__dict__", ())
-        if not hasattr(found, "__get__") and not (isinstance(x, np.ndarray) and (own or found is None)):
+        if not hasattr(found, "__get__") and not (isinstance(x, np.ndarray) and found is None):
             if own:  # of an instance of a subclass
                 return value, self.look(x, name)
             return value, self.class_tangent(type(x), name) if self.class_stores else self.look(x, name)
@@ -178,10 +182,29 @@ class Attributes(Operators):
                 return value, None
             if found is None and plan_of(value, {}).kind == "none":  # a mark of a subclass: no number
                 return value, None
-            if own and isinstance(value, np.ndarray) and self.find_array(value)[1] is not None:
-                return value, None  # an array that is known, whoever put it there
             self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
         return self.give(value, self.derive(rule, value, (x,), {}, (tx,), {}), (x,))
+
+    def handed_on(self, x: Any, name: str, value: Any) -> Any:
+        """The companion of an array's own attribute, which `__array_finalize__` may have from another."""
+        t = self.look_attribute(x, name)
+        if t is not None or plan_of(value, {}).kind == "none":
+            return t
+        known = self.carried.get(id(value))  # the same object that the program gave an array
+        if known is not None and known[1] is not self.carried:
+            return known[1]
+        if isinstance(value, np.ndarray) and self.find_array(value)[1] is not None:
+            return None  # an array that is known, whoever put it there
+        if known is not None or self.tangent_of(x, None) is not None or self.carries:
+            self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
+        return None
+
+    def carry(self, value: Any, t: Any) -> None:
+        """The program gives an array `value` for an attribute; its object tells it apart from others."""
+        known = self.carried.get(id(value))
+        mixed = known is not None and known[1] is not t
+        self.carried[id(value)] = (value, self.carried if mixed else t)
+        self.carries = self.carries or t is not None
 
     def class_attribute(self, x: type, name: str) -> tuple[Any, Any]:
         value = getattr(x, name)
@@ -289,6 +312,8 @@ class Attributes(Operators):
             object.__setattr__(x, name, value)
         if t is not None and type(found) is GetSetDescriptorType and name not in ("args", "__defaults__"):
             self.untracked(f"attribute {name!r} of {kind.__name__}")
+        if isinstance(x, np.ndarray) and type(found) is not MemberDescriptorType:
+            self.carry(value, t)
         self.put_attribute(x, name, t)
 
     def delattr(self, x: Any, name: str) -> None:
@@ -341,7 +366,9 @@ def is_ordinary(kind: type) -> bool:
     return (
         kind.__dictoffset__ != 0
         and kind.__getattribute__ is _GETATTRIBUTE
-        and not issubclass(kind, (tuple, list, dict, set, frozenset, type, ModuleType, BaseException))
+        and not issubclass(
+            kind, (tuple, list, dict, set, frozenset, type, ModuleType, BaseException, np.ndarray)
+        )
         and type(kind) is type
     )
 

@@ -44,6 +44,9 @@ class State:
         self.methods: dict[Any, Any] = {}
         self.ordinary: set[type] = set()
         self.key_tangents: dict[int, tuple[Any, dict[Any, Any]]] = {}
+        #: what arrays were given for attributes, with its companion (or this dict, where there are two)
+        self.carried: dict[int, tuple[Any, Any]] = {}
+        self.carries = False
 
     # ---- objects
 
