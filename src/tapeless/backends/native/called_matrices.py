@@ -37,6 +37,13 @@ def _as_assumed(made: Any, place: str, real: bool) -> Any:
     return made
 
 
+def by_keywords(*arrays: Any, name: str, keys: Any, options: dict[str, Any]) -> Any:
+    """A function of `scipy.linalg`, of arrays under these names."""
+    import scipy.linalg  # type: ignore[import-untyped]
+
+    return getattr(scipy.linalg, name)(**dict(zip(keys, arrays, strict=True)), **options)
+
+
 def partition_order(rows: Any, kth: Any) -> Any:
     """Which elements NumPy's `partition` puts where."""
     order = np.empty(rows.shape, np.int64)

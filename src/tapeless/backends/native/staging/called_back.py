@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.nest import Array, Expr, Intrinsic
-from tapeless.backends.native.staging import elements, own_rules, storage
+from tapeless.backends.native.staging import elements, own_rules, scipy_fourier, storage
 from tapeless.backends.native.staging.apart import is_leaf
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand, to_array
 from tapeless.backends.native.staging.elementwise import astype, types_of, ufunc
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
 
 EVERYTHING = range(1_000_000)
+#: Programs for tangents where those of the rules are long when they are staged.
+TANGENTS: dict[Any, Any] = {}
 #: The shape and the dtype of a result.
 Made = tuple[tuple[Expr, ...], str]
 
@@ -65,7 +67,14 @@ def call(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, Val
             return stager.evaluate(function, *args)
         by_rule = stager.ruled.get(f"{home}.{function.__name__}", set())
         return ruled(stager, function, args, by_rule, lambda own: _applied(stager, function, home, own))
-    if known and str(getattr(function, "__module__", "")).startswith("scipy."):
+    module = str(getattr(function, "__module__", ""))
+    if module.startswith("scipy.fft."):
+        program = scipy_fourier.PROGRAMS.get(function.__name__)
+        if program is not None:
+            from tapeless.backends.native.staging.opened import opened
+
+            return opened(stager, program, f"scipy.fft.{function.__name__}", tuple(args), kwargs)
+    if known and module.startswith("scipy."):
         return stager.evaluate(function, *args, **kwargs)
     return None
 
@@ -115,7 +124,7 @@ def number(stager: Stager, made: ArrayValue) -> Value:
 
 def ruled(
     stager: Stager, function: Any, args: list[Value], operands: Container[int],
-    plainly: Callable[[list[Value]], Value],
+    plainly: Callable[[list[Value]], Value], options: dict[str, Value] | None = None,
 ) -> Value:  # fmt: skip
     """A call with the derivative by some of its operands that the function's rule says."""
     deep = sum(o is function for o in stager.in_rules) >= stager.differentiated
@@ -137,11 +146,12 @@ def ruled(
         own_rules.seed_of(stager, a, mark) if k in active else Static(None) for k, a in enumerate(args)
     ]
     with own_rules.inside(stager, function):
-        value = ruled(stager, function, primals, operands, plainly)
+        value = ruled(stager, function, primals, operands, plainly, options)
         if rule.kind == "jvp":
-            named = {"out": value} if rule.wants_out else {}
+            named = {**(options or {}), **({"out": value} if rule.wants_out else {})}
             n = rule.count
-            tangent = stager.call(Static(rule.tangent), [*primals[:n], *seeds[:n], *primals[n:]], named)
+            program = TANGENTS.get(function, rule.tangent)
+            tangent = stager.call(Static(program), [*primals[:n], *seeds[:n], *primals[n:]], named)
         else:
             tangent = _total(stager, rule, value, primals, seeds, active)
     if not stager.alive:

@@ -21,6 +21,7 @@ from tapeless.backends.native.staging.lowerings import (
     lowers,
     one_axis,
     option,
+    shape_of,
     unsupported,
 )
 from tapeless.backends.native.staging.shapes import permute
@@ -164,10 +165,17 @@ def _several(inverse: bool) -> Callable[..., Value]:
         norm: Value | None = None,
         out: Value | None = None,
     ) -> Value:  # fmt: skip
-        unsupported(stager, "fft.fftn", out=out, s=s)
+        unsupported(stager, "fft.fftn", out=out)
         value = array(stager, a)
-        for k in reversed(axes_of(stager, axes, value.ndim)):
-            value = transformed(stager, value, k, None, inverse, _norm(stager, norm))
+        lengths = shape_of(stager, s) if s is not None and given(s) else None
+        if lengths is not None and not given(axes):
+            axes = Static(tuple(range(-len(lengths), 0)))
+        chosen = axes_of(stager, axes, value.ndim)
+        if lengths is not None and len(lengths) != len(chosen):
+            storage.fail(stager, ValueError, "Shape and axes have different lengths.")
+        counts = lengths or (None,) * len(chosen)
+        for k, n in reversed(list(zip(chosen, counts, strict=True))):
+            value = transformed(stager, value, k, n, inverse, _norm(stager, norm))
         return value
 
     return lowering

@@ -253,7 +253,7 @@ def qr(stager: Stager, a: Value, mode: Value | None = None) -> Value:
     if how == "complete" and not same_length(n, m):
         whole = [((*value.shape[:-1], n), value.dtype), (value.shape, value.dtype)]
         return Sequence(list(_called(stager, "qr", value, whole, {"mode": how})), QR)
-    k = _least(stager, n, m)
+    k = least(stager, n, m)
     if complex_algebra.is_complex(value):
         both = complex_algebra.qr(stager, value, k, QR)
         assert isinstance(both, Sequence)
@@ -263,7 +263,7 @@ def qr(stager: Stager, a: Value, mode: Value | None = None) -> Value:
     return made[1] if how == "r" else Sequence(list(made), QR)
 
 
-def _least(stager: Stager, n: Expr, m: Expr) -> Expr:
+def least(stager: Stager, n: Expr, m: Expr) -> Expr:
     if same_length(n, m) or stager.ranges.proves(apply("le", n, m)):
         return n
     if stager.ranges.proves(apply("le", m, n)):
@@ -282,7 +282,7 @@ def svd(
         return both if option(stager, compute_uv, True) else both.items[1]
     value = matrix(stager, a, square=False, complex_too=True)
     n, m = value.shape[-2:]
-    k = _least(stager, n, m)
+    k = least(stager, n, m)
     uv = option(stager, compute_uv, True)
     if uv and option(stager, full_matrices, True) and not same_length(n, m):
         values = array(stager, svd(stager, value, compute_uv=Static(False)))

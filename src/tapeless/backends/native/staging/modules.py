@@ -19,6 +19,7 @@ from tapeless.backends.native.staging import (
     reductions,
     reshaping,
     scipy_linalg,
+    scipy_matrices,
     searching,
     shapes,
     signals,
@@ -27,7 +28,8 @@ from tapeless.backends.native.staging import (
 )
 
 MODULES = (
-    accumulations, conversions, creation, dtypes, eigen, einsum, extrema, fourier, index_tricks, joining,
-    linear_algebra, norms, opened, patterns, products, reductions, reshaping, scipy_linalg, searching, shapes,
-    signals, sorting, special_functions,
+    accumulations, conversions, creation, dtypes, eigen, einsum, extrema, fourier, index_tricks,
+    joining, linear_algebra, norms, opened, patterns, products, reductions, reshaping,
+    scipy_linalg, scipy_matrices, searching, shapes, signals, sorting,
+    special_functions,
 )  # fmt: skip

@@ -139,5 +139,5 @@ def solve_triangular(
     return result
 
 
-for _name in ("toeplitz", "hankel"):
+for _name in ("toeplitz", "hankel", "circulant"):
     in_place_of(getattr(scipy_programs, _name), getattr(scipy.linalg, _name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg  # type: ignore[import-untyped]
 
 
 def toeplitz(c: Any, r: Any = None) -> Any:
@@ -12,6 +13,51 @@ def toeplitz(c: Any, r: Any = None) -> Any:
     r = np.conjugate(c) if r is None else np.asarray(r).ravel()
     both = np.concatenate((c[::-1], r[1:]))
     return both[len(c) - 1 - np.arange(len(c))[:, None] + np.arange(len(r))]
+
+
+def circulant(c: Any) -> Any:
+    c = np.asarray(c).ravel()
+    n = len(c)
+    return c[(np.arange(n)[:, None] - np.arange(n)) % n]
+
+
+def expm_tangent(a: Any, da: Any) -> Any:
+    """From exp [[a, e], [0, a]] = [[exp a, (exp a)' e], [0, exp a]], for all unit matrices e at once."""
+    n = a.shape[-1]
+    units = np.eye(n * n).reshape(n * n, n, n)
+    whole = np.broadcast_to(a, (n * n, n, n))
+    upper = np.concatenate((whole, units), axis=-1)
+    blocks = np.concatenate((upper, np.concatenate((0.0 * whole, whole), axis=-1)), axis=-2)
+    return np.tensordot(da.reshape(n * n), scipy.linalg.expm(blocks)[:, :n, n:], 1)
+
+
+def expm_tangent_each(a: Any, da: Any) -> Any:
+    n = a.shape[-1]
+    flat, rates = a.reshape(-1, n, n), da.reshape(-1, n, n)
+    return np.stack([expm_tangent(flat[k], rates[k]) for k in range(len(flat))]).reshape(a.shape)
+
+
+# ---- what SciPy's Python goes through
+
+
+def unmasked(samples: Any) -> Any:
+    """Arrays of `scipy.stats`, none of which is masked, and the sentinel, which there is none of."""
+    return samples, None
+
+
+def apply_where(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
+    chosen = np.atleast_1d(cond)
+    flat = [np.atleast_1d(a) for a in args]
+    first = f1(*[a[chosen] for a in flat])
+    if f2 is None:
+        out = np.full(chosen.shape, fill_value, np.result_type(first, fill_value))
+    else:
+        other = ~chosen
+        second = f2(*[a[other] for a in flat])
+        out = np.empty(chosen.shape, np.result_type(first, second))
+        out[other] = second
+    out[chosen] = first
+    return out.reshape(cond.shape)
 
 
 def hankel(c: Any, r: Any = None) -> Any:

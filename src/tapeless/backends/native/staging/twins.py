@@ -7,11 +7,19 @@ from types import FunctionType
 from typing import Any
 
 from tapeless.backends.native.nest import FALSE
+from tapeless.backends.native.staging import scipy_programs
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
 from tapeless.backends.native.staging.values import Mapping, Static, Value
 
 #: The parameters of `solve_ivp` that may be given by position.
 PARAMETERS = ("fun", "t_span", "y0", "method", "t_eval", "dense_output", "events", "vectorized", "args")
+
+
+#: Functions inside SciPy, by module and name (they may not be loaded).
+INSIDE: dict[tuple[str, str], Any] = {
+    ("scipy.stats._axis_nan_policy", "_masked_arrays_2_sentinel_arrays"): scipy_programs.unmasked,
+    ("scipy._lib.array_api_extra._lib._funcs", "_apply_where"): scipy_programs.apply_where,
+}
 
 
 class Later(Value):
@@ -23,6 +31,9 @@ class Later(Value):
 
 def twin_of(s: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> FunctionType | None:
     """The function that is staged in place of one of SciPy."""
+    inside = INSIDE.get((getattr(obj, "__module__", ""), getattr(obj, "__name__", "")))
+    if inside is not None:
+        return inside  # type: ignore[no-any-return]
     if getattr(obj, "__name__", None) != "solve_ivp" or obj.__module__ != "scipy.integrate._ivp.ivp":
         return None
     given = dict(zip(PARAMETERS, args, strict=False)) | kwargs
