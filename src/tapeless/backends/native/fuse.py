@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import (
+    FLOATS,
     FUNCTIONS,
     I64,
     Alias,
@@ -250,8 +251,8 @@ class Fusion:
         return self.free(first) and self.free(second) and len(first.body) + len(second.body) <= INNERMOST
 
     def free(self, loop: For) -> bool:
-        """Whether the iterations may run in any order; those that only raise flags may, too."""
-        return loop.independent or not self.effects(loop).writes
+        """Whether the iterations may run in any order; those that only raise flags or sum up may, too."""
+        return loop.independent or not self.effects(loop).writes or _sums(loop)
 
 
 def _functions(loop: For) -> int:
@@ -263,6 +264,19 @@ def _functions(loop: For) -> int:
         return mine + sum(map(count, inside))
 
     return sum(count(e) for s in walk(loop.body) for e in expressions(s))
+
+
+def _sums(loop: For) -> bool:
+    """Whether a loop does nothing but add to scalars, `x = x + e`."""
+    read: list[Scalar] = []
+    for s in loop.body:
+        if not isinstance(s, Assign) or not isinstance(s.value, Apply) or s.value.op != "add":
+            return False
+        if s.value.args[0] != Ref(s.var) or s.var.type not in FLOATS:
+            return False
+        read += [x.var for x in leaves(s.value) if isinstance(x, Ref)]
+    sums = {s.var for s in loop.body if isinstance(s, Assign)}
+    return all(read.count(x) == 1 for x in sums) and len(sums) == len(loop.body)
 
 
 def _plain(loop: For) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tapeless.backends.native.affine import simplify
+from tapeless.backends.native.collected import collected
 from tapeless.backends.native.nest import (
     I64,
     TRUE,
@@ -23,6 +24,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.perfect import Axis, Distance
 from tapeless.backends.native.renaming import map_leaves, substituted
+from tapeless.backends.native.scopes import names
 
 
 @dataclass(eq=False)
@@ -71,13 +73,16 @@ class Gather:
         return moved(self.terms[d], {a.var: x - n for a, x, n in zip(self.axes, at, d, strict=True)})
 
     def store(self, at: Sequence[Expr], terms: Iterable[Distance], add: bool) -> Stmt:
-        total: Expr | None = None
-        for d in terms:
-            one = self.term(d, at)
-            total = one if total is None else total + one
+        """The sum of some terms, in the same form wherever the element is."""
+        here = [Ref(a.var) for a in self.axes]
+        mine = {a.var for a in self.axes}
+        parts = [self.term(d, here) for d in terms]
+        total: Expr = const(0, self.array.element)
+        if parts:
+            total = collected(parts, lambda e: not mine & set(names(e)))
         place = {a.var: x for a, x in zip(self.axes, at, strict=True)}
         index = tuple(simplify(substituted(e, place)) for e in self.index)
-        return Store(self.array, index, const(0, self.array.element) if total is None else total, add)
+        return Store(self.array, index, moved(total, place), add)
 
     def whole(self, at: list[Expr]) -> list[Stmt]:
         """A row of which every element between the ends gets all terms."""
@@ -115,15 +120,13 @@ class Gather:
             body = [self.store([*at[:-1], Ref(var)], [], add=False)]
             start, stop = simplify(axis.low + low), simplify(axis.high + high)
             out.append(where(condition, For(var, start, stop, body, independent=True)))
-        for away in dict.fromkeys(d[:-1] for d in self.terms):
+        for d in self.terms:
             condition = TRUE
             for k in outer:
-                condition = _both(condition, self.inside(k, at[k], away[k], away[k]))
+                condition = _both(condition, self.inside(k, at[k], d[k], d[k]))
             var = Scalar(axis.var.name, I64)
-            several = [d for d in self.terms if d[:-1] == away]
-            body = [self.store([*at[:-1], Ref(var) + d[-1]], [d], add=True) for d in several]
-            free = len(several) == 1
-            out.append(where(condition, For(var, axis.low, axis.high, body, independent=free)))
+            body = [self.store([*at[:-1], Ref(var) + d[-1]], [d], add=True)]
+            out.append(where(condition, For(var, axis.low, axis.high, body, independent=True)))
         return out
 
 

@@ -1,14 +1,21 @@
-"""Lengths of arrays as what they were made with, so that loops over the same range say so."""
+"""Lengths of arrays as what they were made with, so that loops over the same range say so.
+
+Where checks have found n - m + 4 and m - n - 4 not to be negative, n is m - 4 from there on.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from tapeless.backends.native.affine import affine, expression, plus
 from tapeless.backends.native.nest import (
+    ZERO,
     Alias,
     Alloc,
+    Apply,
     Array,
     Assign,
+    Check,
     Const,
     Dim,
     Expr,
@@ -39,7 +46,11 @@ class _Lengths:
         self.made: dict[Array, int] = {}
         self.assigned: set[Scalar] = set()
         self.moved: set[Array] = set()
-        self.params = set(fn.params)
+        self.params = {p: k for k, p in enumerate(fn.params)}
+        #: sums that are not negative, and lengths that are others
+        self.positive: set[frozenset[tuple[Expr | None, int]]] = set()
+        self.same: dict[Expr, Expr] = {}
+        self.top = fn.body
         for s in walk(fn.body):
             if isinstance(s, (Alloc, Alias)):
                 self.made[s.array] = self.made.get(s.array, 0) + 1
@@ -58,7 +69,9 @@ class _Lengths:
         out: list[Stmt] = []
 
         def change(e: Expr) -> Expr:
-            return known[e.array][e.axis] if isinstance(e, Dim) and e.array in known else e
+            if isinstance(e, Dim) and e.array in known:
+                e = known[e.array][e.axis]
+            return map_leaves(e, lambda x: self.same.get(x, x)) if self.same else e
 
         def whole(e: Expr) -> Expr:
             return map_leaves(e, change)
@@ -77,8 +90,26 @@ class _Lengths:
                 made = change_stmt(s, whole)
             if isinstance(made, (Alloc, Alias)) and self.lasting(made):
                 known[made.array] = made.shape
+            if isinstance(made, Check) and body is self.top:
+                self.learn(made.condition)
             out.append(made)
         return out
+
+    def learn(self, condition: Expr) -> None:
+        """Two sums of lengths that are not negative and add up to 0 are both 0."""
+        if not isinstance(condition, Apply) or condition.op != "ge" or condition.args[1] != ZERO:
+            return
+        parts = affine(condition.args[0])
+        if not all(k is None or (isinstance(k, Dim) and self.fixed(k)) for k in parts):
+            return
+        self.positive.add(frozenset(parts.items()))
+        if frozenset((k, -n) for k, n in parts.items()) not in self.positive:
+            return
+        dims = [k for k, n in parts.items() if isinstance(k, Dim) and abs(n) == 1]
+        last = max(dims, key=lambda k: (self.params[k.array], k.axis), default=None)
+        if last is not None:
+            rest = plus(parts, {last: parts[last]}, -1)
+            self.same[last] = expression(plus({}, rest, -parts[last]))
 
     def lasting(self, s: Alloc | Alias) -> bool:
         """Whether the lengths of an array are from here on what it is made with."""

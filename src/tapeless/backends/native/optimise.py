@@ -10,8 +10,11 @@ from tapeless.backends.native.jam import jam
 from tapeless.backends.native.late import late
 from tapeless.backends.native.layout import lay_out
 from tapeless.backends.native.lengths import known_lengths
+from tapeless.backends.native.momentary import momentary
 from tapeless.backends.native.nest import Function
+from tapeless.backends.native.passing import passing
 from tapeless.backends.native.products import multiply
+from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
 
 
@@ -22,4 +25,6 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     """
     fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
-    return jam(interchange(lay_out(delay(defer(fuse(fn if parallel else multiply(fn)))))))
+    fn = momentary(fuse(fn if parallel else multiply(fn)))
+    fn = jam(interchange(lay_out(delay(defer(fn)))))
+    return fn if parallel else passing(start(fn))
