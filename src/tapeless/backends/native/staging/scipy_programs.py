@@ -45,6 +45,21 @@ def unmasked(samples: Any) -> Any:
     return samples, None
 
 
+def promoted(*args: Any, broadcast: Any = False, force_floating: Any = False, xp: Any) -> Any:
+    """Arrays in their common dtype, and in their common shape; None stays."""
+    if not args:
+        return args
+    given = [a for a in args if a is not None]
+    dtype = np.result_type(*given)
+    if force_floating and dtype.kind in "iub":
+        dtype = np.dtype(np.float64)
+    out = [a if a is None else np.asarray(a, dtype=dtype) for a in args]
+    if broadcast:
+        shape = np.broadcast_shapes(*[a.shape for a in out if a is not None])
+        out = [a if a is None else np.broadcast_to(a, shape) for a in out]
+    return out[0] if len(out) == 1 else tuple(out)
+
+
 def apply_where(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
     chosen = np.atleast_1d(cond)
     flat = [np.atleast_1d(a) for a in args]

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from tapeless.backends.native.nest import FALSE
-from tapeless.backends.native.staging import scipy_programs
+from tapeless.backends.native.staging import scipy_programs, statistics
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
 from tapeless.backends.native.staging.values import Mapping, Static, Value
 
@@ -18,6 +18,7 @@ PARAMETERS = ("fun", "t_span", "y0", "method", "t_eval", "dense_output", "events
 #: Functions inside SciPy, by module and name (they may not be loaded).
 INSIDE: dict[tuple[str, str], Any] = {
     ("scipy.stats._axis_nan_policy", "_masked_arrays_2_sentinel_arrays"): scipy_programs.unmasked,
+    ("scipy._lib._array_api", "xp_promote"): scipy_programs.promoted,
     ("scipy._lib.array_api_extra._lib._funcs", "_apply_where"): scipy_programs.apply_where,
 }
 
@@ -31,6 +32,8 @@ class Later(Value):
 
 def twin_of(s: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> FunctionType | None:
     """The function that is staged in place of one of SciPy."""
+    if isinstance(obj, FunctionType) and statistics.is_wrapped(obj):
+        return statistics.wrapper(obj)  # type: ignore[no-any-return]
     inside = INSIDE.get((getattr(obj, "__module__", ""), getattr(obj, "__name__", "")))
     if inside is not None:
         return inside  # type: ignore[no-any-return]
