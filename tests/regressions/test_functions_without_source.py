@@ -150,3 +150,19 @@ def test_paths_that_double_without_end_are_refused():
     text = "lambda x: " + " + ".join(["(x if x > 1 else 2)"] * 40)
     f = eval(text)
     assert function_from_bytecode(f.__code__) is None
+
+
+def pretended(*values):
+    return sum(values) * 3.0
+
+
+def test_a_function_that_only_pretends_to_stand_in_a_file():
+    """As astropy makes the `__init__` of its models: another function's file, line and name."""
+    code = pretended.__code__
+    text = "\n" * (code.co_firstlineno - 1) + "def pretended(x, y=2.0): return x * y"
+    names = {}
+    exec(compile(text, code.co_filename, "exec"), names)
+    made = names["pretended"]
+    assert made.__code__.co_firstlineno == code.co_firstlineno
+    assert tl.value_and_grad(made)(1.5) == (3.0, 2.0)
+    assert tl.value_and_grad(pretended)(1.5) == (4.5, 3.0)

@@ -1,5 +1,8 @@
 """Special methods as Python looks them up."""
 
+import math
+import typing
+
 import tapeless as tl
 from checking import check
 
@@ -89,3 +92,15 @@ def test_getattribute_in_python():
 
     check(f, 1.5)
     assert tl.grad(f)(1.5) == 18.0
+
+
+Metre = typing.NewType("Metre", float)
+
+
+class Sine:
+    __call__ = math.sin  # a C function is no method: it is not given the object
+
+
+def test_calls_of_objects_by_c_functions():
+    assert tl.grad(lambda x: Metre(x) * x)(2.0) == 4.0
+    assert tl.grad(lambda x: Sine()(x))(0.0) == 1.0

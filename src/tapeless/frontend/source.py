@@ -34,7 +34,8 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
         candidates = _innermost(code, candidates)
     if len(candidates) == 1 and not isinstance(candidates[0], ast.ClassDef):
         node: FunctionNode = candidates[0]
-        return node
+        if _takes_the_same(code, node):
+            return node
     rebuilt = function_from_bytecode(code)
     if rebuilt is not None:
         return rebuilt
@@ -94,6 +95,17 @@ def _index(
                     index.setdefault(("<genexpr>", node.lineno), []).append(node)
         _trees[key] = index
     return _trees[key]
+
+
+def _takes_the_same(code: CodeType, node: FunctionNode) -> bool:
+    """Whether the parameters are those of `code`, which may only pretend to stand there."""
+    if isinstance(node, ast.GeneratorExp):
+        return True
+    a, flags = node.args, code.co_flags
+    written = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))]
+    n = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)  # *args and **kwargs
+    names = code.co_varnames[:n]  # those of two underscores have the class before them
+    return len(names) == len(written) and all(map(str.endswith, names, written))
 
 
 def _innermost(code: CodeType, nodes: list[FunctionNode]) -> list[FunctionNode]:

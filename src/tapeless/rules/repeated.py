@@ -22,8 +22,9 @@ def steps(ufunc, array, axis):
 
 
 def operand(name, array, dtype, out):
+    known = isinstance(array, (list, tuple)) or type(array) is np.ndarray
     array = np.asarray(array)
-    if dtype is not None or out is not None or array.dtype.kind not in "fc":
+    if not known or dtype is not None or out is not None or array.dtype.kind not in "fc":
         refuse(f"{name} has a derivative rule for plain arrays, without dtype= and out=")
     return array
 

@@ -195,6 +195,8 @@ class Attributes(Operators):
             return known[1]
         if isinstance(value, np.ndarray) and self.find_array(value)[1] is not None:
             return None  # an array that is known, whoever put it there
+        if known is None and not self.class_stores and _named_by_class(type(x), value):
+            return None
         if known is not None or self.tangent_of(x, None) is not None or self.carries:
             self.missing_rule(f"attribute {name!r} of {type(x).__name__}")
         return None
@@ -359,6 +361,15 @@ class Attributes(Operators):
 
     def refuse(self, kind: Any, message: str) -> Any:
         raise NotImplementedError
+
+
+def _named_by_class(kind: type, value: Any) -> bool:
+    """Whether `value` is an attribute of the classes, or a constant of their `__array_finalize__`."""
+    for cls in kind.__mro__:
+        code = getattr(vars(cls).get("__array_finalize__"), "__code__", None)
+        if any(value is v for v in (*vars(cls).values(), *(code.co_consts if code else ()))):
+            return True
+    return False
 
 
 def is_ordinary(kind: type) -> bool:

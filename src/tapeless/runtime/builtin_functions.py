@@ -8,6 +8,7 @@ import functools
 import math
 import operator
 import types
+import typing
 import weakref
 from types import GeneratorType
 from typing import Any
@@ -392,6 +393,10 @@ def _abs(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 @handle(builtins.round)
 def _round(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return _through(run, round, "__round__", args, ts, kw)
+
+
+if not hasattr(typing.NewType.__call__, "__code__"):  # a C function, which is given the value alone
+    HANDLERS[typing.NewType.__call__] = lambda run, args, ts, kw, kts: (args[0], ts[0])
 
 
 @handle(builtins.divmod)

@@ -27,7 +27,7 @@ from tapeless.runtime.known import (
     TWINS,
 )
 from tapeless.runtime.mirrors import Slot, has_tangent
-from tapeless.runtime.operators import BINARY, UNARY, inherits_from_array, on_class
+from tapeless.runtime.operators import BINARY, UFUNCS, UNARY, inherits_from_array, on_class, power
 from tapeless.runtime.outside import functions_in, names_in
 from tapeless.runtime.primitives import DISPATCHER
 
@@ -57,18 +57,6 @@ for _unary in UNARY.values():
 
 #: name of an operator's method -> the operator, and which of its methods it is
 BY_NAME = {spec[how]: (symbol, how) for symbol, spec in BINARY.items() for how in (2, 3, 4)}
-
-
-_UFUNCS = {
-    "Add": np.add, "Sub": np.subtract, "Mult": np.multiply, "Div": np.true_divide, "Mod": np.remainder,
-    "FloorDiv": np.floor_divide, "Pow": np.power, "MatMult": np.matmul,
-}  # fmt: skip
-
-
-def _power(x: Any, y: Any) -> np.ufunc:
-    """The ufunc that `ndarray.__pow__` calls."""
-    quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal} if x.dtype.kind in "fc" else {}
-    return quick.get(y, np.power) if type(y) in (int, float) else np.power
 
 
 class Calls(Construct):
@@ -167,6 +155,8 @@ class Calls(Construct):
         if type(method) is FunctionType:
             return self.enter(method, (f, *args), (None, *ts), kw, kts)
         if method is not None and type(method) not in (types.WrapperDescriptorType, types.MethodWrapperType):
+            if not hasattr(type(on_class(kind, "__call__")), "__get__"):  # a C function stays alone
+                return self.call(method, args, ts, kw, kts)
             return self.call(method, (f, *args), (None, *ts), kw, kts)
         return self.foreign(f, args, ts, kw, kts)
 
@@ -250,8 +240,8 @@ class Calls(Construct):
             symbol, how = BY_NAME[name]
             if found(*args) is NotImplemented if how != 4 else False:
                 return NotImplemented, None
-            if symbol in _UFUNCS and not inherits_from_array(type(args[0]), name):  # asked for by `super()`
-                ufunc = _power(*args) if name == "__pow__" else _UFUNCS[symbol]
+            if symbol in UFUNCS and not inherits_from_array(type(args[0]), name):  # asked for by `super()`
+                ufunc = power(*args) if name == "__pow__" else UFUNCS[symbol]
                 operands, moved = (args[::-1], ts[::-1]) if how == 3 else (args, ts)
                 n = ufunc.nin
                 out = {"out": args[0]} if how == 4 else {}

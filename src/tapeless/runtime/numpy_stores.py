@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,34 @@ if _CONVERTER is not None:  # NumPy 2: what its Python functions use in the plac
 def _called(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     """`getattr(ufunc, "__call__")(…)`, as `__array_ufunc__` writes it."""
     return run.call(args[0], args[1:], ts[1:], kw, kts)  # type: ignore[no-any-return]
+
+
+@handle(np.ndarray.__array_ufunc__)
+def _array_ufunc(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """What `super().__array_ufunc__(…)` does: the call, if no operand has a method of its own."""
+    _, f, method, *operands = args
+    for x in (*operands, *kw.get("out", ())):
+        if getattr(type(x), "__array_ufunc__", np.ndarray.__array_ufunc__) is not np.ndarray.__array_ufunc__:
+            return NotImplemented, None
+    called = f if method == "__call__" else getattr(f, method)
+    return run.call(called, tuple(operands), tuple(ts[3:]), kw, kts)  # type: ignore[no-any-return]
+
+
+@handle(np.ndarray.__array_function__)
+def _array_function(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """What `super().__array_function__(…)` does: the function, whatever its arguments override."""
+    _, f, _, given, named = args
+    tangents = nones(len(given)) if ts[3] is None else ts[3]
+    moved = {name: run.look(named, name) for name in named}
+    if type(f._implementation) is FunctionType:
+        return run.enter(f._implementation, given, tangents, named, moved)  # type: ignore[no-any-return]
+    if run.overriding(given, "__array_function__") is not None:
+        run.missing_rule(f"{f.__name__}() of a {type(args[0]).__name__}")
+    return run.call(f, given, tangents, named, moved)  # type: ignore[no-any-return]
+
+
+if hasattr(np.ndarray, "__array_finalize__"):
+    HANDLERS[np.ndarray.__array_finalize__] = plain_method(np.ndarray.__array_finalize__)  # does nothing
 
 
 @handle(np.ufunc.outer)

@@ -55,6 +55,19 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
 }
 
 
+UFUNCS = {
+    "Add": np.add, "Sub": np.subtract, "Mult": np.multiply, "Div": np.true_divide, "Mod": np.remainder,
+    "FloorDiv": np.floor_divide, "Pow": np.power, "MatMult": np.matmul,
+}  # fmt: skip
+_UNARY_UFUNCS = {"USub": np.negative, "UAdd": np.positive, "Invert": np.invert}
+
+
+def power(x: Any, y: Any) -> np.ufunc:
+    """The ufunc that `ndarray.__pow__` calls."""
+    quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal} if x.dtype.kind in "fc" else {}
+    return quick.get(y, np.power) if type(y) in (int, float) else np.power
+
+
 _RICH = frozenset(spec[1] for spec in COMPARE.values())
 _SYMBOLS = {spec[2]: name for name, spec in BINARY.items()}
 #: classes whose `+` and `*` Python asks for after all methods of numbers
@@ -93,7 +106,7 @@ class Operators(State):
         if type(getattr(how, "__get__", None)) is FunctionType:  # a descriptor written in Python
             bound, _ = self.call(how.__get__, (held, args[0], type(args[0])), (None, ts[0], None))
             return self.call(bound, args[1:], ts[1:])
-        if called_in_python(held):
+        if called_in_python(held) or not hasattr(how, "__get__"):
             return self.call(held, args[1:], ts[1:])
         return self.call(f, args, ts)
 
@@ -118,6 +131,9 @@ class Operators(State):
             ):
                 if _own_arrays(kx, BINARY[name][2]) and _own_arrays(ky, BINARY[name][3]):
                     return self.primitive(_RULES[name], op, (x, y), (dx, dy))
+                if _by_ufunc(kx, BINARY[name][2]) and _by_ufunc(ky, BINARY[name][3]) and name in UFUNCS:
+                    ufunc = power(x, y) if name == "Pow" and isinstance(x, np.ndarray) else UFUNCS[name]
+                    return self.call(ufunc, (x, y)[: ufunc.nin], (dx, dy)[: ufunc.nin])
         if (dx is not None or dy is not None) and (is_number_type(kx) or is_number_type(ky)):
             number = number_operator(self, _RULES[name], op, (x, y), (dx, dy))
             if number is not None:
@@ -239,6 +255,8 @@ class Operators(State):
             found = self.container_inplace(name, x, y, dy)
             if found is not None:
                 return found
+            if isinstance(x, np.ndarray) and _by_ufunc(kind, BINARY[name][4]) and name in UFUNCS:
+                return self.call(UFUNCS[name], (x, y), (dx, dy), {"out": (x,)}, {"out": None})
             if self.reaches((x, y), (dx, dy)):
                 self.missing_rule(f"in-place operator {BINARY[name][4]} of {kind.__name__}")
             return BINARY[name][1](x, y), None
@@ -276,6 +294,8 @@ class Operators(State):
                 return number
         if is_python(f):
             return self.special(f, method, (x,), (dx,))
+        if isinstance(x, np.ndarray) and f is getattr(np.ndarray, method):  # it asks `__array_ufunc__`
+            return self.call(_UNARY_UFUNCS[name], (x,), (dx,))
         if isinstance(x, _NUMBERS):
             return self.primitive(_UNARY_RULES[name], op, (x,), (dx,))
         if self.reaches((x,), (dx,)):
@@ -407,6 +427,11 @@ def inherits_from_array(kind: type, method: str) -> bool:
 def _own_arrays(kind: type, method: str) -> bool:
     """Whether NumPy's own operator answers for this type (not a subclass with a method of its own)."""
     return kind is np.ndarray or not issubclass(kind, np.ndarray) or inherits_from_array(kind, method)
+
+
+def _by_ufunc(kind: type, method: str) -> bool:
+    """Whether an operator of this type is NumPy's, which asks a ufunc, so a Python `__array_ufunc__`."""
+    return not issubclass(kind, np.ndarray) or getattr(kind, method, None) is getattr(np.ndarray, method)
 
 
 class _Refuse:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dis
 import linecache
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import lookup, tangent
+from tapeless.rules.compat import find
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.arguments import Arguments, hides, keeping, name_of
 from tapeless.runtime.items import nones, tuple_tangent
@@ -76,6 +77,21 @@ def just_holds(value: Any, items: Any, ts: Any) -> bool:
             for held, e, t in zip(value, items, ts, strict=True)
         ]
     )
+
+
+#: how many operands a method of a ufunc has, and what else
+_UFUNC_METHODS = {
+    "reduce": (1, ("axis", "dtype", "out", "keepdims", "initial", "where")),
+    "accumulate": (1, ("axis", "dtype", "out")),
+    "reduceat": (2, ("axis", "dtype", "out")),
+    "outer": (2, ()),
+    "at": (3, ()),
+}
+#: methods of arrays that NumPy has in Python, above ufuncs
+_METHODS = {
+    name.removeprefix("a"): find(f"numpy._core._methods._{name}")
+    for name in ("sum", "prod", "amax", "amin", "mean", "var", "std", "clip")
+}
 
 
 class Primitives(Arguments):
@@ -230,24 +246,59 @@ class Primitives(Arguments):
     def override(self, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
         """A NumPy function of an object that overrides it (`__array_ufunc__`, `__array_function__`)."""
         ufunc = type(f) is np.ufunc
-        if not ufunc and type(f) is not DISPATCHER:
+        of_ufunc = type(f) is BuiltinFunctionType and type(f.__self__) is np.ufunc
+        of_array = type(f) is MethodDescriptorType and f.__objclass__ is np.ndarray
+        if not ufunc and not of_ufunc and not of_array and type(f) is not DISPATCHER:
             return None
-        name = "__array_ufunc__" if ufunc else "__array_function__"
+        by_ufunc = ufunc or of_ufunc or of_array
+        hook = "__array_ufunc__" if by_ufunc else "__array_function__"
+        e = self.overriding(args[:1] if of_array else args, hook)
+        if e is None:
+            return None
+        if of_array:
+            return self.array_method(f.__name__, args, ts, kw, kts)
+        if by_ufunc:
+            n, names = (f.nin, ("out",)) if ufunc else _UFUNC_METHODS[f.__name__]
+            if ufunc and len(args) > n:
+                kw = {**kw, "out": tuple(args[n:])}
+            else:
+                kw = {**dict(zip(names, args[n:], strict=False)), **kw}
+                kts = {**dict(zip(names, ts[n:], strict=False)), **kts}
+            out = kw.pop("out", None) if "out" in kw else None
+            if out is not None:  # it is given as a tuple, however the program wrote it
+                kw["out"] = out if type(out) is tuple else (out,)
+            if kw.get("initial") is np._NoValue:
+                kw = {k: v for k, v in kw.items() if k != "initial"}
+            how = (f, "__call__") if ufunc else (f.__self__, f.__name__)
+            given = (e, *how, *args[:n])
+            return self.call(type(e).__array_ufunc__, given, (None, None, None, *ts[:n]), kw, kts)
+        types_ = tuple({type(a) for a in args})
+        named = dict(kw)
+        for k, t in (kts or {}).items():
+            self.put(named, k, t)
+        return self.call(
+            type(e).__array_function__,
+            (e, f, types_, tuple(args), named),
+            (None, None, None, tuple_tangent(ts), None),
+        )
+
+    def array_method(self, name: str, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any] | None:
+        """A method of an array whose class overrides ufuncs: those that NumPy does by ufuncs ask for them."""
+        if _METHODS.get(name) is not None:
+            return self.call(_METHODS[name], args, ts, kw, kts)
+        if name in ("cumsum", "cumprod") and args[0].ndim == 1 and len(args) == 1 and not kw:
+            ufunc = np.add if name == "cumsum" else np.multiply
+            return self.call(ufunc.accumulate, (args[0], 0), (ts[0], None))
+        if name in ("cumsum", "cumprod", "round", "trace", *_METHODS):
+            self.missing_rule(f"{name}() of a {type(args[0]).__name__}")
+        return None
+
+    def overriding(self, args: Any, name: str) -> Any:
+        """The first of the operands, also in lists, that overrides NumPy's functions in Python; or None."""
         for x in args:
             for e in x if type(x) in (list, tuple) else (x,):
-                method = getattr(type(e), name, None)
-                if type(method) is FunctionType:
-                    if ufunc:
-                        return self.call(method, (e, f, "__call__", *args), (None, None, None, *ts), kw, kts)
-                    types_ = tuple({type(a) for a in args})
-                    named = dict(kw)
-                    for k, t in (kts or {}).items():
-                        self.put(named, k, t)
-                    return self.call(
-                        method,
-                        (e, f, types_, tuple(args), named),
-                        (None, None, None, tuple_tangent(ts), None),
-                    )
+                if type(getattr(type(e), name, None)) is FunctionType:
+                    return e
         return None
 
     def scalar(self, rule: Any, f: Any, args: Any, ts: Any) -> tuple[Any, Any]:
