@@ -9,7 +9,7 @@ from tapeless.backends.native import panels, show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.lengths import known_lengths
 from tapeless.backends.native.machine import compile
-from tapeless.backends.native.nest import Function, Intrinsic, walk
+from tapeless.backends.native.nest import Alloc, Function, Intrinsic, Store, const, walk
 from tapeless.backends.native.optimise import optimise
 from tapeless.backends.native.precedence import Nest
 from tapeless.backends.native.products import multiply
@@ -19,12 +19,12 @@ from tapeless.backends.native.verify import verify
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Products of any size are done by BLAS, in panels of few rows."""
-    for name, value in (("PANEL", 2), ("WORK", 1), ("LEAST", 1)):
+    for name, value in (("PANEL", 2), ("WIDE", 2), ("WHOLE", 2), ("WORK", 1), ("LEAST", 1), ("LONG", 5)):
         monkeypatch.setattr(panels, name, value)
 
 
 def blocks(fn: Function) -> int:
-    """How many calls of BLAS a nest is given."""
+    """How many calls of BLAS a nest is given; a triangle has two, of which one is for the edge."""
     made = verify(multiply(known_lengths(fn)))
     return sum(isinstance(s, Intrinsic) and s.name == "block" for s in walk(made.body))
 
@@ -69,6 +69,16 @@ def rows(a, b, c):
         for k in range(a.shape[1]):
             c[i, : i + 1] += 1.5 * a[i, k] * a[: i + 1, k]
     return np.sum(c * c)
+
+
+def symmetric(a, b, c):
+    """Half of a matrix is computed, and both halves are set."""
+    out = np.zeros((a.shape[1], a.shape[1]))
+    for i in range(a.shape[1]):
+        out[i:, i] = a[:, i] @ a[:, i:]
+        out[i, i:] = out[i:, i]
+    c[:, 1:] += out
+    return np.sum(out * out)
 
 
 def two_terms(a, b, c):
@@ -141,8 +151,8 @@ def make(n=6):
 
 
 PROGRAMS = [
-    (by_elements, 1), (transposed, 1), (lower, 1), (upper, 1), (rows, 1), (slabs, 1), (computed, 1),
-    (two_terms, 2), (counted, 1), (empty, 0), (powers, 0), (shifting, 0),
+    (by_elements, 1), (transposed, 1), (lower, 2), (upper, 2), (rows, 2), (symmetric, 1), (slabs, 1),
+    (computed, 1), (two_terms, 2), (counted, 1), (empty, 0), (powers, 0), (shifting, 0),
 ]  # fmt: skip
 
 
@@ -178,6 +188,33 @@ def test_derivatives_are_products_too(f, least):
     assert blocks(staged_function(both, make(), {}).function) >= least
 
 
+def test_sums_that_share_a_factor_share_its_matrix():
+    """Both gradients of a product multiply by its cotangent, which is no matrix of the program."""
+    nest = multiply(known_lengths(staged_function(tl.grad(upper, argnums=(0, 1)), make(), {}).function))
+    factors = [s for s in walk(nest.body) if isinstance(s, Alloc) and s.array.name == "factor"]
+    assert len(factors) == 1
+
+
+def by_name(a, b, c):
+    d = a @ b
+    return np.sum(d * d)
+
+
+def test_gradients_of_products_by_name_are_stored_not_added():
+    """There are no zeros that a product is added to, nor any that nobody reads."""
+    a, b, _ = make()
+    both = tl.value_and_grad(by_name, argnums=(0, 1))
+    nest = optimise(staged_function(both, (a, b, 0.0), {}).function)
+    products = [s for s in walk(nest.body) if isinstance(s, Intrinsic) and s.name == "gemm"]
+    assert len(products) == 3
+    assert not any(s.attrs.get("add") for s in products)
+    assert not any(isinstance(s, Store) and s.value == const(0.0) for s in walk(nest.body))
+    value, slopes = tl.jit(both, cache=False)(a, b, 0.0)
+    np.testing.assert_allclose(slopes[0], 2 * (a @ b) @ b.T, rtol=1e-12)
+    np.testing.assert_allclose(slopes[1], 2 * a.T @ (a @ b), rtol=1e-12)
+    assert np.isclose(value, np.sum((a @ b) ** 2))
+
+
 def test_single_precision():
     args = [x.astype(np.float32) for x in make(9)]
     want = [x.copy() for x in args]
@@ -195,6 +232,25 @@ def test_what_the_loops_do_not_read_is_not_multiplied(bad):
     a, b, c = make(9)
     b[8] = bad
     assert np.isfinite(tl.jit(lower, cache=False)(a, b, c))
+
+
+@pytest.mark.parametrize("panel", [2, 4, 16])
+@pytest.mark.parametrize("f", [lower, upper, rows, symmetric], ids=lambda f: f.__name__)
+def test_infinities_stay_where_the_loops_put_them(f, panel, monkeypatch):
+    """Of a factor with a triangle the rest is zeros, but only where the other factor is finite."""
+    for name in ("PANEL", "WIDE", "WHOLE"):
+        monkeypatch.setattr(panels, name, panel)
+    compiled, rng = tl.jit(f, cache=False), np.random.default_rng(panel)
+    for turn in range(12):
+        want = make(9)
+        bad = [np.inf, -np.inf, np.nan][turn % 3]
+        want[turn % 2][tuple(rng.integers(0, 9, 2))] = bad
+        got = [x.copy() for x in want]
+        with np.errstate(invalid="ignore"):
+            f(*want)
+        compiled(*got)
+        for x, y in zip(got, want, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
 
 
 def test_what_is_no_row_of_memory_stays_in_loops():

@@ -56,6 +56,9 @@ NEAR, LONG, INNERMOST = 24, 400, 30
 ELEMENTARY = {*FUNCTIONS, "pow", "atan2", "hypot"} - {"sqrt", "fabs", "floor", "ceil", "trunc", "rint"}
 ELEMENTARY_MOST = 4
 
+#: Operations that read and write their arrays, and cannot fail.
+PRODUCTS = ("gemm", "gemv", "block", "copy")
+
 Name = Scalar | Array | tuple[str, Array]
 
 
@@ -123,7 +126,7 @@ def effects(s: Stmt) -> Effects:
                     use(a, change=a in x.outs)
                 elif isinstance(a, Scalar):
                     writes.add(a)
-            out = True
+            out = out or x.name not in PRODUCTS
         elif isinstance(x, (Check, Raise)):
             out = True
     return Effects(reads - own, writes - own, flags, out)

@@ -204,7 +204,7 @@ def _gemm(x: Expander, s: Intrinsic) -> list[Stmt]:
 
 @_expansion
 def _block(x: Expander, s: Intrinsic) -> list[Stmt]:
-    """`c += a @ b` on windows; rows and columns of each are along the axes that are named."""
+    """`c += a @ b` or `c = a @ b` on windows; rows and columns of each are along the axes that are named."""
     (c,), (a, b, m, n, k, *starts) = s.outs, s.ins
     assert isinstance(c, Array) and isinstance(a, Array) and isinstance(b, Array)
     operands: list[Any] = []
@@ -216,8 +216,8 @@ def _block(x: Expander, s: Intrinsic) -> list[Stmt]:
             row = apply("mul", row, x.dim(array, axis))
         operands.append((Element(array, first), _ld(row), "T" if axes[0] > axes[1] else "N"))
     (c_at, c_row, _), (a_at, a_row, ta), (b_at, b_row, tb) = operands
-    one = const(1.0, c.element)
-    return [_fortran("gemm", c, (c,), tb, ta, n, m, k, one, b_at, b_row, a_at, a_row, one, c_at, c_row)]
+    one, kept = const(1.0, c.element), const(float(s.attrs["add"]), c.element)
+    return [_fortran("gemm", c, (c,), tb, ta, n, m, k, one, b_at, b_row, a_at, a_row, kept, c_at, c_row)]
 
 
 def _better(a: Expr, b: Expr) -> Expr:

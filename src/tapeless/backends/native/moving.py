@@ -62,7 +62,7 @@ class Change:
     large: Expr = TRUE
     """Whether lengths are such that all this pays."""
     totals: dict[tuple[object, ...], Window] = field(default_factory=dict)
-    """Products that have a matrix of their own, by what they are of."""
+    """Products and factors that have a matrix of their own, by what they are of."""
 
     def add(self, other: Change) -> None:
         self.before += other.before
@@ -143,9 +143,12 @@ class Move:
 
     def ahead(self, loop: For, body: list[Stmt]) -> None:
         """Statements before a loop, where it has an iteration: else indices may be out of range."""
-        if self.domain.slope is not None and self.domain.slope[0] is loop.var:
+        if self.guarded(loop):
             body = [If(apply("lt" if loop.step > 0 else "gt", loop.start, loop.stop), body)]
         self.change.ahead.setdefault(id(loop), []).extend(body)
+
+    def guarded(self, loop: For) -> bool:
+        return self.domain.slope is not None and self.domain.slope[0] is loop.var
 
     def along(self, inner: For, store: Store, used: set[Name]) -> For:
         """A loop like the innermost one, before the middle one, of which it uses nothing."""
@@ -184,7 +187,7 @@ class Move:
                 return change.totals[key]
         made = self.matrix(a, b)
         self.change.before += clear(made.array, self.shape(made.array))
-        self.change.before += self.domain.product(made, u, v)
+        self.change.before += self.domain.product(made, u, v, own=True)
         self.change.totals[key] = made
         return made
 
@@ -325,18 +328,23 @@ class Move:
         value = members[0].value
         for f in members[1:]:
             value = value * f.value
-        made = self.matrix(a, b)
         if all(f.kept for f in members):  # outside of the loop
+            made = self.matrix(a, b)
             body = self.domain.loops(a, b, lambda: [Store(made.array, made.at(), self.outside(value))])
             (self.change.after if later else self.change.before).extend(body)
             return made
         outer, middle, inner = self.loops
-        store = Store(made.array, self.place(a, b), value)
-        if key == {outer.var, middle.var}:
-            self.ahead(inner, [store])
-        else:
-            self.need(key == {outer.var, inner.var})
-            self.ahead(middle, [self.along(inner, store, set(names(value)))])
+        loop = inner if key == {outer.var, middle.var} else middle
+        self.need(loop is inner or key == {outer.var, inner.var})
+        place, guarded = self.place(a, b), self.guarded(loop)
+        # another sum of the same loop may have filled a matrix with the same
+        same = (a, b, place, value, id(loop), guarded, *(self.domain.length(c) for c in (a, b)))
+        for change in (self.change, self.before):
+            if same in change.totals:
+                return change.totals[same]
+        made = self.change.totals[same] = self.matrix(a, b)
+        store = Store(made.array, place, value)
+        self.ahead(loop, [store if loop is inner else self.along(inner, store, set(names(value)))])
         return made
 
     def matrix(self, a: Scalar, b: Scalar) -> Window:

@@ -1,15 +1,13 @@
 """Sums of products over a box of three integers, or half of one, as calls of BLAS on windows of matrices.
 
-    for i in range(n):                          for i0 in range(0, n, 16):
-        for k in range(i):                          i1 = min(i0 + 16, n)
+    for i in range(n):                          for i0 in range(0, n, 8):
+        for k in range(i):                          i1 = min(i0 + 8, n)
             for j in range(m):                      x[i0:i1] += u[i0:i1, :i0] @ v[:i0]
-                x[i, j] += u[i, k] * v[k, j]        for i in range(i0, i1):
-                                                        for k in range(i0, i):
-                                                            for j in range(m):
-                                                                x[i, j] += u[i, k] * v[k, j]
+                x[i, j] += u[i, k] * v[k, j]        x[i0:i1] += np.tril(u[i0:i1, i0:i1], -1) @ v[i0:i1]
 
-Nothing is computed that the loops do not compute: a zero in place of what is not read would make a NaN of
-what is infinite.
+The triangles at the edge are left to loops or, if they are long the other way, done in squares.  Where the
+sum has a triangle, the rest of the square is left; where a factor has one, the rest is zeros, provided that
+the other factor is finite: 0 times infinity is none.
 """
 
 from __future__ import annotations
@@ -22,10 +20,12 @@ from tapeless.backends.native.nest import (
     I64,
     ONE,
     TRUE,
+    Alloc,
     Array,
     Assign,
     Expr,
     For,
+    If,
     Intrinsic,
     Load,
     Ref,
@@ -38,7 +38,9 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.scopes import names
 
 #: Rows of a triangle that are done at once; BLAS pays from so many multiplications, and lengths.
-PANEL, WORK, LEAST = 16, 2**15, 8
+PANEL, WORK, LEAST = 8, 2**15, 8
+#: So many of a triangle as long as this the other way, of which BLAS does the edge; and if there is no edge.
+WIDE, LONG, WHOLE = 24, 192, 12
 Bounds = dict[Scalar, tuple[Affine, Affine]]
 
 
@@ -147,30 +149,83 @@ class Domain:
             return [For(q, *self.ends(q), body, independent=True)]
         return [For(a, *self.ends(a), [For(b, *self.ends(b), inner(), independent=True)], independent=True)]
 
-    def product(self, x: Window, u: Window, v: Window) -> list[Stmt]:
-        """`x += u * v`, summed over the integer that `x` has no axis for."""
+    def product(self, x: Window, u: Window, v: Window, *, own: bool = False) -> list[Stmt]:
+        """`x += u * v`, summed over the integer that `x` has no axis for.
+
+        With `own`, what is in `x` outside of the triangle makes no difference to anybody.
+        """
         if self.slope is None:
             return [_block(x, u, v, self.low, self.high)]
         p, q, upper, by = self.slope
-        panel, stop = Scalar("panel", I64), Scalar("panel_to", I64)
+        panel, stop, number, width = (Scalar(x, I64) for x in ("panel", "panel_to", "number", "width"))
         first, last = self.ends(q)
         low, high = {**self.low, q: Ref(panel)}, {**self.high, q: Ref(stop)}
-        rest = Ref(q) + expression(by)
-        if upper:
-            high[p] = edge = Ref(panel) + expression(by)
-            around = (edge, rest)
-        else:
-            low[p] = edge = Ref(stop) + expression(plus(by, {None: -1}))
-            around = (rest, edge)
+        ends = Ref(panel) + expression(by), Ref(stop) + expression(plus(by, {None: -1}))
+        whole = own and {p, q} == x.axes.keys()
+        (high if upper else low)[p] = ends[int(upper == whole)]
         body: list[Stmt] = [
-            Assign(stop, apply("minimum", Ref(panel) + PANEL, last)),
+            Assign(panel, first + Ref(number) * Ref(width)),
+            Assign(stop, apply("minimum", Ref(panel) + Ref(width), last)),
             _block(x, u, v, low, high),
-            self.rest(x, u, v, For(q, Ref(panel), Ref(stop), []), For(p, *around, [])),
         ]
-        return [For(panel, first, last, body, step=PANEL)]
+        (t,) = self.low.keys() - {p, q}
+        long = apply("ge", self.length(t), LONG)
+        rows = const(WHOLE) if whole else apply("select", long, const(WIDE), const(PANEL))
+        before: list[Stmt] = [Assign(width, rows)]
+        if not whole:
+            low[p], high[p] = ends
+            made, edge = self.edge(x, u, v, low, high, long)
+            before += made
+            body += edge
+        count = apply("floordiv", apply("sub", last, first) + Ref(width) + -1, Ref(width))
+        return [*before, For(number, const(0), count, body)]
 
-    def rest(self, x: Window, u: Window, v: Window, outer: For, inner: For) -> Stmt:
+    def triangle(self, low: dict[Scalar, Expr], high: dict[Scalar, Expr], inner: list[Stmt]) -> For:
+        """Loops over the part of a square that is in the domain."""
+        assert self.slope is not None
+        p, q, upper, by = self.slope
+        edge = Ref(q) + expression(by)
+        around = (low[p], edge) if upper else (edge, high[p])
+        return For(q, low[q], high[q], [For(p, *around, inner, independent=True)], independent=True)
+
+    def edge(
+        self, x: Window, u: Window, v: Window, low: dict[Scalar, Expr], high: dict[Scalar, Expr], long: Expr
+    ) -> tuple[list[Stmt], list[Stmt]]:
+        """What does the square at the edge of a triangle, and what comes before all of them."""
+        assert self.slope is not None
+        p, q, _, _ = self.slope
+        loops = self.rest(x, u, v, self.triangle(low, high, []))
+        made = Array("square", x.array.dtype, 2)
+        alloc = Alloc(made, (const(WIDE), const(WIDE)))
+        if {p, q} == x.axes.keys():
+            square = _beside(made, x, low)
+            add: list[Stmt] = [Store(x.array, x.at(), Load(made, square.at()), add=True)]
+            then = [_block(square, u, v, low, high, add=False), self.triangle(low, high, add)]
+            return [alloc], [If(long, then, [loops])]
+        if {p, q} != u.axes.keys():
+            u, v = v, u
+        square = _beside(made, u, low)
+        copy: list[Stmt] = [Store(made, square.at(), Load(u.array, u.at()))]
+        fill = [*clear(made, alloc.shape), self.triangle(low, high, copy)]
+        then = [*fill, _block(x, square, v, low, high)]
+        zero = Scalar("zero", x.array.element)
+        before = [alloc, Assign(zero, const(1.0, zero.type)), If(long, self.nothing(v, zero))]
+        return before, [If(apply("eq", Ref(zero), 0.0), then, [loops])]
+
+    def nothing(self, v: Window, zero: Scalar) -> list[Stmt]:
+        """What makes `zero` 0, or NaN if a number in a window is not finite."""
+        assert self.slope is not None
+        none = const(0.0, zero.type)
+        body: list[Stmt] = [Assign(zero, Ref(zero) + none * Load(v.array, v.at()))]
+        for c in sorted(v.axes, key=lambda c: -v.axes[c]):
+            ends = self.ends(c) if c is self.slope[1] else (self.low[c], self.high[c])
+            body = [For(c, *ends, body)]
+        return [Assign(zero, none), *body]
+
+    def rest(self, x: Window, u: Window, v: Window, outer: For) -> Stmt:
         """Loops for what is not a full block: the innermost one walks along memory."""
+        (inner,) = outer.body
+        assert isinstance(inner, For)
         (t,) = set(self.low) - {outer.var, inner.var}
         full = For(t, self.low[t], self.high[t], [])
         score = {c: sum(w.last(c) for w in (x, u, v)) for c in (t, inner.var)}
@@ -190,7 +245,15 @@ class Domain:
         return body[0]
 
 
-def _block(x: Window, u: Window, v: Window, low: dict[Scalar, Expr], high: dict[Scalar, Expr]) -> Stmt:
+def _beside(made: Array, a: Window, low: dict[Scalar, Expr]) -> Window:
+    """A matrix for a part of another one."""
+    i, j = sorted(a.axes, key=lambda c: a.axes[c])
+    return Window(made, tuple(plus({Ref(c): 1}, affine(low[c]), -1) for c in (i, j)), {i: 0, j: 1})
+
+
+def _block(
+    x: Window, u: Window, v: Window, low: dict[Scalar, Expr], high: dict[Scalar, Expr], *, add: bool = True
+) -> Stmt:
     """One call: the rows of `x`, its columns, and the terms of each sum."""
     i, j = sorted(x.axes, key=lambda c: x.axes[c])
     if i not in u.axes:
@@ -199,7 +262,7 @@ def _block(x: Window, u: Window, v: Window, low: dict[Scalar, Expr], high: dict[
     lengths = [simplify(apply("sub", high[c], low[c])) for c in (i, j, k)]
     starts = [e for w in (x, u, v) for e in w.start(low)]
     axes = (x.axes[i], x.axes[j]), (u.axes[i], u.axes[k]), (v.axes[k], v.axes[j])
-    attrs = {"add": True, "axes": axes, "ndims": tuple(w.array.ndim for w in (x, u, v))}
+    attrs = {"add": add, "axes": axes, "ndims": tuple(w.array.ndim for w in (x, u, v))}
     return Intrinsic("block", (x.array,), (u.array, v.array, *lengths, *starts), attrs)
 
 

@@ -76,7 +76,7 @@ def mulz(a, b):
 #: What an intrinsic is in NumPy: outs and ins are the names, attributes are those of the statement.
 INTRINSICS: dict[str, Callable[[list[str], list[str], dict[str, Any]], list[str]]] = {
     "gemm": lambda o, i, k: [_product(o, i, k, (k.get("ta"), k.get("tb")))],
-    "block": lambda o, i, k: [_block(o[0], i, k["axes"], k["ndims"])],
+    "block": lambda o, i, k: [_block(o[0], i, k["axes"], k["ndims"], k["add"])],
     "gemv": lambda o, i, k: [_product(o, i, k, (k.get("ta"), False))],
     "solve": lambda o, i, k: [f"{o[0]}[...] = np.linalg.solve({_t(i[0], k.get('ta'))}, {i[1]})"],
     "cholesky": lambda o, i, k: [f"{o[0]}[...] = np.linalg.cholesky({i[0]})"],
@@ -179,7 +179,9 @@ def _product(o: list[str], i: list[str], attrs: dict[str, Any], transposed: tupl
     return f"{o[0]}[...] {'+' if attrs.get('add') else ''}= {a} @ {b}"
 
 
-def _block(out: str, ins: list[str], axes: tuple[tuple[int, int], ...], ndims: tuple[int, ...]) -> str:
+def _block(
+    out: str, ins: list[str], axes: tuple[tuple[int, int], ...], ndims: tuple[int, ...], add: bool
+) -> str:
     """A product of windows: two names, the lengths of rows, columns and sums, where each window begins."""
     a, b, m, n, k, *starts = ins
     texts = []
@@ -189,7 +191,7 @@ def _block(out: str, ins: list[str], axes: tuple[tuple[int, int], ...], ndims: t
         for axis, length in zip((row, column), lengths, strict=True):
             index[axis] = f"{index[axis]} : {index[axis]} + {length}"
         texts.append(f"{name}[{', '.join(index)}]" + (".T" if row > column else ""))
-    return f"{texts[0]} += {texts[1]} @ {texts[2]}"
+    return f"{texts[0]} {'+=' if add else '='} {texts[1]} @ {texts[2]}"
 
 
 def _several(outs: list[str], call: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.nest import (
@@ -18,8 +19,10 @@ from tapeless.backends.native.nest import (
     Array,
     Assign,
     Const,
+    Dim,
     Expr,
     For,
+    Intrinsic,
     Load,
     Ref,
     Stmt,
@@ -133,7 +136,11 @@ class Tidy:
             else:
                 continue
             first = rest[wait]
-            rest[wait:wait] = [s] if self.covers(first, s) else [s, fill]
+            if (whole := _sets(first, s.array)) is not None:
+                rest[wait : wait + 1] = [s, whole]
+                used[id(whole)] = used[id(first)]
+            else:
+                rest[wait:wait] = [s] if self.covers(first, s) else [s, fill]
             out[at:] = rest
         return out
 
@@ -194,6 +201,13 @@ def is_zero(e: Expr) -> bool:
     return isinstance(e, Const) and e.type in FLOATS and e.value == 0
 
 
+def _sets(s: Stmt, array: Array) -> Stmt | None:
+    """A product that is added to a whole array, as one that is stored there."""
+    if not isinstance(s, Intrinsic) or s.name not in ("gemm", "gemv") or not s.attrs.get("add"):
+        return None
+    return replace(s, attrs={**s.attrs, "add": False}) if s.outs == (array,) and array not in s.ins else None
+
+
 def _fills(s: For, made: Alloc) -> bool:
     """Whether a nest fills the whole array with zeros."""
     found = _visits(s, made.array, made.shape)
@@ -208,12 +222,12 @@ def _visits(s: Stmt, array: Array, shape: tuple[Expr, ...]) -> tuple[list[Stmt],
     """The innermost body of loops over all elements of `array`, and the one index used there."""
     index: list[Expr] = []
     body: list[Stmt] = [s]
-    for length in shape:
+    for axis, length in enumerate(shape):
         loops = [x for x in body if array in mentions([x])]
         if len(loops) != 1 or not isinstance(loops[0], For):
             return None
         loop = loops[0]
-        if loop.step != 1 or loop.start != ZERO or loop.stop != length:
+        if loop.step != 1 or loop.start != ZERO or loop.stop not in (length, Dim(array, axis)):
             return None
         index.append(Ref(loop.var))
         body = loop.body
