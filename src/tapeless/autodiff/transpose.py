@@ -285,6 +285,10 @@ class Transpose(Sequences):
             return self.form(t.form, ct, x), t.sign, False  # a rule may hand back what it was given
         fresh = False
         value = ct
+        if self.careful and t.mul is not None and t.div is not None:
+            # 0 / 0 is no zero to be strong: the partial is not known
+            value = self.b.scaled(self.b.binary("Div", self.expr(t.mul), self.expr(t.div)), value)
+            return self.folded(value, x, t, True), t.sign, True
         if t.mul is not None:
             value = self.b.scaled(self.expr(t.mul), value)
             fresh = value is not ct  # a factor of 1 is left out

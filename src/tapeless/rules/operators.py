@@ -131,7 +131,7 @@ elementwise(
 )
 elementwise(
     [np.imag, float.imag, complex.imag, np.generic.imag, np.ndarray.imag],
-    partials=lambda y, x: -1j,
+    partials=lambda y, x: -1j if np.iscomplexobj(x) else 0.0,
     rows=[0.3, 0.3 - 2j],
     constant=True,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sc  # type: ignore[import-untyped]
 
-from tapeless.rules import scipy_special  # noqa: F401
+from tapeless.rules import scipy_special, scipy_sums  # noqa: F401
 from tapeless.rules.compat import find_all
 from tapeless.rules.incomplete import betainc_by_parameters, gammainc_by_a, kv_by_order
 from tapeless.rules.registry import elementwise, nondifferentiable, row, singular, unknown
@@ -265,8 +265,6 @@ elementwise(
     partials=(lambda y, z, k, tol: 1 / (z + np.exp(y)),),
     rows=[row(0.3 + 0.4j, 0, 1e-14), row(2.5 + 0j, 0, 1e-14)],
 )
-elementwise(sc.ellipk, partials=lambda y, m: (sc.ellipe(m) / (1 - m) - y) / (2 * m), rows=_UNIT)
-elementwise(sc.ellipe, partials=lambda y, m: (y - sc.ellipk(m)) / (2 * m), rows=_UNIT)
 nondifferentiable(sc.gammasgn)
 elementwise(
     sc.yn,

@@ -119,7 +119,7 @@ def _two(function: Any, first: Any, second: Any, rows: Any) -> None:
         return first(x) * dx, second(x) * dx
 
 
-_two(sc.sici, lambda x: np.sin(x) / x, lambda x: np.cos(x) / x, [0.3, 2.5])
+_two(sc.sici, lambda x: np.sinc(x / np.pi), lambda x: np.cos(x) / x, [0.3, 2.5])
 _two(sc.shichi, lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x, [0.3, 2.5])
 _two(sc.fresnel, lambda x: np.sin(np.pi * x * x / 2), lambda x: np.cos(np.pi * x * x / 2), _ANY)
 
@@ -130,28 +130,76 @@ def _root(phi: Any, m: Any) -> Any:
     return np.sqrt(1 - m * np.sin(phi) ** 2)
 
 
-elementwise(
-    sc.ellipkinc,
-    partials=(
-        lambda y, phi, m: 1 / _root(phi, m),
-        lambda y, phi, m: (
-            (sc.ellipeinc(phi, m) - (1 - m) * y) / (2 * m * (1 - m))
+def _near(m: Any, series: Any, slope: Any) -> Any:
+    """The slope by m; near 0, where it is a difference divided by m, its series."""
+    small = np.abs(m) < 1e-4
+    return np.where(small, series(m), slope(np.where(small, 0.5, m)))
+
+
+def _powers(phi: Any) -> tuple[Any, ...]:
+    """The integrals of the second, fourth and sixth power of the sine, from 0."""
+    twice, four, six = np.sin(2 * phi), np.sin(4 * phi), np.sin(6 * phi)
+    return (
+        phi / 2 - twice / 4,
+        3 * phi / 8 - twice / 4 + four / 32,
+        5 * phi / 16 - 15 * twice / 64 + 3 * four / 64 - six / 192,
+    )
+
+
+def _by_m(phi: Any, m: Any) -> Any:
+    """The slope of the first integral by m (DLMF 19.4.5)."""
+    a, b, c = _powers(phi)
+    return _near(
+        m,
+        lambda m: a / 2 + 0.75 * m * b + 0.9375 * m * m * c,
+        lambda m: (
+            (sc.ellipeinc(phi, m) - (1 - m) * sc.ellipkinc(phi, m)) / (2 * m * (1 - m))
             - np.sin(2 * phi) / (4 * (1 - m) * _root(phi, m))
         ),
-    ),
-    rows=[(0.7, 0.3), (2.0, 0.6), (0.4, -1.5)],
+    )
+
+
+def _second_by_m(phi: Any, m: Any) -> Any:
+    """The slope of the second integral by m (DLMF 19.4.6)."""
+    a, b, c = _powers(phi)
+    return _near(
+        m,
+        lambda m: -a / 2 - 0.25 * m * b - 0.1875 * m * m * c,
+        lambda m: (sc.ellipeinc(phi, m) - sc.ellipkinc(phi, m)) / (2 * m),
+    )
+
+
+def _whole_by_m(m: Any) -> Any:
+    """The slope of the whole first integral (DLMF 19.4.1)."""
+    return _near(
+        m,
+        lambda m: np.pi * (0.125 + m * (9 / 64 + m * (75 / 512 + m * 1225 / 8192))),
+        lambda m: (sc.ellipe(m) / (1 - m) - sc.ellipk(m)) / (2 * m),
+    )
+
+
+_ELLIPTIC = [(0.7, 0.3), (2.0, 0.6), (0.4, -1.5), (0.7, 0.0), (2.0, 1e-7)]
+elementwise(
+    sc.ellipkinc,
+    partials=(lambda y, phi, m: 1 / _root(phi, m), lambda y, phi, m: _by_m(phi, m)),
+    rows=_ELLIPTIC,
 )
 elementwise(
     sc.ellipeinc,
-    partials=(
-        lambda y, phi, m: _root(phi, m),
-        lambda y, phi, m: (y - sc.ellipkinc(phi, m)) / (2 * m),
-    ),
-    rows=[(0.7, 0.3), (2.0, 0.6), (0.4, -1.5)],
+    partials=(lambda y, phi, m: _root(phi, m), lambda y, phi, m: _second_by_m(phi, m)),
+    rows=_ELLIPTIC,
 )
+elementwise(sc.ellipk, partials=lambda y, m: _whole_by_m(m), rows=[0.3, 0.9, 0.05, 0.0, 1e-7])
 elementwise(
-    sc.ellipkm1, partials=lambda y, p: (y - sc.ellipe(1 - p) / p) / (2 * (1 - p)), rows=[0.3, 0.9, 0.05]
+    sc.ellipe,
+    partials=lambda y, m: _near(
+        m,
+        lambda m: -np.pi * (0.125 + m * (3 / 64 + m * (15 / 512 + m * 175 / 8192))),
+        lambda m: (sc.ellipe(m) - sc.ellipk(m)) / (2 * m),
+    ),
+    rows=[0.3, 0.9, 0.05, 0.0, 1e-7],
 )
+elementwise(sc.ellipkm1, partials=lambda y, p: -_whole_by_m(1 - p), rows=[0.3, 0.9, 0.05, 1.0])
 
 
 @jvp_rule(sc.ellipj, rows=[row(0.7, 0.3), row(1.8, 0.6)])

@@ -72,6 +72,15 @@ def density(a: Expr, x: Expr) -> Expr:
     return exp((a - 1.0) * apply("log", x) - x - apply("lgamma", a))
 
 
+def near(m: Expr, series: tuple[float, ...], slope: Callable[[Expr], Expr]) -> Expr:
+    """The slope of a whole elliptic integral; near 0, where it is a difference divided by m, its series."""
+    small = apply("lt", apply("fabs", m), 1e-4)
+    total: Expr = const(0.0)
+    for term in reversed(series):
+        total = total * m + math.pi * term
+    return apply("select", small, total, slope(apply("select", small, 0.5, m)))
+
+
 def digamma(x: Expr) -> Expr:
     return apply("digamma", x)
 
@@ -91,8 +100,18 @@ SLOPES: dict[str, tuple[Slope | None, ...]] = {
     "k0": (lambda y, x: -call("k1", x),),
     "k1": (lambda y, x: -call("k0", x) - y / x,),
     "dawsn": (lambda y, x: 1.0 - 2.0 * x * y,),
-    "ellipk": (lambda y, m: (call("ellipe", m) / (1.0 - m) - y) / (2.0 * m),),
-    "ellipe": (lambda y, m: (y - call("ellipk", m)) / (2.0 * m),),
+    "ellipk": (
+        lambda y, m: near(
+            m,
+            (1 / 8, 9 / 64, 75 / 512, 1225 / 8192),
+            lambda m: (call("ellipe", m) / (1.0 - m) - y) / (2.0 * m),
+        ),
+    ),
+    "ellipe": (
+        lambda y, m: near(
+            m, (-1 / 8, -3 / 64, -15 / 512, -175 / 8192), lambda m: (y - call("ellipk", m)) / (2.0 * m)
+        ),
+    ),
     "ndtri": (lambda y, p: NORMAL * exp(0.5 * y * y),),
     "erfinv": (lambda y, p: HALF_PI * exp(y * y),),
     "erfcinv": (lambda y, p: -HALF_PI * exp(y * y),),

@@ -197,9 +197,14 @@ def imag(stager: Stager, val: Value) -> Value:
 
 @lowers(np.angle)
 def angle(stager: Stager, z: Value, deg: Value | None = None) -> Value:
-    from tapeless.backends.native.staging.elementwise import ufunc
+    from tapeless.backends.native.staging.elementwise import ufunc, where
 
-    made = ufunc(stager, np.arctan2, [imag(stager, z), real(stager, z)])
+    across, along = imag(stager, z), real(stager, z)
+    if not elements.is_complex(operand(stager, z).dtype):  # 0 or pi, with no slope at 0 either
+        along = where(
+            stager, ufunc(stager, np.isnan, [along]), along, ufunc(stager, np.copysign, [Static(1.0), along])
+        )
+    made = ufunc(stager, np.arctan2, [across, along])
     if deg is not None and stager.known(deg):
         return ufunc(stager, np.degrees, [made])
     return made
