@@ -76,6 +76,10 @@ CALLS = {
     "nan_to_num by a number": lambda x: np.nan_to_num(NAN * x, nan=x[0]),
     "poly1d": lambda x: np.poly1d(x)(B) + np.poly1d(x).deriv()(x[0]),
     "trim_zeros in front": lambda x: np.trim_zeros(x * np.array([0.0, 1.0, 1.0, 0.0]), "f"),
+    "histogram2d": lambda x: np.histogram2d(x, B, 3, weights=x)[0],
+    "histogram2d on edges": lambda x: np.histogram2d(x, B, bins=(S, [0.0, 1.5, 4.0]), weights=x * x)[0],
+    "shape of an array": lambda x: np.outer(x, B).reshape(np.array([2, 8])) ** 2,
+    "shape with a length to be found": lambda x: np.outer(x, B).reshape(np.array([2, -1])) ** 2,
     "sign of complex numbers": lambda x: np.sign(x + 1j * B).real,
 }  # fmt: skip
 

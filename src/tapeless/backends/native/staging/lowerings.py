@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tapeless.backends.native.nest import Expr
+from tapeless.backends.native.nest import ZERO, Expr, apply
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.elements import supported
 from tapeless.backends.native.staging.storage import fail
@@ -113,6 +113,11 @@ def shape_of(stager: Stager, value: Value) -> tuple[Expr, ...]:
     """A shape: an integer or a sequence of them."""
     if isinstance(value, Static) and isinstance(value.obj, (tuple, list)):
         return tuple(length_of(stager, Static(n)) for n in value.obj)
+    if isinstance(value, ArrayValue) and value.ndim == 1:
+        lengths = tuple(length_of(stager, v) for v in items_of(stager, value))
+        for n in lengths:
+            stager.replay_unless(apply("ge", n, ZERO))
+        return lengths
     if isinstance(value, Sequence):
         return tuple(length_of(stager, v) for v in value.items)
     return (length_of(stager, value),)
