@@ -300,7 +300,17 @@ def shape_in_each_iteration(a):
     return row
 
 
-@pytest.mark.parametrize("f", [shape_of_a_product, shapes_on_two_paths, shape_in_each_iteration])
+def shapes_of_parts(a):
+    both = np.stack((a * 2.0, a + 1.0))
+    b, c = both
+    b.shape = c.shape = 24
+    b[3] = c[4] * c[5]
+    return both.sum(axis=1) * len(b)
+
+
+@pytest.mark.parametrize(
+    "f", [shape_of_a_product, shapes_on_two_paths, shape_in_each_iteration, shapes_of_parts]
+)
 def test_shapes_that_are_set(f):
     a = np.cos(ROWS)
     for x in (a, -a):

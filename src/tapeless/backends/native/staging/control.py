@@ -23,6 +23,7 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging.attempts import Loop
 from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Replay, Target, describe
 from tapeless.backends.native.staging.loops import Checkpoint, Loops
+from tapeless.backends.native.staging.short_loops import ShortLoops
 from tapeless.backends.native.staging.values import Instance, Sequence, Static, Value
 from tapeless.frontend.lower import ends
 from tapeless.program.ir import Block, Op, Var
@@ -53,6 +54,7 @@ class Control(Loops):
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.unrolled: set[Any] = set()
+        self.short = ShortLoops()
 
     def iteration(self, value: Value) -> Iteration:
         raise NotImplementedError
@@ -161,7 +163,10 @@ class Control(Loops):
     # ---- loops
 
     def op_for(self, op: Op) -> None:
-        self.loop_through(op, self.iteration(self.read(op.args[0])))
+        key = (self.frames[-1].key, id(op))
+        value = self.short.as_loop(self.read(op.args[0]), key)
+        with self.short.inside(op, key, value):
+            self.loop_through(op, self.iteration(value))
 
     def loop_through(self, op: Op, it: Iteration) -> None:
         key = (self.frames[-1].key, id(op))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -160,7 +160,9 @@ class Loops(Joins):
         """Whether storage was made by the iteration that is being staged."""
         return array in self.recent
 
-    def holders(self, original: Value, ended: Any) -> int:
+    def holders(
+        self, original: Value, ended: Any, exactly: Callable[[ArrayValue], bool] = lambda value: True
+    ) -> int:
         """How many variables, and parts of objects, of the program are in the storage of an array."""
         from tapeless.backends.native.staging.heap import is_object
 
@@ -174,7 +176,7 @@ class Loops(Joins):
 
         def inside(value: Any) -> int:
             if isinstance(value, ArrayValue):
-                return storage(value) is mine
+                return storage(value) is mine and exactly(value)
             if isinstance(value, Maybe):
                 return inside(value.value)
             if isinstance(value, Choice):

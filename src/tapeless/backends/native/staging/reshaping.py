@@ -128,7 +128,13 @@ def in_place(stager: Stager, value: ArrayValue, shape: Value) -> ArrayValue:
     """An array whose shape is set: what its variable, which alone has it, gets."""
     view = storage.make(stager, value)
     root = view.array.root
-    if root in stager.array_sources or root in stager.lent or stager.holders(view, None) > 1:
+
+    def exactly(other: ArrayValue) -> bool:
+        """Whether another value may be the same object."""
+        seen = other.made if isinstance(other, Lazy) else other
+        return not isinstance(seen, View) or (seen.axes, seen.shape) == (view.axes, view.shape)
+
+    if root in stager.array_sources or root in stager.lent or stager.holders(view, None, exactly) > 1:
         stager.refuse("the shape of an array that others have, too, is set", "use reshape")
     lengths = _resolved(stager, view.shape, shape_of(stager, shape))
     made: View | None = None

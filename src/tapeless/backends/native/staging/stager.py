@@ -51,6 +51,7 @@ from tapeless.backends.native.staging.mixed import Mixed, of_one_class
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
 from tapeless.backends.native.staging.tables import factory_of, item
+from tapeless.backends.native.staging.short_loops import NeedsRolling, ShortLoops
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
     Call,
@@ -524,6 +525,8 @@ def stage(
     """
     fixed = dict(known or {})
     unrolled: set[Any] = set()
+    kept: set[Any] = set()
+    limited = True
     recursive: set[types.CodeType] = set()
     peeled: set[Any] = set()
     tracked: set[Any] = set()
@@ -537,7 +540,7 @@ def stage(
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
         stager.recursive, stager.peeled, stager.tracked = recursive, peeled, tracked
-        stager.ruled = ruled
+        stager.ruled, stager.short = ruled, ShortLoops(kept, limited)
         limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -549,6 +552,9 @@ def stage(
             continue
         except NeedsUnrolling as need:
             unrolled.add(need.key)
+            continue
+        except NeedsRolling as need:
+            kept |= need.keys
             continue
         except NeedsPeeling as need:
             peeled.add(need.key)
@@ -570,6 +576,10 @@ def stage(
                 stager.refuse("a function that calls itself makes lists of unknown length", "use arrays")
             continue
         except NotCompilable as error:
+            if kept:  # perhaps the counter of one of them has to be known
+                kept.clear()
+                limited = False
+                continue
             if not stager.grew or tried is not None:
                 if tried is None and stager.indexed:  # lists with indices of run time as those that grow
                     tried, fixed = refused or error, dict(known or {})
