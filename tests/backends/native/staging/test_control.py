@@ -511,8 +511,7 @@ def test_a_generator_with_effects_runs_step_by_step():
 
         return list(g()), log
 
-    with pytest.raises(NotCompilable):
-        check(all_at_once, 0.5)
+    check(all_at_once, 0.5)
 
 
 def lists_of_paths(x):
@@ -536,5 +535,4 @@ def lengths_of_paths(x):
 @pytest.mark.parametrize("x", [-1.0, 1.0])
 def test_lists_made_on_each_path(x):
     check(lists_of_paths, x)
-    with pytest.raises(NotCompilable, match="list"):
-        check(lengths_of_paths, x)
+    check(lengths_of_paths, x)

@@ -39,7 +39,7 @@ from tapeless.backends.native.staging.carrying import (
 from tapeless.backends.native.staging.exchanges import Exchange
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Maybe
-from tapeless.backends.native.staging.values import Mapping, Number, Value
+from tapeless.backends.native.staging.values import Instance, Mapping, Number, Value
 from tapeless.program.ir import Block, Op, Var
 
 if TYPE_CHECKING:
@@ -327,6 +327,10 @@ class Attempt:
     def widen_object(self, obj: Any, spec: Spec, end: Any) -> Spec:
         """The spec of the content of an object that the body changes."""
         s = self.s
+        if isinstance(obj, Instance) and obj.cls is set:
+            raise NeedsUnrolling(
+                self.key, "a set changes in a loop of unknown length; use an array of truths"
+            )
         found = s.heap.levels[self.level].get(id(obj))
         names0, parts0 = parts_of(content(obj) if found is None else found[1])
         names1, parts1 = parts_of(end)

@@ -517,8 +517,6 @@ class Base:
         """The class of a number."""
         return value.kind if isinstance(value, (Number, ComplexNumber)) else type(value.obj)  # type: ignore[attr-defined]
 
-    # ---- what is known
-
     def is_known(self, value: Value) -> bool:
         try:
             self.known(value)
@@ -537,6 +535,8 @@ class Base:
             from tapeless.backends.native.staging.tables import plain
 
             return plain(value.kind, {k: self.known(v, why) for k, v in value.items.items()})
+        if isinstance(value, Instance) and value.cls is set and isinstance(value.fields["made"], Static):
+            return value.fields["made"].obj.build()
         if isinstance(value, Slice):
             return slice(*(self.known(v, why) for v in (value.start, value.stop, value.step)))
         if isinstance(value, Range):

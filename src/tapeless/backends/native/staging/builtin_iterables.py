@@ -20,7 +20,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import deques, growing, iteration_programs
+from tapeless.backends.native.staging import deques, growing, iteration_programs, sets
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
@@ -354,8 +354,15 @@ def dict_(s: Builtins, items: Value | None = None, /, **more: Value) -> Value:
     return s.heap.born(Mapping({**table, **more}))  # type: ignore[no-any-return]
 
 
-@lowers(set, frozenset)
+@lowers(set)
 def set_(s: Builtins, items: Value | None = None) -> Value:
+    return sets.made(s, items)
+
+
+@lowers(frozenset)
+def frozenset_(s: Builtins, items: Value | None = None) -> Value:
+    if sets.is_set(items):
+        return Static(frozenset(sets.contents(s, items)))  # type: ignore[arg-type]
     return Static(frozenset() if items is None else frozenset(s.known(v) for v in s.listed(items)))
 
 

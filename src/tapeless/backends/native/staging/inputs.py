@@ -153,7 +153,9 @@ class Inputs(Operations):
             made = self.heap.born(Mapping({k: self.constant(v) for k, v in obj.items()}))
             return made
         if type(obj) is set:
-            return Static(frozenset(obj))
+            from tapeless.backends.native.staging import sets
+
+            return sets.born(self, set, frozenset(obj))
         if isinstance(obj, np.ndarray):
             return self.array_constant(obj)
         if isinstance(obj, tuple) and any(isinstance(v, (list, dict, np.ndarray)) for v in obj):

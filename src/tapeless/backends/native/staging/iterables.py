@@ -58,6 +58,10 @@ class Iterables(Operators):
             return Iteration(
                 [self.constant(k) for k in value.items], more=lambda: Entries(value, "keys").live(self)
             )
+        if isinstance(value, Instance) and value.cls is set:
+            from tapeless.backends.native.staging import sets
+
+            return sets.iteration(self, value)
         if isinstance(value, Entries):
             return Iteration(value.listed(self), more=lambda: value.live(self))
         if isinstance(value, Generator):

@@ -254,7 +254,11 @@ class Operations(Scalars):
         self.assign(op.outs[0], growing.born(self, (self.frames[-1].key, id(op)), self.display(op)))
 
     def op_set(self, op: Op) -> None:
-        self.assign(op.outs[0], Static(frozenset(self.known(v) for v in self.display(op))))
+        from tapeless.backends.native.staging import sets
+
+        constant = len(op.args) > 2 and all(isinstance(a, Lit) for a in op.args)
+        how = sets.of_constants if constant else sets.literal
+        self.assign(op.outs[0], sets.born(self, how, *map(self.known, self.display(op))))
 
     def op_dict(self, op: Op) -> None:
         table: dict[Any, Value] = {}

@@ -134,7 +134,8 @@ class Operators(Calls):
         found = self.on_class(cls, name)
         if isinstance(found, (types.FunctionType, functools.partialmethod)):
             return found
-        known = cls is deque and isinstance(found, types.WrapperDescriptorType) and found in BUILTINS
+        own = isinstance(found, (types.WrapperDescriptorType, types.MethodDescriptorType))
+        known = cls in (deque, set) and own and found in BUILTINS
         return found if known else None
 
     # ---- operators

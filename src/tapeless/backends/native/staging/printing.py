@@ -45,7 +45,7 @@ def pickled(s: Stager, payload: Any) -> str:
 
 def shown(s: Stager, values: tuple[Value, ...]) -> tuple[list[Template], list[Scalar | Array]]:
     """How objects are made again when they are shown, and what of."""
-    from tapeless.backends.native.staging.stager import Outputs
+    from tapeless.backends.native.staging.outputs import Outputs
 
     class Shown(Outputs):
         """Objects of the arguments are made again, too."""

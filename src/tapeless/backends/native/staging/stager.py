@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import types
 import weakref
-from collections import defaultdict, deque
 from collections.abc import Callable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from tapeless.backends.native.nest import (
     If,
     Intrinsic,
     Raise,
-    Ref,
     Scalar,
     Stmt,
     Store,
@@ -35,53 +33,27 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.special import NeedsRule
 from tapeless.backends.native.staging import arrays, growing
 from tapeless.backends.native.staging.base import (
-    TYPES,
     NeedsKnown,
     NeedsUnrolling,
     Replay,
-    Text,
-    describe,
 )
 from tapeless.backends.native.staging.builtin_calls import Builtins
 from tapeless.backends.native.staging.carrying import NeedsPeeling
 from tapeless.backends.native.staging.exchanges import NeedsTracking
-from tapeless.backends.native.staging.heap import content
-from tapeless.backends.native.staging.joins import Conflict, Maybe
-from tapeless.backends.native.staging.mixed import Mixed, of_one_class
+from tapeless.backends.native.staging.outputs import Outputs
 from tapeless.backends.native.staging.paths import Argument, Fixed, Guard, Held, Item, Path
 from tapeless.backends.native.staging.recursion import NeedsRecursion
-from tapeless.backends.native.staging.tables import factory_of, item
 from tapeless.backends.native.staging.short_loops import NeedsRolling, ShortLoops
 from tapeless.backends.native.staging.templates import (
-    ArrayResult,
     Call,
-    ComplexResult,
-    Deque,
-    Either,
-    Items,
     Kept,
-    Object,
-    Result,
-    Rows,
-    Same,
-    Table,
     Template,
     Write,
-    Written,
 )
 from tapeless.backends.native.staging.values import (
     ArrayValue,
-    Bound,
-    Cell,
-    Closure,
-    ComplexNumber,
-    Growing,
-    Instance,
     Lazy,
-    Mapping,
     Number,
-    RandomNumbers,
-    Range,
     Sequence,
     Static,
     Value,
@@ -302,148 +274,6 @@ class Stager(Builtins):
         )
 
 
-class Outputs:
-    """Makes templates of results, and the results of the nest that they use."""
-
-    def __init__(self, s: Stager, results: list[Scalar | Array]) -> None:
-        self.s, self.results = s, results
-        self.made: dict[int, Template] = {}
-        self.found: dict[Array, Template] = {}
-        self.lifted = {id(v): p for v, p, _ in s.mutable}
-
-    def template(self, value: Value) -> Template:
-        if id(value) not in self.made:
-            self.made[id(value)] = self.new(value)
-            self.s.kept_values.append(value)
-        return self.made[id(value)]
-
-    def scalar(self, e: Expr) -> int:
-        s = self.s
-        if isinstance(e, Ref) and e.var in self.results:
-            return self.results.index(e.var)
-        out = s.scalar(e.type, "result")
-        s.emit(Assign(out, e))
-        self.results.append(out)
-        return len(self.results) - 1
-
-    def new(self, value: Value) -> Template:
-        s = self.s
-        if isinstance(value, (Maybe, Conflict)):
-            value = s.present(value, "the result", "result")
-        if isinstance(value, Maybe):
-            assert value.otherwise is not None
-            flag = self.scalar(value.bound)
-            with s.collect() as inside:
-                made = self.template(value.value)
-            for stmt in inside:
-                if isinstance(stmt, Assign):
-                    s.emit(Assign(stmt.var, const(0, stmt.var.type)))
-            s.emit(If(value.bound, inside))
-            return Either(flag, made, self.template(value.otherwise))
-        cls = value.cls if isinstance(value, Instance) else value.obj if isinstance(value, Static) else None
-        if isinstance(cls, type) and cls in s.made_classes:
-            s.refuse("an object of a class made in this function is returned", "define the class outside")
-        if isinstance(value, Static):
-            return Kept(value.obj)
-        if isinstance(value, Mixed):
-            if value.other is None:
-                value = of_one_class(s, value)
-            else:
-                e = apply("select", value.odd, value.expr, const(0, value.expr.type))
-                other = Result(self.scalar(s.convert(e, TYPES[value.other])), value.other)
-                usual = Result(self.scalar(value.expr), value.kind)
-                return Either(self.scalar(value.odd), other, usual)
-        if isinstance(value, Number):
-            return Result(self.scalar(value.expr), value.kind)
-        if isinstance(value, ComplexNumber):
-            return ComplexResult(self.scalar(value.real), self.scalar(value.imag), value.kind)
-        if isinstance(value, ArrayValue):
-            return self.array(value)
-        if id(value) in self.lifted:
-            return Same(self.lifted[id(value)])
-        if isinstance(value, Sequence):
-            made = Items(value.kind, [])
-            self.made[id(value)] = made
-            made.items = [self.template(v) for v in value.items]
-            return made
-        if isinstance(value, Growing):
-            return self.rows(value)
-        if isinstance(value, RandomNumbers):
-            for path, lifted in s.lifted.items():
-                if lifted is value:
-                    return Same(path)
-        if isinstance(value, Text):
-            return Written(value.how, [self.template(v) for v in value.args])
-        if isinstance(value, Mapping):
-            table = Table(value.kind, {})
-            factory = factory_of(value.kind)
-            self.made[id(value)] = table
-            table.items = {k: self.template(item(s, value, k)) for k in list(value.items)}
-            if factory is not None:
-                table.kind, table.factory = defaultdict, self.template(factory)
-            return table
-        if isinstance(value, Instance) and value.cls.__module__.startswith("tapeless.backends."):
-            s.refuse("what solve_ivp gives as `sol` is returned", "return its values at some times")
-        if isinstance(value, Instance):
-            obj: Any = Deque(Kept(None), Kept(None)) if value.cls is deque else Object(value.cls, {})
-            self.made[id(value)] = obj
-            fields = {k: self.template(v) for k, v in value.fields.items()}
-            if isinstance(obj, Deque):
-                obj.items, obj.most = fields.values()
-            else:
-                obj.fields = fields
-            return obj  # type: ignore[no-any-return]
-        if isinstance(value, Range):
-            s.refuse("a range is returned", "return its bounds")
-        if isinstance(value, (Closure, Bound)):
-            s.refuse("a function is returned from a compiled function", "return what it is made of")
-        s.refuse(
-            f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those"
-        )
-
-    def rows(self, value: Growing) -> Template:
-        s = self.s
-        if growing.is_mixed(value.spec):
-            s.refuse("a list of items of several classes is returned", "fill it with numbers of one class")
-        parts = range(len(growing.parts_of(value)))
-        columns = [self.array(growing.all_of(s, value, k)) for k in parts]
-        indices = [c.index for c in columns if isinstance(c, ArrayResult)]
-        return Rows(indices, growing.item_classes(value.spec))
-
-    def array(self, value: ArrayValue) -> Template:
-        s = self.s
-        from tapeless.backends.native.staging.storage import is_whole
-
-        view = value if isinstance(value, View) else s.made(value)
-        path = s.array_sources.get(view.array)
-        if path is not None and view.whole and view.shape == s.argument_shape(path):
-            return Same(path)
-        if path is not None or view.array.alias is not None or not is_whole(s, view):
-            view = arrays.store_copy(s, view)
-        if view.array not in self.found:
-            self.results.append(view.array)
-            self.found[view.array] = ArrayResult(len(self.results) - 1, view.dtype)
-        return self.found[view.array]
-
-    def writes(self) -> list[Write]:
-        found = []
-        for value, path, before in self.s.mutable:
-            after = content(value)
-            if isinstance(value, Cell):
-                if after is not before:
-                    self.s.refuse("a variable of an outer function is assigned", "return the value instead")
-                continue
-            if same_content(before, after):
-                continue
-            if isinstance(value, Sequence):
-                found.append(Write(path, Items(list, [self.template(v) for v in after])))
-            elif isinstance(value, Mapping):
-                found.append(Write(path, Table(dict, {k: self.template(v) for k, v in after.items()})))
-            elif isinstance(value, Instance):
-                found.append(Write(path, Object(value.cls, {k: self.template(v) for k, v in after.items()})))
-        return found
-
-
 def hold_back(fn: Function) -> None:
     """What a nest prints is shown when it has ended: the call may be made again by the plain program."""
     printed = [x for x in walk(fn.body) if isinstance(x, Intrinsic) and x.name in EFFECTS]
@@ -462,12 +292,6 @@ def written_arrays(fn: Function) -> set[Any]:
         elif isinstance(stmt, Intrinsic):
             written.update(a.root for a in stmt.outs if isinstance(a, Array))
     return written
-
-
-def same_content(before: Any, after: Any) -> bool:
-    if isinstance(before, dict):
-        return list(before) == list(after) and all(before[k] is after[k] for k in before)
-    return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
 
 
 def pruned(body: list[Stmt], unused: set[Scalar]) -> list[Stmt]:

@@ -115,6 +115,18 @@ class Items(Template):
 
 
 @dataclass(eq=False, slots=True)
+class SetOf(Template):
+    """A set of known objects, made as the program made it."""
+
+    history: Any
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            call.made[id(self)] = self.history.build()
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
 class Rows(Template):
     """A list of a length known at run time: its items are numbers, or tuples of those, in columns."""
 
