@@ -40,7 +40,7 @@ from tapeless.backends.native.scopes import names
 #: Rows of a triangle that are done at once; BLAS pays from so many multiplications, and lengths.
 PANEL, WORK, LEAST = 8, 2**15, 8
 #: So many of a triangle as long as this the other way, of which BLAS does the edge; and if there is no edge.
-WIDE, LONG, WHOLE = 24, 192, 12
+WIDE, LONG, WHOLE = 48, 192, 12
 Bounds = dict[Scalar, tuple[Affine, Affine]]
 
 
