@@ -286,7 +286,8 @@ def update_element(stager: Stager, target: View, place: Index, op: str, new: Val
         storage.store(stager, target, place, change, add=True)
         return
     old = value_of(stager, target.element(place), target.dtype)
-    made = operand(stager, binary(stager, op, old, new))
+    function = {"Maximum": np.maximum, "Minimum": np.minimum}.get(op) or OPERATORS[op]
+    made = operand(stager, ufunc(stager, function, [old, new]))
     storage.store(stager, target, place, convert(made.at(stager, ()), made.dtype, target.dtype))
 
 

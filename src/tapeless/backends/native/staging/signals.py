@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeless.backends.native.affine import simplify
-from tapeless.backends.native.nest import F64, I64, ONE, ZERO, apply, cast, const
+from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Array, apply, cast, const
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand
 from tapeless.backends.native.staging.elements import convert, is_float
@@ -237,25 +237,30 @@ def inside_loop(stager: Stager, function: Value, args: list[Value], kwargs: dict
     return made
 
 
-def _collected(stager: Stager, outer: storage.Shape, axis: int, part: Any) -> Value:
-    """Numbers, or rows that take the place of an axis, for every index of a shape."""
+def _collected(stager: Stager, outer: storage.Shape, axis: int, part: Any, several: bool = False) -> Value:
+    """Numbers, or rows that take the place of an axis, for every index of a shape; `several` in tuples."""
+    results: list[tuple[Array, storage.Shape, str]] = []
     with storage.attempt(stager) as body, storage.nest(stager, outer, independent=False) as index:
-        one = operand(stager, part(index))
-        shape = one.shape
-        if len(shape) > 1:
-            stager.refuse("a function that gives matrices, applied along an axis", "loop over the rows")
-        result_array = stager.array(
-            elements.stored(one.dtype), len(outer) + len(shape) + elements.is_complex(one.dtype), "t"
-        )
-        full = (*outer[:axis], *shape, *outer[axis:])
-        result = storage.whole_view(result_array, full, one.dtype)
-        with storage.nest(stager, shape) as inner:
-            place = (*index[:axis], *inner, *index[axis:])
-            storage.store(stager, result, place, one.at(stager, inner))
-    made = storage.place(stager, result_array, full, one.dtype)
+        value = part(index)
+        many = several and isinstance(value, Sequence) and value.kind is tuple
+        for item in value.items if many else [value]:
+            one = operand(stager, item)
+            shape = one.shape
+            if len(shape) > 1:
+                stager.refuse("a function that gives matrices, applied along an axis", "loop over the rows")
+            result_array = stager.array(
+                elements.stored(one.dtype), len(outer) + len(shape) + elements.is_complex(one.dtype), "t"
+            )
+            full = (*outer[:axis], *shape, *outer[axis:])
+            results.append((result_array, full, one.dtype))
+            result = storage.whole_view(result_array, full, one.dtype)
+            with storage.nest(stager, shape) as inner:
+                place = (*index[:axis], *inner, *index[axis:])
+                storage.store(stager, result, place, one.at(stager, inner))
+    made: list[Value] = [storage.place(stager, *result) for result in results]
     for stmt in body:
         stager.emit(stmt)
-    return made
+    return Sequence(made, tuple) if many else made[0]
 
 
 @lowers(np.vectorize.__call__)
@@ -274,7 +279,6 @@ def vectorized(stager: Stager, self: Value, *args: Value, **kwargs: Value) -> Va
             o.array = storage.make(stager, o.array) if storage.cost(o.array) > 1 else o.array
 
     def one(index: Index) -> Value:
-        """The function's value at an index."""
         numbers: list[Value] = []
         for o in operands:
             numbers.append(elements.value_of(stager, o.at(stager, index), o.dtype))
@@ -282,4 +286,4 @@ def vectorized(stager: Stager, self: Value, *args: Value, **kwargs: Value) -> Va
 
     if not shape:
         return one(())
-    return _collected(stager, shape, len(shape), one)
+    return _collected(stager, shape, len(shape), one, several=True)
