@@ -82,6 +82,26 @@ def test_choices_among_numbers_keep_the_dtype(dtype):
     assert_same(lambda a, n: np.choose([0, 1, 0], [a, n]), a, 2)
 
 
+def test_choices_among_lists():
+    assert_same(lambda x: np.choose([1], [[x], [x * x]]), 1.3)
+    assert_same(lambda x: np.choose([0, 1], [[x, 1.0], np.array([2.0, x])]), 1.3)
+
+
+@pytest.mark.parametrize("x", [2.0, -3.0, 0.0])
+def test_geometric_sequences_of_any_sign(x):
+    want = outcome(lambda x: np.geomspace(-2.0, x, 3), (x,))
+    got = outcome(tl.jit(lambda x: np.geomspace(-2.0, x, 3)), (x,))
+    assert type(got[0]) is type(want[0])
+    if want[0] is ValueError:
+        assert got == want
+    else:
+        assert got[0].dtype == want[0].dtype
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-14)
+    for f in (np.geomspace, np.logspace):
+        with pytest.raises(tl.TapelessError, match="dtype"):
+            tl.jit(lambda x: f(1.0, 8.0 + x, 4, dtype=int))(x)  # noqa: B023
+
+
 EMPTY = {
     "default": lambda a: max(a, default=3.0),
     "default of a generator": lambda a: max((x for x in a if x > 0), default=0.0),

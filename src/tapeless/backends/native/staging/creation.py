@@ -261,6 +261,7 @@ def logspace(
 ) -> Value:  # fmt: skip
     from tapeless.backends.native.staging.elementwise import ufunc
 
+    unsupported(stager, "logspace", dtype=dtype, axis=axis)
     made = linspace(stager, start, stop, num, endpoint)
     return ufunc(stager, np.power, [base if base is not None else Static(10.0), made])
 
@@ -271,9 +272,14 @@ def geomspace(
     dtype: Value | None = None, axis: Value | None = None,
 ) -> Value:  # fmt: skip
     from tapeless.backends.native.staging.elementwise import ufunc
+    from tapeless.backends.native.staging.reductions import all_
 
-    low, high = (ufunc(stager, np.log, [v]) for v in (start, stop))
-    return ufunc(stager, np.exp, [linspace(stager, low, high, num, endpoint)])
+    unsupported(stager, "geomspace", dtype=dtype, axis=axis)
+    alike = ufunc(stager, np.greater, [ufunc(stager, np.multiply, [start, stop]), Static(0.0)])
+    stager.replay_unless(stager.truth(all_(stager, alike)))  # else complex numbers, or an error
+    low, high = (ufunc(stager, np.log, [ufunc(stager, np.abs, [v])]) for v in (start, stop))
+    made = ufunc(stager, np.exp, [linspace(stager, low, high, num, endpoint)])
+    return ufunc(stager, np.multiply, [ufunc(stager, np.sign, [start]), made])
 
 
 # ---- arrays of values

@@ -311,9 +311,8 @@ def select(stager: Stager, condlist: Value, choicelist: Value, default: Value | 
 
 def _in_dtype(stager: Stager, values: list[Value]) -> list[Value]:
     """Values with the Python numbers among them in the dtype that all have together."""
-    from tapeless.backends.native.staging.dtypes import sample
-
-    dtype = np.result_type(*[sample(stager, x) for x in values]).name
+    specs = [operand(stager, v).spec for v in values]
+    dtype = np.result_type(*[s if isinstance(s, np.dtype) else s(0) for s in specs]).name
     found = [(v, elements.scalar_element(v)) for v in values]
     return [
         v if n is None else value_of(stager, convert(n[0], elements.own_dtype(n[1]), dtype), dtype)
