@@ -78,6 +78,8 @@ CALLS = {
     "trim_zeros in front": lambda x: np.trim_zeros(x * np.array([0.0, 1.0, 1.0, 0.0]), "f"),
     "maximum.at": written(lambda a, x: np.maximum.at(a, [0, 1, 1], x[:3] * 2.0)),
     "vectorize": lambda x: np.vectorize(lambda a: (a, a * a))(np.outer(x, B))[1],
+    "vectorize to floats": lambda x: np.vectorize(lambda a: 1 if a > 0 else 0, otypes=[float])(x) * x,
+    "vectorize of a number": lambda x: np.vectorize(lambda a: a * a)(x[0]),
     "histogram2d": lambda x: np.histogram2d(x, B, 3, weights=x)[0],
     "histogram2d on edges": lambda x: np.histogram2d(x, B, bins=(S, [0.0, 1.5, 4.0]), weights=x * x)[0],
     "shape of an array": lambda x: np.outer(x, B).reshape(np.array([2, 8])) ** 2,
@@ -103,6 +105,11 @@ def test_values_and_derivatives(name):
         return np.sum(np.nan_to_num(f(x) ** 2 + f(x)))
 
     np.testing.assert_allclose(tl.jit(tl.grad(size))(A), tl.grad(size)(A), rtol=1e-10, atol=1e-12)
+
+
+def test_vectorize_by_a_signature_is_refused():
+    with pytest.raises(tl.TapelessError, match="signature"):
+        tl.jit(lambda x: np.vectorize(np.sum, signature="(n)->()")(np.outer(x, x)))(A)
 
 
 def test_searchsorted_by_an_order():

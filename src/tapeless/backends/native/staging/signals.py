@@ -10,9 +10,9 @@ import numpy as np
 from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Array, apply, cast, const
 from tapeless.backends.native.staging import elements, storage
-from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand
+from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand, to_array
 from tapeless.backends.native.staging.elements import convert, is_float
-from tapeless.backends.native.staging.elementwise import ufunc
+from tapeless.backends.native.staging.elementwise import astype, ufunc
 from tapeless.backends.native.staging.indexing import At, Item, Span, basic, getitem
 from tapeless.backends.native.staging.lowerings import array, given, lowers, one_axis, option, unsupported
 from tapeless.backends.native.staging.products import common
@@ -266,12 +266,31 @@ def _collected(stager: Stager, outer: storage.Shape, axis: int, part: Any, sever
 @lowers(np.vectorize.__call__)
 def vectorized(stager: Stager, self: Value, *args: Value, **kwargs: Value) -> Value:
     """A call of an `np.vectorize` object: its function, for every element."""
-    if isinstance(self, Instance):
-        function = self.fields["pyfunc"]
-    else:
-        function = Static(stager.known(self).pyfunc)
-    if kwargs:
+
+    def field(name: str) -> Value:
+        if isinstance(self, Instance):
+            return self.fields[name]
+        return Static(getattr(stager.known(self), name))
+
+    if kwargs or option(stager, field("excluded")):
         stager.refuse("a vectorized function with keyword arguments", "pass them by position")
+    if given(field("signature")):
+        stager.refuse("a vectorized function with a signature", "loop over the rows")
+    function, kinds = field("pyfunc"), option(stager, field("otypes"))
+    dtypes = [np.dtype(k).name for k in kinds or ()]
+
+    def finished_(value: Value) -> Value:
+        """Arrays, of the dtypes that were asked for."""
+        parts = list(value.items) if isinstance(value, Sequence) and value.kind is tuple else [value]
+        arrays = [to_array(stager, v) for v in parts]
+        if dtypes and len(dtypes) != len(arrays):
+            stager.refuse("a vectorized function with other otypes than results", "give one for each")
+        made: list[Value] = (
+            [astype(stager, a, d) for a, d in zip(arrays, dtypes, strict=True)] if dtypes else []
+        )
+        made = made or list(arrays)
+        return made[0] if value is parts[0] else Sequence(made, tuple)
+
     operands = [operand(stager, a) for a in args]
     shape = broadcast_shapes(stager, [o.shape for o in operands])
     for o in operands:
@@ -285,5 +304,5 @@ def vectorized(stager: Stager, self: Value, *args: Value, **kwargs: Value) -> Va
         return inside_loop(stager, function, numbers, {})
 
     if not shape:
-        return one(())
-    return _collected(stager, shape, len(shape), one, several=True)
+        return finished_(one(()))
+    return finished_(_collected(stager, shape, len(shape), one, several=True))
