@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.colouring import Integers, count_of
+from tapeless.colouring import Integers
 from tapeless.errors import NotDifferentiableError, StructureError
 from tapeless.native import Jitted
 from tapeless.sparsity import Pattern, Words, find
@@ -118,7 +118,7 @@ class _Block:
 
     def entries(self, pattern: Pattern, colours: Integers, count: int, forward: bool) -> Any:
         """The entries of the matrix in the order of the pattern."""
-        sums = self.sums(colours, np.ones(len(colours), self.x.dtype), count, pattern.shape, forward)
+        sums = self.sums(colours, pattern.ones(forward, self.x.dtype), count, pattern.shape, forward)
         if sums.shape != ((pattern.shape[0], count) if forward else (count, pattern.shape[1])):
             raise StructureError(ROWS)
         return np.take(sums.reshape(-1), pattern.by_columns if forward else pattern.by_rows)
@@ -134,7 +134,7 @@ class _Block:
             )
         forward = pattern.forward(self.owner.mode)
         colours = pattern.column_colours if forward else pattern.row_colours
-        count = count_of(colours)
+        count = pattern.column_count if forward else pattern.row_count
         direction = None
         if self.owner.given is not None:
             direction = np.random.default_rng(0).uniform(0.5, 1.5, len(colours)).astype(self.x.dtype)
@@ -242,7 +242,7 @@ class _Native(_Block):
         if not 0 < count <= WIDTHS[-1]:
             return super().entries(pattern, colours, count, forward)
         width = next(w for w in WIDTHS[1:] if w >= count)
-        ones = np.ones(len(colours), self.x.dtype)
+        ones = pattern.ones(forward, self.x.dtype)
         # threads share loops whose places are proved to be apart, which rows of any length are not
         rows = forward and not self.fun.options.parallel
         places = (pattern.indices[1], pattern.lanes) if rows else pattern.places(forward, width)

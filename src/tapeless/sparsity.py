@@ -30,6 +30,7 @@ class Pattern:
     rows: Integers
     columns: Integers
     found: dict[tuple[bool, int], Integers] = field(default_factory=dict, repr=False)
+    weights: dict[tuple[bool, str], Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def starts(self) -> Integers:
@@ -52,6 +53,14 @@ class Pattern:
         return self.columns.astype(kind), self.starts.astype(kind)
 
     @cached_property
+    def column_count(self) -> int:
+        return count_of(self.column_colours)
+
+    @cached_property
+    def row_count(self) -> int:
+        return count_of(self.row_colours)
+
+    @cached_property
     def lanes(self) -> Any:
         """The colour of each entry's column, of few colours."""
         return self.column_colours[self.columns].astype(np.uint8)
@@ -59,7 +68,7 @@ class Pattern:
     @cached_property
     def by_columns(self) -> Integers:
         """Where the entries are among the sums of columns, [row, colour]."""
-        return self.rows * count_of(self.column_colours) + self.column_colours[self.columns]
+        return self.rows * self.column_count + self.column_colours[self.columns]
 
     @cached_property
     def by_rows(self) -> Integers:
@@ -78,6 +87,13 @@ class Pattern:
             self.found[forward, width] = found.astype(np.int32) if short else found
         return self.found[forward, width]
 
+    def ones(self, forward: bool, dtype: Any) -> Any:
+        """The weights of columns (rows) that are summed as they are; not to be written."""
+        key = forward, dtype.name
+        if key not in self.weights:
+            self.weights[key] = np.ones(self.shape[1 if forward else 0], dtype)
+        return self.weights[key]
+
     def same(self, other: Pattern) -> bool:
         return (
             self.shape == other.shape
@@ -92,11 +108,11 @@ class Pattern:
     @cached_property
     def fewer(self) -> bool:
         widest = int(np.diff(self.starts).max()) if self.shape[0] else 0
-        if count_of(self.column_colours) <= widest + 2:  # as good as it gets; rows are seldom much better
+        if self.column_count <= widest + 2:  # as good as it gets; rows are seldom much better
             tallest = int(np.bincount(self.columns).max()) if len(self.columns) else 0
-            if tallest >= count_of(self.column_colours):
+            if tallest >= self.column_count:
                 return True
-        return count_of(self.column_colours) <= count_of(self.row_colours)
+        return self.column_count <= self.row_count
 
 
 def find(propagate: Callable[[Words], Words], width: int, height: int) -> Pattern:
