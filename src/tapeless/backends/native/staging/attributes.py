@@ -97,6 +97,8 @@ class Attributes(Iterables):
         self.refuse(f"the attribute {name!r} of {describe(owner)}", "use another way to reach it")
 
     def array_method(self, owner: Value, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "__array__" and isinstance(owner, ArrayValue) and not args and not kwargs:
+            return owner
         made: Value = self.arrays.method(self, owner, name, args, kwargs)
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,9 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import deques, growing, iteration_programs, sets
+from tapeless.backends.native.staging import bisect_programs, deques, growing, iteration_programs, sets
 from tapeless.backends.native.staging.base import TYPES, describe
-from tapeless.backends.native.staging.builtin_table import NIL, NO, NONE, lowers
+from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
 from tapeless.backends.native.staging.heap import is_object
 from tapeless.backends.native.staging.iterables import GIVEN, Entries, Generator, Iter, counted, live_items
@@ -370,3 +371,14 @@ def frozenset_(s: Builtins, items: Value | None = None) -> Value:
 def slice_(s: Builtins, *args: Value) -> Value:
     parts = [NONE, args[0], NONE] if len(args) == 1 else [*args, NONE][:3]
     return Slice(*parts)
+
+
+def _bisections() -> None:
+    def as_program(program: Any) -> Any:
+        return lambda s, *args, **kwargs: s.call_object(program, list(args), kwargs)
+
+    for name in ("bisect_left", "bisect_right", "insort_left", "insort_right"):
+        BUILTINS[getattr(bisect, name)] = as_program(getattr(bisect_programs, name))
+
+
+_bisections()

@@ -90,7 +90,8 @@ class Calls(Recursion):
     ) -> Value:
         if isinstance(owner, Maybe):
             return self.resolved(lambda x: self.call_method(x, name, args, kwargs, op), owner)
-        return self.call(self.getattr(owner, name), args, kwargs, op)
+        method = self.getattr(owner, name)
+        return self.call(method, args, kwargs, op) if self.alive else method
 
     def getattr(self, owner: Value, name: str) -> Value:
         raise NotImplementedError
