@@ -223,3 +223,23 @@ def test_rows_that_live_longer_stay() -> None:
     """Another row is read, or the loop runs again before the array gets new storage."""
     for fn in (in_rows(1, again=False), in_rows(0, again=True)):
         assert passing(fn) is fn
+
+
+def lines(x, y):
+    """Elements of a line are solved for, one after the other, from neighbours on the line beside it."""
+    n = x.shape[0]
+    p = np.zeros((n, n))
+    for j in range(1, n - 1):
+        p[1:-1, j] = (0.5 * x[:-2] * y[j] - 0.3 * x[1:-1] + y[j] * x[2:] - 0.1 * p[1:-1, j - 1]) / (
+            2.0 + p[1:-1, j - 1]
+        )
+    return np.sum(p * p)
+
+
+def test_multiples_of_one_variable_wait_in_one_row() -> None:
+    x, y = (np.abs(v) for v in arrays())
+    got, want = tl.jit(tl.grad(lines, argnums=(0, 1)))(x, y), tl.grad(lines, argnums=(0, 1))(x, y)
+    np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
+    fn = staged_function(tl.grad(lines), (x, y), {}).function
+    waits = {s.array for s in walk(fn.body) if isinstance(s, Store) and s.array.name.endswith("_row")}
+    assert len(waits) == 1, show.source(fn)

@@ -4,7 +4,8 @@ What a loop reads at `u[i - 1]` and `u[i + 1]`, its reversal adds to: iterations
 and must run one after the other.  Here additions move out of the way of the loop:
 
 - to an element that stays the same: into a scalar, added once after the loop;
-- at several distances from the loop's variable: into rows beside, which a loop of its own adds afterwards.
+- at several distances from the loop's variable: into rows beside, which a loop of its own adds afterwards; one row
+  for all multiples of a variable.
 
 Loops whose iterations may run in any order count upwards, and are marked where no two touch one element.
 """
@@ -13,10 +14,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.affine import Affine, affine, expression
+from tapeless.backends.native.collected import collected
 from tapeless.backends.native.nest import (
     FLOATS,
     ONE,
@@ -52,6 +54,8 @@ _SHORT = 8
 #: An index as a multiple of the loop's variable and the rest, on one axis.
 Rest = frozenset[tuple[Expr | None, int]]
 Slope = tuple[int, int, Rest]
+#: An addition: the axis that moves with the loop, what else is in its index, the distance, the other indices.
+Moved = tuple[int, Rest, int, tuple[Expr, ...]]
 
 
 @dataclass(eq=False)
@@ -315,6 +319,8 @@ class Rows:
         if len(kept) < 2:
             return
         most = max(kept, key=lambda k: kept[k])
+        if self.together(places, most):
+            return
         groups: dict[tuple[Array, int, Rest, tuple[Expr, ...]], dict[int, list[Expr]]] = {}
         bases: dict[Rest, Expr] = {}
         for s, (axis, rest, at, others) in places:
@@ -331,7 +337,43 @@ class Rows:
         for (array, axis, rest, others), found in groups.items():
             self.add(array, axis, bases[rest], others, found)
 
-    def place(self, s: Store) -> tuple[int, Rest, int, tuple[Expr, ...]] | None:
+    def together(self, places: list[tuple[Store, Moved]], most: tuple[int, Rest, int]) -> bool:
+        """Moves all additions if they are multiples of few variables: a row for each of these.
+
+        They are not more than what would wait without that, and the array is added to in one loop.
+        """
+        shares = [self.share(s.value) for s, _ in places]
+        given = {x[0] for x in shares if x is not None}
+        waiting = {s.value for s, place in places if place[:3] != most and not self.loop.steady(s.value)}
+        same = {(s.array, axis, rest, others) for s, (axis, rest, _, others) in places}
+        if None in shares or len(given) > len(waiting) or len(same) > 1:
+            return False
+        found: dict[int, list[Expr]] = {}
+        for (s, (_, _, at, _)), share in zip(places, shares, strict=True):
+            assert share is not None
+            var, times = share
+            found.setdefault(at, []).append(apply("mul", self.wait(replace(s, value=Ref(var)), s), times))
+        ((array, axis, rest, others),) = same
+        parts = affine(places[0][0].index[axis])
+        base = expression({k: c for k, c in parts.items() if k in dict(rest)})
+        self.add(array, axis, base, others, found)
+        return True
+
+    def share(self, e: Expr) -> tuple[Scalar, Expr] | None:
+        """A variable that the loop assigns once, and what does not change in it, whose product is `e`."""
+        if isinstance(e, Ref) and len(self.loop.assigned.get(e.var, ())) == 1:
+            return e.var, const(1, e.type)
+        if isinstance(e, Apply) and e.op == "neg":
+            inner = self.share(e.args[0])
+            return None if inner is None else (inner[0], apply("neg", inner[1]))
+        if isinstance(e, Apply) and e.op == "mul":
+            for a, b in (e.args, e.args[::-1]):
+                inner = self.share(a) if self.loop.steady(b) else None
+                if inner is not None:
+                    return inner[0], apply("mul", inner[1], b)
+        return None
+
+    def place(self, s: Store) -> Moved | None:
         """The axis that moves with the loop, what else is in its index, the distance, the other indices."""
         moving = [(k, m) for k, e in enumerate(s.index) if (m := self.loop.moves(k, e)) is not None]
         others = tuple(ZERO if moving and k == moving[0][0] else e for k, e in enumerate(s.index))
@@ -342,13 +384,13 @@ class Rows:
         at = parts.pop(None, 0)
         return k, frozenset(parts.items()), at, others
 
-    def wait(self, s: Store) -> Expr:
+    def wait(self, s: Store, place: Store | None = None) -> Expr:
         """The row in which the value of an addition waits, as a load at the loop's variable."""
         loop = self.loop.loop
         number = Ref(loop.var) - loop.start
         e = s.value
         body = loop.body
-        at = next(k for k, x in enumerate(body) if x is s)
+        at = next(k for k, x in enumerate(body) if x is (place or s))
         if self.loop.steady(e):
             del body[at]
             return e
@@ -380,9 +422,7 @@ class Rows:
             return substituted(e, {loop.var: i})
 
         def store(target: Expr, terms: list[Expr]) -> Stmt:
-            total = terms[0]
-            for t in terms[1:]:
-                total = total + t
+            total = collected(terms, lambda e: not any(isinstance(x, Load) for x in leaves(e)))
             index = tuple(target + base if n == axis else e for n, e in enumerate(others))
             return Store(array, index, total, add=True)
 
