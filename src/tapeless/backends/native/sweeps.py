@@ -4,8 +4,8 @@ What a loop reads at `u[i - 1]` and `u[i + 1]`, its reversal adds to: iterations
 and must run one after the other.  Here additions move out of the way of the loop:
 
 - to an element that stays the same: into a scalar, added once after the loop;
-- at several distances from the loop's variable: into rows beside, which a loop of its own adds afterwards; one row
-  for all multiples of a variable.
+- at several distances from the loop's variable: into rows beside, which a loop of its own adds afterwards;
+  one row for all multiples of a variable.
 
 Loops whose iterations may run in any order count upwards, and are marked where no two touch one element.
 """
