@@ -233,12 +233,6 @@ def test_what_has_no_derivative_is_refused() -> None:
         )(9.0)
     with pytest.raises(tl.TapelessError, match="Use minimize"):
         tl.grad(lambda p: so.fmin(lambda x: (x[0] - p) ** 2, [0.0], disp=0)[0])(1.2)
-    with pytest.raises(tl.TapelessError, match="constraints"):
-        tl.grad(
-            lambda p: so.minimize(lambda x: (x[0] - p) ** 2, [0.0], constraints={"type": "eq", "fun": sum}).x[
-                0
-            ]
-        )(1.2)
     with pytest.raises(tl.TapelessError, match="qawoe"):
         tl.grad(lambda p: si.quad(lambda x: math.exp(-p * x), 0, 2, weight="cos", wvar=1.0)[0])(0.3)
 

@@ -102,10 +102,11 @@ for _original in find_all("scipy.optimize._root._root_nonlin_solve", "scipy.opti
 # ---- minima ----------------------------------------------------------------------------------------
 
 
-def lowest(objective, x, lower, upper, name):
+def lowest(objective, x, lower, upper, name, side=None):
     """The place `x` of a minimum, with its derivatives; what lies at a bound stays there."""
-    free = np.flatnonzero(plainly(inside, x, lower, upper))
-    held = np.where(plainly(np.equal, x, lower), lower, np.where(plainly(np.equal, x, upper), upper, x))
+    side = plainly(sides, x, lower, upper) if side is None else side
+    free = np.flatnonzero(side == 0)
+    held = np.where(side < 0, lower, np.where(side > 0, upper, x))
     start = exactly(stop_gradient(x), np.where(np.isfinite(held), held, x))
     if len(free) == 0:
         return start
@@ -120,8 +121,68 @@ def lowest(objective, x, lower, upper, name):
     return moved
 
 
-def inside(x, lower, upper):
-    return (x != lower) & (x != upper)
+def constrained(objective, constraints, x, lower, upper, name):
+    """The same under constraints: those that hold it are equations, with a multiplier each (Lagrange)."""
+    side = plainly(sides, x, lower, upper)
+    free = np.flatnonzero(side == 0)
+    held = np.where(side < 0, lower, np.where(side > 0, upper, x))
+    start = exactly(stop_gradient(x), np.where(np.isfinite(held), held, x))
+    which = plainly(binding, constraints, x, free, objective)
+
+    def broken(v):
+        values, low, high = limited(constraints, v)
+        return (values - np.where(which < 0, low, high))[which != 0]
+
+    def equation(z):
+        whole = start.copy()
+        whole[free] = z[: len(free)]
+        slope = grad(lambda v: objective(v) - z[len(free) :] @ broken(v))(whole)[free]
+        return np.concatenate((slope, broken(whole)))
+
+    lengths = plainly(multipliers, objective, broken, x, free)
+    solution = implicit(equation, np.concatenate((stop_gradient(x)[free], lengths)), name)
+    moved = start.copy()
+    moved[free] = solution[: len(free)]
+    return moved
+
+
+def limited(constraints, x):
+    """The values of all constraints and what they must lie between."""
+    parts = []
+    for c in [constraints] if isinstance(constraints, (dict, *_KINDS)) else constraints:
+        if isinstance(c, dict):
+            value, low = vector(c["fun"](x, *c.get("args", ()))), 0.0
+            high = 0.0 if c["type"].lower() == "eq" else np.inf
+        else:
+            value = vector(c.A @ x if isinstance(c, so.LinearConstraint) else c.fun(x))
+            low, high = c.lb, c.ub
+        parts.append((value, low + np.zeros(len(value)), high + np.zeros(len(value))))
+    return [np.concatenate(column) for column in zip(*parts)]  # noqa: B905
+
+
+_KINDS = (so.LinearConstraint, so.NonlinearConstraint)
+
+
+def binding(constraints, x, free, objective):
+    """-1 for each constraint that holds `x` at its lower limit, 1 at its upper limit, else 0."""
+    values, low, high = limited(constraints, x)
+    near = [np.isfinite(b) & (np.abs(values - b) <= 1e-6 * (1 + np.abs(values))) for b in (low, high)]
+    found = np.where(near[0], -1, np.where(near[1], 1, 0))
+    force = multipliers(objective, lambda v: limited(constraints, v)[0][found != 0], x, free)
+    slack = np.abs(force) <= 1e-6 * np.max(np.abs(force), initial=0.0)  # it only touches
+    found[np.flatnonzero(found)[slack & (low != high)[found != 0]]] = 0
+    return found
+
+
+def multipliers(objective, broken, x, free):
+    slopes = np.reshape(jacobian(broken)(x), (-1, len(x)))[:, free]
+    return np.linalg.lstsq(slopes.T, grad(objective)(x)[free], rcond=None)[0]
+
+
+def sides(x, lower, upper):
+    """-1 where `x` is at its lower bound, 1 at its upper bound (but for rounding), else 0."""
+    near = 1e-10 * (1 + np.abs(x))
+    return np.where(x - lower <= near, -1, np.where(upper - x <= near, 1, 0))
 
 
 def limits(bounds, n):
@@ -141,10 +202,8 @@ def limits(bounds, n):
 def _minimize(
     fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bounds=None, constraints=(), **options
 ):
-    if constraints:
-        refuse("scipy.optimize.minimize with constraints has no derivative rule")
     args = tupled(args)
-    found = plainly(so.minimize, fun, x0, args, method, jac, hess, hessp, bounds, **options)
+    found = plainly(so.minimize, fun, x0, args, method, jac, hess, hessp, bounds, constraints, **options)
 
     def objective(v):
         value = fun(v, *args)
@@ -152,7 +211,10 @@ def _minimize(
 
     x = np.atleast_1d(found.x)
     lower, upper = limits(bounds, len(x))
-    x = lowest(objective, x, lower, upper, "scipy.optimize.minimize")
+    if isinstance(constraints, _KINDS) or len(constraints) > 0:
+        x = constrained(objective, constraints, x, lower, upper, "scipy.optimize.minimize")
+    else:
+        x = lowest(objective, x, lower, upper, "scipy.optimize.minimize")
     found["x"] = exactly(found.x, x)
     found["fun"] = exactly(found.fun, objective(x))
     return told(found, ("x", "fun"), x, "scipy.optimize.minimize")
@@ -221,7 +283,8 @@ def _least_squares(
     if isinstance(bounds, so.Bounds):
         bounds = (bounds.lb, bounds.ub)
     lower, upper = bounds[0] + np.zeros(len(found.x)), bounds[1] + np.zeros(len(found.x))
-    x = lowest(cost, found.x, lower, upper, "scipy.optimize.least_squares")
+    side = plainly(np.array, found.active_mask)  # it stays a little inside of its bounds
+    x = lowest(cost, found.x, lower, upper, "scipy.optimize.least_squares", side)
     found["x"] = x
     found["fun"] = exactly(found.fun, residuals(x))
     found["cost"] = exactly(found.cost, cost(x))
