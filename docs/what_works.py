@@ -17,7 +17,14 @@ SECTIONS = [
 TABLES = [
     ("The standard library", "tests/third_party/test_scientific.py", ["STANDARD_LIBRARY"]),
     ("NumPy's functions written in Python", "tests/third_party/test_scientific.py", ["NUMPY"]),
-    ("SciPy", "tests/third_party/test_scientific.py", ["SCIPY"]),
+    ("SciPy's Python", "tests/third_party/test_scientific.py", ["SCIPY"]),
+    ("SciPy's integrals, roots, minima and fits", "tests/rules/test_twins.py", ["CASES"]),
+    ("SciPy's matrices", "tests/rules/test_matrices.py", ["CASES"]),
+    ("SciPy's sparse matrices", "tests/rules/test_sparse_matrices.py", ["CASES"]),
+    ("SciPy's splines and grids", "tests/rules/test_splines.py", ["CASES"]),
+    ("SciPy's filters", "tests/rules/test_filters.py", ["IMAGES", "SIGNALS"]),
+    ("SciPy's distributions", "tests/rules/test_distributions.py", ["CONTINUOUS"]),
+    ("SciPy's rotations", "tests/rules/test_rotations.py", ["CASES"]),
     ("Geodesy", "tests/third_party/test_packages.py", ["GEODESY"]),
     ("Rotations", "tests/third_party/test_packages.py", ["ROTATIONS"]),
     ("Filters", "tests/third_party/test_packages.py", ["FILTERS"]),
@@ -75,9 +82,9 @@ def described(tree: ast.Module, path: Path) -> tuple[str, str]:
 def case_names(path: Path, table: str) -> list[str]:
     """The first entry of each row of a table of tests, read without importing anything."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == table for target in targets):
-            assert isinstance(node, ast.Assign) and isinstance(node.value, ast.List)
+            assert isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.List)
             return [found for row in node.value.elts for found in first_text(row)]
     raise LookupError(f"{path} has no table {table}")
 
@@ -87,7 +94,11 @@ def first_text(row: ast.expr) -> list[str]:
         return [str(row.elts[0].value)]
     if isinstance(row, ast.Starred) and isinstance(row.value, ast.ListComp):
         element = row.value.elt
-        assert isinstance(element, ast.Tuple) and isinstance(element.elts[0], ast.JoinedStr)
+        assert isinstance(element, ast.Tuple)
+        if isinstance(element.elts[0], ast.Name):  # what the rows are made for, one by one
+            names = row.value.generators[0].iter
+            return [str(n.value) for n in getattr(names, "elts", ()) if isinstance(n, ast.Constant)]
+        assert isinstance(element.elts[0], ast.JoinedStr)
         parts = element.elts[0].values
         return ["".join(p.value if isinstance(p, ast.Constant) else "…" for p in parts)]
     return []
