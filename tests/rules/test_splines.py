@@ -87,3 +87,16 @@ def test_smoothing_is_refused() -> None:
         tl.grad(lambda y: si.splev(2.0, si.splrep(X, y, s=0.1)) * 1.0)(Y)
     with pytest.raises(tl.TapelessError, match="smoothing splines"):
         tl.grad(lambda y: si.UnivariateSpline(X, y, s=0.1)(2.0) * 1.0)(Y)
+
+
+def test_lagrange_with_a_datum_of_zero() -> None:
+    """SciPy leaves its term out: its derivative was zero, silently."""
+
+    def f(x, y, at):
+        return si.lagrange(x, y)(at)
+
+    x, y = np.array([0.1, 1.0, 2.2]), np.array([0.0, 1.0, 3.0])
+    tl.check_grads(f, (x, y, 0.5), order=2)
+    assert tl.value_and_grad(lambda a: si.lagrange([0.0, 1.0], [a, 2.0])(0.5))(0.0) == (1.0, 0.5)
+    with pytest.raises(tl.TapelessError, match="of a lower degree"):
+        tl.grad(f, argnums=1)(x, x, 0.5)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy.interpolate as si  # type: ignore[import-untyped]
 import scipy.linalg.lapack as lapack  # type: ignore[import-untyped]
 
 from tapeless.rules.compat import find
@@ -285,3 +286,17 @@ def _ndim_coords_from_arrays(points, ndim=None):
     else:
         made = np.reshape(np.asarray(points), found.shape)
     return exactly(found, made)
+
+
+# ---- Lagrange's polynomial ---------------------------------------------------------------------------
+
+
+@twin(si.lagrange)
+def _lagrange(x, w):
+    """SciPy leaves terms of data that are 0 out, and with them their derivatives."""
+    x, w = np.asarray(x) * 1.0, np.asarray(w) * 1.0
+    found, n = plainly(si.lagrange, x, w).coeffs, len(x)
+    if len(found) != n:
+        refuse("scipy.interpolate.lagrange has no derivative rule where the polynomial is of a lower degree")
+    matrix = np.stack([x**k for k in range(n - 1, -1, -1)], axis=-1)
+    return np.poly1d(exactly(found, np.linalg.solve(matrix, w)))
