@@ -166,3 +166,24 @@ def test_random_nests():
         for a, b in zip(*got, strict=True):
             np.testing.assert_array_equal(a, b)
     assert 30 < found < 280
+
+
+def test_what_is_left_of_a_triangle_stays_where_it_was():
+    """Its rows begin one element before those of the nest that adds, which has loops of its own."""
+    x, a = Array("x", "float64", 1), Array("a", "float64", 2)
+    i, j, k, m = (Scalar(name, I64) for name in "ijkm")
+    n = Dim(x, 0)
+
+    def at(u: Scalar, v: Scalar, value: Expr, add: bool) -> Store:
+        return Store(a, (Ref(u), Ref(v)), value, add=add)
+
+    zero = For(i, ZERO, n, [For(j, ZERO, n, [at(i, j, const(0.0), False)])])
+    upper = For(j, Ref(i), n, [at(i, j, Load(x, (Ref(j),)), False)])
+    strict = For(m, Ref(k) + 1, n - 1, [at(k, m, Load(x, (Ref(k),)), True)])
+    body: list[Stmt] = [Alloc(a, (n, n)), zero, For(i, ZERO, n, [upper]), For(k, ZERO, n, [strict])]
+    fn = verify(Function("f", [x], body, [a]))
+    made = verify(delay(fn))
+    assert made.body != fn.body
+    for length in range(6):
+        args = np.arange(1.0, length + 1.0)
+        np.testing.assert_array_equal(show.python(made)(args)[0], show.python(fn)(args)[0])

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tapeless.backends.native.activity import Name, root
-from tapeless.backends.native.affine import affine
+from tapeless.backends.native.affine import Affine, affine
 from tapeless.backends.native.fuse import Fusion, with_bodies
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -122,8 +122,10 @@ class Moving:
                 return None
             mine = [self.fusion.bound(substituted(x, table)) for x in (a.start, a.stop)]
             if mine != ends:
-                left = self.left(place, k, mine, ends, value)
-                if rest or left is None:
+                beyond = [affine(y - x) for x, y in ((mine[0], ends[0]), (ends[1], mine[1]))]
+                left = self.left(place, k, beyond, value)
+                bounds = {x for loop in place.loops for e in (loop.start, loop.stop) for x in names(e)}
+                if rest or left is None or bounds & changed:
                     return None
                 rest = left
             table[a.var] = Ref(b.var)
@@ -134,19 +136,19 @@ class Moving:
             return None
         return replace(place.store, index=index, value=substituted(value, table)), rest
 
-    def left(
-        self, place: Place, axis: int, mine: list[Expr], ends: list[Expr], value: Expr
-    ) -> list[Stmt] | None:
-        """The stores of a nest beyond another one's range along an axis, if those are few."""
-        beyond = [affine(y - x) for x, y in ((mine[0], ends[0]), (ends[1], mine[1]))]
+    @staticmethod
+    def left(place: Place, axis: int, beyond: list[Affine], value: Expr) -> list[Stmt] | None:
+        """The stores of a nest beyond both ends of another one's range along an axis, if those are few."""
         few = [d.get(None, 0) for d in beyond if set(d) <= {None}]
         if place.store.add or place.loops[axis].step != 1 or len(few) < 2:
             return None
         if not all(0 <= n <= FEW for n in few):
             return None
+        start, stop = place.loops[axis].start, place.loops[axis].stop
+        low, high = apply("add", start, few[0]), apply("sub", stop, few[1])
+        ranges = ((start, apply("minimum", low, stop)), (apply("maximum", high, low), stop))
         made: list[Stmt] = []
-        low, high = apply("minimum", ends[0], mine[1]), apply("maximum", ends[1], ends[0])
-        for n, start, stop in ((few[0], mine[0], low), (few[1], high, mine[1])):
+        for n, (start, stop) in zip(few, ranges, strict=True):
             if n == 0:
                 continue
             vars: dict[Name, Name] = {x.var: Scalar(x.var.name, I64) for x in place.loops}
