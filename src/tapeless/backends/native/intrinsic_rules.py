@@ -67,6 +67,10 @@ def _gemm(p: Pullback) -> None:
     ta, tb = p.flag("ta"), p.flag("tb")
     if g is None:
         return
+    if a is b and ta != tb and abar is not None:  # one product for both places
+        both = p.each(p.shape(g), lambda i, j: Load(g, (i, j)) + Load(g, (j, i)))
+        p.product(*((a, both) if ta else (both, a)), into=abar, add=True)
+        return
     if abar is not None:
         first, second, t1, t2 = (b, g, tb, True) if ta else (g, b, False, not tb)
         p.product(first, second, t1, t2, into=abar, add=True)

@@ -40,6 +40,8 @@ from tapeless.backends.native.nest import (
 
 #: Products of matrices up to so many multiplications are loops.
 SMALL = 1000
+#: From so many on, a matrix times its own transpose is computed by one triangle.
+MEDIUM = 1_000_000
 #: How many columns of a factor are differentiated at a time.
 BLOCK = 48
 #: What NumPy does, called back through Python.
@@ -196,10 +198,26 @@ def _gemm(x: Expander, s: Intrinsic) -> list[Stmt]:
         _ld(x.dim(a, 1)), const(float(add), c.element), c, _ld(n),
     )  # fmt: skip
     size = apply("mul", apply("mul", m, n), k)
-    small = apply("le", size, SMALL)
-    if isinstance(small, Const):
-        return loops if small.value else [call]
-    return [If(small, loops, [call])]
+    calls: list[Stmt] = [call]
+    if a is b and ta != tb and not add:
+        calls = _chosen(apply("le", size, MEDIUM), calls, _symmetric(x, c, a, ta, n, k))
+    return _chosen(apply("le", size, SMALL), loops, calls)
+
+
+def _chosen(test: Expr, then: list[Stmt], orelse: list[Stmt]) -> list[Stmt]:
+    """The one or the other, at once if it is known which."""
+    if isinstance(test, Const):
+        return then if test.value else orelse
+    return [If(test, then, orelse)]
+
+
+def _symmetric(x: Expander, c: Array, a: Array, ta: bool, n: Expr, k: Expr) -> list[Stmt]:
+    """A matrix by its own transpose: one triangle of it, and the other one copied."""
+    one, zero = const(1.0, c.element), const(0.0, c.element)
+    call = _fortran("syrk", c, (c,), "L", "TN"[ta], n, k, one, a, _ld(x.dim(a, 1)), zero, c, _ld(n))
+    i, j = Scalar("i", I64), Scalar("j", I64)
+    row = For(j, ZERO, Ref(i), [Store(c, (Ref(i), Ref(j)), Load(c, (Ref(j), Ref(i))))], independent=True)
+    return [call, For(i, ZERO, n, [row], independent=False)]
 
 
 @_expansion
