@@ -68,3 +68,34 @@ def test_places_and_what_is_not_there(f):
         else:
             assert compiled(x) == pytest.approx(f(x), rel=1e-14)
             assert slope(x) == pytest.approx(tl.grad(f)(x), rel=1e-13)
+
+
+def number(x):
+    return x(2.0)
+
+
+def array(x):
+    return np.array([x, 1.0])(0)
+
+
+def numpy_number(x):
+    return np.sin(np.array([x]))[0]()
+
+
+def pair(x):
+    both = (x, 1.0)
+    return both(0)
+
+
+def nothing(x):
+    found = {"a": x}.get("b")
+    return found(x)
+
+
+@pytest.mark.parametrize("f", [number, array, numpy_number, pair, nothing])
+def test_what_is_no_function(f):
+    with pytest.raises(TypeError) as plain:
+        f(1.3)
+    with pytest.raises(TypeError) as compiled:
+        tl.jit(f)(1.3)
+    assert str(compiled.value) == str(plain.value)

@@ -23,6 +23,7 @@ from tapeless.backends.native.staging.values import (
     Bound,
     Cell,
     Closure,
+    ComplexNumber,
     Instance,
     Mapping,
     Number,
@@ -151,7 +152,19 @@ class Calls(Recursion):
             return self.without_effects(lambda: self.call(function.function, args, kwargs, op))
         if isinstance(function, Partial):
             return self.call(function.function, [*function.args, *args], {**function.kwargs, **kwargs}, op)
+        cls = self.class_of(function)
+        plain = isinstance(function, (Number, ComplexNumber, ArrayValue, Sequence, Mapping))
+        if plain and cls is not None and all("__call__" not in base.__dict__ for base in cls.__mro__):
+            return self.not_called(cls)
         self.refuse(f"{describe(function)} is called", "call a function")
+
+    def class_of(self, value: Value) -> type | None:
+        raise NotImplementedError
+
+    def not_called(self, cls: type) -> Value:
+        name = f"numpy.{cls.__name__}" if cls.__module__ == "numpy" else cls.__name__
+        self.throw(TypeError, f"'{name}' object is not callable")
+        return Static(None)
 
     def call_bound(self, bound: Bound, args: list[Value], kwargs: dict[str, Value], op: Op | None) -> Value:
         function = bound.function
@@ -207,6 +220,8 @@ class Calls(Recursion):
         back = called_back.call(self, obj, args, kwargs)  # type: ignore[arg-type]
         if back is not None:
             return back
+        if not callable(obj):
+            return self.not_called(type(obj))
         name = getattr(obj, "__qualname__", None) or type(obj).__name__
         module = getattr(obj, "__module__", None)
         self.refuse(
@@ -531,8 +546,6 @@ class Calls(Recursion):
 
     def stored(self, value: Value) -> Value:
         """A value as a container keeps it: numbers in variables."""
-        from tapeless.backends.native.staging.values import ComplexNumber
-
         if isinstance(value, Number):
             return dataclasses.replace(value, expr=self.bind(value.expr))
         if isinstance(value, ComplexNumber):

@@ -56,6 +56,10 @@ class Conflict(Value):
 
     values: tuple[Value, ...]
 
+    def each(self) -> list[Value]:
+        """What it may be."""
+        return [w for v in self.values for w in (v.each() if isinstance(v, Conflict) else [v])]
+
 
 @dataclass(eq=False, slots=True)
 class Choice(Conflict):

@@ -125,7 +125,7 @@ class Operations(Scalars):
             self.check(value.bound, kind, message)
             return self.present(value.value, what, name, kind)
         if isinstance(value, Conflict):
-            kinds = list({describe(v): None for v in value.values})
+            kinds = list({describe(v): None for v in value.each()})
             self.refuse(
                 f"{what} is {' on one path and '.join(kinds) or 'unknown'} on another path of the program",
                 "give it values of one kind",
