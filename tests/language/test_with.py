@@ -1,12 +1,15 @@
 """with: user context managers, suppression, contextlib."""
 
 import contextlib
+import io
 import math
+import threading
 import warnings
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 import pytest
 
+import tapeless as tl
 from checking import check
 
 
@@ -173,3 +176,16 @@ def test_warnings_are_silenced_inside():
             return x * x
 
     check(program, 1.3)
+
+
+@pytest.mark.parametrize("opened", [threading.Lock, threading.RLock, io.StringIO, lambda: memoryview(b"ab")])
+def test_exceptions_that_carry_values_through_locks_and_files(opened):
+    def f(x):
+        try:
+            with opened():
+                raise ValueError(x)
+        except ValueError as error:
+            return error.args[0] ** 3
+
+    assert tl.value_and_grad(f)(2.0) == (8.0, 12.0)
+    assert tl.jvp(f, (2.0,), (1.0,)) == (8.0, 12.0) and tl.grad(tl.grad(f))(2.0) == 12.0

@@ -6,7 +6,9 @@ from __future__ import annotations
 import ast
 import builtins
 import contextvars
+import io
 import sys
+import threading
 import types
 import weakref
 from types import CodeType, FunctionType
@@ -182,5 +184,18 @@ for _maker in (weakref.ref, weakref.proxy):
 HANDLERS[weakref.ref.__new__] = made_plainly(weakref.ref.__new__)
 HANDLERS[weakref.ref.__init__] = made_plainly(weakref.ref.__init__)
 
+
+# ---- locks and files
+
+
+def _left(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """The end of a `with`: the exception that passes, whatever it carries, is not looked at."""
+    if type(args[0]).__module__ not in ("_thread", "_io", "builtins"):  # its `close` may be in Python
+        return run.foreign(type(args[0]).__exit__, args, ts, kw, kts)  # type: ignore[no-any-return]
+    return args[0].__exit__(*args[1:]), None
+
+
+for _kind in (type(threading.Lock()), type(threading.RLock()), io.IOBase.__base__, memoryview):
+    HANDLERS[_kind.__exit__] = _left  # type: ignore[union-attr]
 
 __all__ = ["function_of"]
