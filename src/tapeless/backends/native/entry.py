@@ -154,7 +154,6 @@ class _Writer:
                 f"        return miss(*[a for a in ({', '.join(names)},) if a is not absent], **kwargs)",
             ]
         lines += self.look()
-        lines += [f"    s{k} = k{k}.copy()" for k in plan.written]
         # what takes the call instead is called outside the handlers, since it runs programs
         lines += [
             "    try:",
@@ -190,6 +189,7 @@ class _Writer:
             else:
                 self.inputs.append(f"k{k}")
                 reads.append(f"k{k} = {text}")
+        reads += [f"s{k} = k{k}.copy()" for k in plan.written]  # a number has no such method
         if not tests and not reads:
             return []
         # `miss` is called outside the handler, since it runs programs

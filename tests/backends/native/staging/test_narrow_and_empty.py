@@ -133,3 +133,27 @@ def test_the_sign_of_zero_has_no_slope():
     np.testing.assert_array_equal(tl.jit(tl.grad(weighted))(a), tl.grad(weighted)(a))
     assert not np.signbit(tl.jit(np.sign)(a)[1])
     assert tl.jit(tl.grad(lambda x: np.sign(x) + 0.0 * x))(0.0) == 0.0
+
+
+def test_a_number_where_an_array_was_before_that_is_changed():
+    @tl.jit
+    def scaled(a, x):
+        a *= x
+        if a.sum() > 100:
+            raise ValueError(f"too large: {a}")
+        return a
+
+    np.testing.assert_array_equal(scaled(np.ones(3), 2.0), [2.0, 2.0, 2.0])
+    with pytest.raises(AttributeError, match="sum"):  # the program's own
+        scaled(3.0, 2.0)
+    assert scaled(np.float64(3.0), 2.0) == 6.0
+
+    @tl.jit
+    def first(a):
+        a += 1.0
+        if abs(a) > 100 if isinstance(a, float) else a[0] > 100:
+            raise ValueError(f"too large: {a}")
+        return a
+
+    np.testing.assert_array_equal(first(np.ones(2)), [2.0, 2.0])
+    assert first(2.5) == 3.5
