@@ -55,9 +55,10 @@ def norm_(
 ) -> Value:  # fmt: skip
     made = norm(stager, a, ord, axis, keepdims)
     plain = all(v is None or isinstance(v, Static) and not v.obj for v in (axis, keepdims))
-    length = ord is None or isinstance(ord, Static) and ord.obj in (None, 2)
-    if plain and length and isinstance(made, Number) and array(stager, a).ndim == 1:
-        return Number(stager.bind(cast(made.expr, F64)), float)  # BLAS gives a Python float
+    order = ord.obj if isinstance(ord, Static) else None if ord is None else ...
+    by_blas = order in ((None, 2) if array(stager, a).ndim == 1 else (1, np.inf))
+    if plain and by_blas and isinstance(made, Number):
+        return Number(stager.bind(cast(made.expr, F64)), float)  # BLAS and LAPACK give a Python float
     return made
 
 
@@ -78,7 +79,9 @@ def cho_factor(
     check_finite: Value | None = None,
 ) -> Value:  # fmt: skip
     which = bool(option(stager, lower, False))
-    return Sequence([cholesky_(stager, a, lower), Static(which)], tuple)
+    factor = cholesky_(stager, a, lower)  # the other triangle holds what it held in `a`
+    made = stager.call(Static(scipy_programs.beside), [factor, a, Static(which)], {})
+    return Sequence([made, Static(which)], tuple)
 
 
 @lowers(scipy.linalg.cho_solve)

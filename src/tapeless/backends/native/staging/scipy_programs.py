@@ -15,6 +15,12 @@ def toeplitz(c: Any, r: Any = None) -> Any:
     return both[len(c) - 1 - np.arange(len(c))[:, None] + np.arange(len(r))]
 
 
+def beside(factor: Any, a: Any, lower: Any) -> Any:
+    """A triangular factor, and the other triangle of the matrix."""
+    inside = np.tri(len(factor), dtype=bool)
+    return np.where(inside if lower else inside.T, factor, np.asarray(a))
+
+
 def circulant(c: Any) -> Any:
     c = np.asarray(c).ravel()
     n = len(c)

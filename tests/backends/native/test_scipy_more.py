@@ -1,0 +1,41 @@
+"""Types and unused parts of SciPy's results, compiled, and derivatives that are refused."""
+
+import numpy as np
+import pytest
+import scipy.linalg as sl
+import scipy.optimize as so
+
+import tapeless as tl
+
+A = np.array([[4.0, 0.5, -0.2], [0.4, 3.5, 0.3], [-0.6, 0.2, 2.5]])
+
+
+@pytest.mark.parametrize("order", [None, 1, 2, np.inf, "fro"])
+@pytest.mark.parametrize("a", [A, A[0]])
+def test_types_of_norms(a, order):
+    if a.ndim == 1 and order == "fro":
+        return
+    wanted, got = sl.norm(a, order), tl.jit(lambda a: sl.norm(a, order))(a)
+    assert type(got) is type(wanted)
+    assert got == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_the_other_triangle_of_a_factor(lower):
+    def f(a):
+        return sl.cho_factor(a, lower)[0]
+
+    a = A + A.T
+    np.testing.assert_allclose(tl.jit(f)(a), f(a), rtol=1e-12)
+    slope = tl.grad(lambda a: np.sum(f(a) * np.arange(9.0).reshape(3, 3)))
+    np.testing.assert_allclose(tl.jit(slope)(a), slope(a), rtol=1e-11, atol=1e-12)
+
+
+def test_derivatives_of_searches_are_refused():
+    """As programs they have the derivative zero."""
+
+    def f(s):
+        return so.minimize_scalar(lambda u: (u - s) ** 2, bracket=(0, 1), method="golden").x
+
+    with pytest.raises(tl.TapelessError, match="minimum"):
+        tl.jit(tl.grad(f))(0.7)
