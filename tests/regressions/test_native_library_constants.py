@@ -154,3 +154,28 @@ def test_operators_between_classes_that_do_not_fit(pair, op):
             with pytest.raises(TypeError) as raised:
                 tl.jit(f)(1.5)
             assert str(raised.value) == str(error)
+
+
+def halves(xs):
+    for x in xs:
+        yield 0.5 * x
+
+
+def asked(rest):
+    return next(rest)
+
+
+def test_a_generator_that_a_zip_has_left_half_way_is_asked():
+    def f(xs):
+        left, total = halves(xs), 0.0
+        for k, (a, b) in enumerate(zip(left, halves(xs), strict=True)):
+            if k == 1:
+                break
+            total += a * b
+        return total + asked(left)
+
+    xs = [0.3, 0.8, 0.5, 1.2]
+    try:
+        assert tl.jit(f)(xs) == pytest.approx(f(xs), rel=1e-14)
+    except tl.TapelessError as error:
+        assert "generator" in str(error)

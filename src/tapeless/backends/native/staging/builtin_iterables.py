@@ -323,6 +323,8 @@ def alike(a: Value, b: Value) -> bool:
 @lowers(next)
 def next_(s: Builtins, it: Value, default: Value | None = None) -> Value:
     if isinstance(it, Generator):
+        if not (isinstance(it.done.value, Static) and it.done.value.obj is False):
+            s.refuse("next() of a generator that has been used", "use an index or a loop")
         if default is None:
             return s.call_object(iteration_programs.first_of, [it], {})
         return s.call_object(iteration_programs.first_or, [it, default], {})
