@@ -75,7 +75,9 @@ def test_second_order_at_no_rotation() -> None:
     gradient = tl.grad(f)
     for i in range(3):
         step = h * np.eye(3)[i]
-        np.testing.assert_allclose(found[i], (gradient(step) - gradient(-step)) / (2 * h), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(
+            found[i], (gradient(step) - gradient(-step)) / (2 * h), rtol=1e-5, atol=1e-4
+        )
 
 
 @pytest.mark.skipif(not hasattr(transform, "RigidTransform"), reason="SciPy has no rigid transformations yet")

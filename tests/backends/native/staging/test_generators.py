@@ -197,3 +197,64 @@ def test_used_again():
         with pytest.raises(tl.TapelessError, match="used again|used on several paths"):
             tl.jit(f)(0.7)
     assert tl.jit(after_its_end)(0.7) == pytest.approx(after_its_end(0.7), rel=1e-14)
+
+
+def doubled(x):
+    for v in x:
+        yield 2.0 * v
+
+
+def left_by_zip(x):
+    total, left = 0.0, doubled(x)
+    for k, (a, b) in enumerate(zip(left, doubled(x), strict=False)):
+        if k == 1:
+            break
+        total += a * b
+    return total + sum(left)
+
+
+def zipped_with_fewer(x):
+    left = doubled(x)
+    return sum(u * v for u, v in zip([1.0, 2.0], left, strict=False)) + 3.0 * sum(left)
+
+
+def searched(x):
+    left = doubled(x)
+    return float(2.6 in left) + sum(left)
+
+
+def searched_iterator(x):
+    left = iter([2.0 * v for v in x])
+    return float(2.6 in left) + sum(left)
+
+
+def asked_for_any(x):
+    left = doubled(x)
+    return float(any(left)) + sum(left)
+
+
+def asked_for_all(x):
+    left = doubled(x)
+    return float(all(v < 1.5 for v in left)) + sum(left)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [left_by_zip, zipped_with_fewer, searched, searched_iterator, asked_for_any, asked_for_all],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_left_of_a_generator_is_never_taken_for_nothing(f):
+    try:
+        got = tl.jit(f)(list(X))
+    except tl.errors.NotCompilable:
+        return
+    assert got == pytest.approx(f(list(X)), rel=1e-14)
+
+
+def listed_twice(x):
+    left = doubled(x)
+    return sum(list(left)) + sum(left)
+
+
+def test_a_generator_that_is_exhausted_gives_nothing():
+    assert tl.jit(listed_twice)(list(X)) == pytest.approx(listed_twice(list(X)), rel=1e-14)

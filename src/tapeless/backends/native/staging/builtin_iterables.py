@@ -67,6 +67,8 @@ def source(s: Builtins, items: Value) -> Callable[[], Iteration]:
     def ahead() -> Iteration:
         with s.collect() as body:
             it = s.iteration(items)
+        if isinstance(items, Generator):
+            items.leave(s)
         emit(s, body)
         return it
 

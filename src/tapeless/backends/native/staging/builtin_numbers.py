@@ -233,6 +233,8 @@ def short(s: Builtins, items: Value, combine: Callable[[Value, Value], Value], s
     mine = items.done if isinstance(items, Generator) else None
     if not ended or effects or any(o is not mine for o in changed):
         s.refuse("any() or all() of what changes something, or may raise", "write a loop")
+    if isinstance(items, Generator):
+        items.leave(s)
     s.block.extend(body)
     return made
 

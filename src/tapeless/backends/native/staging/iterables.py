@@ -204,6 +204,14 @@ class Iterables(Operators):
             if self.alive and not left:
                 self.heap.write(value.at, end)
 
+    def contains(self, container: Value, item: Value) -> Value:
+        made = super().contains(container, item)
+        if isinstance(container, Generator):  # the search has stopped where it found the item
+            container.leave(self)
+        elif isinstance(container, Iter):
+            self.heap.write(container.at, GIVEN)
+        return made
+
     def keep(self, value: object) -> None:
         """An iterator reads this at another time than Python's does: it must be the same until then."""
 
@@ -361,6 +369,10 @@ class Generator(Value):
     ) -> None:
         self.run, self.cells, self.done = run, cells, done
 
+    def leave(self, s: Iterables) -> None:
+        """Who goes through the values may stop before the last: what then is left is not known."""
+        s.heap.write(self.done, Static(GIVEN))
+
     def consume(self, s: Iterables, take: Callable[[Value], None]) -> Value:
         """Run the body, and give what it returns; `take` is given each value as it comes."""
         done = self.done.value
@@ -370,7 +382,7 @@ class Generator(Value):
             s.refuse("a generator is used again while it runs, or after it was left half-way", "make another")
         if done.obj:
             return Static(None)
-        s.heap.write(self.done, Static(GIVEN))
+        self.leave(s)
         result: Value = self.run(take)
         if s.alive:
             s.heap.write(self.done, Static(True))
