@@ -71,6 +71,26 @@ def test_stores(f):
     check(f, A, V)
 
 
+def test_nan_to_num_in_place():
+    def f(x, v):
+        y = np.array([np.nan, 1.0, np.inf, -np.inf]) * x
+        z = np.nan_to_num(y[:3], copy=False, nan=v, posinf=2.0)
+        z[1] = z[1] * x
+        kept = np.nan_to_num(y, nan=3.0, neginf=v * v)
+        return np.sum(y[:3] * y[:3]) + kept[3] * y[0] + np.nan_to_num(y[1:2], False)[0]
+
+    assert f(1.5, 0.7) == pytest.approx(0.7**2 + 1.5**4 + 4.0 + 0.7**3 + 1.5**2)
+    assert tl.grad(f, (0, 1))(1.5, 0.7) == pytest.approx((4 * 1.5**3 + 2 * 1.5, 2 * 0.7 + 3 * 0.7**2))
+    x = np.array([1.0, np.nan])
+
+    def changed(x):
+        np.nan_to_num(x, copy=False, nan=3.0)
+        return np.sum(x * x)
+
+    np.testing.assert_allclose(tl.grad(changed)(x.copy()), [2.0, 0.0])
+    np.testing.assert_allclose(tl.jit(tl.grad(changed))(x.copy()), [2.0, 0.0])
+
+
 def test_what_numpy_refuses_is_refused():
     def f(a):
         b = np.zeros(3, dtype=int)

@@ -111,6 +111,18 @@ def _copyto(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     return None, None
 
 
+@handle(np.nan_to_num)
+def _nan_to_num(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    given, tangents = _named("x copy nan posinf neginf", args, ts, kw, kts)
+    x, copy = given.pop("x"), given.pop("copy", True)
+    dx, _ = tangents.pop("x"), tangents.pop("copy", None)
+    made, t = run.primitive(_rule(np.nan_to_num), np.nan_to_num, (x,), (dx,), given, tangents)
+    if copy or not isinstance(x, np.ndarray) or x.dtype.kind not in "fc":
+        return made, t
+    run.array_store(x, Ellipsis, made, t)
+    return (x, None) if x.ndim else (made, t)
+
+
 @handle(np.ndarray.fill)
 def _fill(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     run.array_store(args[0], Ellipsis, args[1], ts[1])

@@ -64,7 +64,7 @@ class Iterating:
 
 
 #: functions that write into an argument
-WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis, np.nan_to_num}
 WRITING_METHODS = (
     "fill",
     "sort",
@@ -137,7 +137,8 @@ class Calls(Packs):
 
     def prim(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...], result: Any) -> None:
         """A call of a function that is run as it is."""
-        if fn in WRITERS or "out" in names or "where" in names:
+        copying = fn is np.nan_to_num and len(args) == 1
+        if not copying and (fn in WRITERS or "out" in names or "where" in names):
             raise NotTyped(f"{text} writes into an argument", self.line)
         if isinstance(fn, np.ufunc) and (len(args) > fn.nin or names):
             raise NotTyped("a ufunc with options", self.line)
