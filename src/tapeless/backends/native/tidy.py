@@ -177,7 +177,7 @@ class Tidy:
             if found is None or self.uses[made.array] != inside[made.array]:
                 continue
             using = [s for s in found[0] if made.array in mentions([s])]
-            s = using[-1]
+            s = using[-1] if using else last  # a nest that is empty by now uses nothing
             if isinstance(s, Store) and not s.add and is_zero(s.value):
                 found[0][:] = [x for x in found[0] if x is not s]
                 self.uses[made.array] -= 1

@@ -276,7 +276,7 @@ def geomspace(
 
     unsupported(stager, "geomspace", dtype=dtype, axis=axis)
     alike = ufunc(stager, np.greater, [ufunc(stager, np.multiply, [start, stop]), Static(0.0)])
-    stager.replay_unless(stager.truth(all_(stager, alike)))  # else complex numbers, or an error
+    stager.replay_unless(stager.as_expr(all_(stager, alike)))  # else complex numbers, or an error
     low, high = (ufunc(stager, np.log, [ufunc(stager, np.abs, [v])]) for v in (start, stop))
     made = ufunc(stager, np.exp, [linspace(stager, low, high, num, endpoint)])
     return ufunc(stager, np.multiply, [ufunc(stager, np.sign, [start]), made])
