@@ -188,8 +188,8 @@ class Attributes(Operators):
     def handed_on(self, x: Any, name: str, value: Any) -> Any:
         """The companion of an array's own attribute, which `__array_finalize__` may have from another."""
         t = self.look_attribute(x, name)
-        if t is not None or plan_of(value, {}).kind == "none":
-            return t
+        if t is not None or isinstance(value, (list, dict)) or plan_of(value, {}).kind == "none":
+            return t  # what a list or dict holds is known by it, whoever has it
         known = self.carried.get(id(value))  # the same object that the program gave an array
         if known is not None and known[1] is not self.carried:
             return known[1]
