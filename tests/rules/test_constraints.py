@@ -35,6 +35,7 @@ def three_sides(a, b):
     found = so.minimize(
         lambda x: (x[0] - a) ** 2 + (x[1] - 2.5) ** 2,
         [2.0, 0.0],
+        jac=lambda x: np.array([2 * (x[0] - a), 2 * (x[1] - 2.5)]),
         bounds=bounds,
         constraints=sides,
         options=TIGHT,
@@ -47,9 +48,10 @@ def half_plane(matrix, most):
     return so.minimize(
         lambda x: np.sum((x - np.array([1.0, 2.0])) ** 2) + x[0] ** 4,
         [0.1, 0.1],
+        jac=lambda x: 2 * (x - np.array([1.0, 2.0])) + np.array([4 * x[0] ** 3, 0.0]),
         method="SLSQP",
         constraints=below,
-        options=TIGHT,
+        options={"ftol": 1e-12},
     ).x
 
 
@@ -63,7 +65,11 @@ def in_a_circle(radius):
 def out_of_reach(a):
     far = {"type": "ineq", "fun": lambda x: 10 - x[0]}
     return so.minimize(
-        lambda x: (x[0] - a) ** 2 + (x[1] * a - 1) ** 2, [0.1, 0.1], constraints=far, options=TIGHT
+        lambda x: (x[0] - a) ** 2 + (x[1] * a - 1) ** 2,
+        [0.1, 0.1],
+        jac=lambda x: np.array([2 * (x[0] - a), 2 * a * (x[1] * a - 1)]),
+        constraints=far,
+        options=TIGHT,
     ).x
 
 
@@ -73,6 +79,7 @@ def at_a_bound(a, most):
     return so.minimize(
         lambda x: (x[0] - a) ** 2 + (x[1] - a) ** 2 + x[2] ** 2 * a,
         [0.1, 0.1, 0.2],
+        jac=lambda x: np.array([2 * (x[0] - a), 2 * (x[1] - a), 2 * x[2] * a]),
         bounds=bounds,
         constraints=sums,
         options=TIGHT,
