@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.affine import Affine, affine
-from tapeless.backends.native.fuse import Fusion, with_bodies
+from tapeless.backends.native.fuse import Fusion, replaced, with_bodies
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
@@ -30,7 +30,6 @@ from tapeless.backends.native.nest import (
     Expr,
     For,
     Function,
-    If,
     Load,
     Ref,
     Scalar,
@@ -246,12 +245,5 @@ def _operations(e: Expr) -> int:
 
 def changed_in(s: Stmt, store: Store, by: list[Stmt]) -> Stmt:
     """A nest with other statements in the place of one."""
-    if not isinstance(s, (For, If)):
-        return s
-    bodies = []
-    for body in children(s):
-        made: list[Stmt] = []
-        for x in body:
-            made += by if x is store else [changed_in(x, store, by)]
-        bodies.append(made)
-    return with_bodies(s, bodies)
+    (nest,) = replaced([s], lambda x: by if x is store else None)
+    return nest

@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from tapeless.backends.native.activity import Name
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced, with_bodies
 from tapeless.backends.native.needed import costly
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -24,7 +24,6 @@ from tapeless.backends.native.nest import (
     Apply,
     Assign,
     Const,
-    Dim,
     Expr,
     For,
     Function,
@@ -38,7 +37,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.rewrite import change_body, change_stmt
-from tapeless.backends.native.scopes import reads, touched, written
+from tapeless.backends.native.scopes import names, reads, touched, written
 
 #: Functions that are each other's derivative, up to the sign.
 PARTNERS = {"sin": "cos", "cos": "sin", "sinh": "cosh", "cosh": "sinh"}
@@ -50,7 +49,8 @@ def unified(fn: Function) -> Function:
     copies: set[Scalar] = set()
     body = _unify(fn.body, table, copies)
     kept = {x for s in walk(body) for x in reads(s)} | set(fn.results)
-    return replace(fn, body=_without(body, copies - kept))
+    gone = copies - kept
+    return replace(fn, body=replaced(body, lambda s: [] if isinstance(s, Assign) and s.var in gone else None))
 
 
 class _Table:
@@ -63,7 +63,7 @@ class _Table:
         return _Table(dict(self.values), dict(self.same))
 
     def forget(self, changed: set[Name]) -> None:
-        stale = [e for e, x in self.values.items() if x in changed or not changed.isdisjoint(_sources(e))]
+        stale = [e for e, x in self.values.items() if x in changed or not changed.isdisjoint(names(e))]
         for e in stale:
             del self.values[e]
         for x in [x for x, of in self.same.items() if x in changed or of.var in changed]:
@@ -92,7 +92,7 @@ def _unify(body: list[Stmt], table: _Table, copies: set[Scalar]) -> list[Stmt]:
         else:
             s = change_stmt(s, table.change)
             table.forget(set(_changed([s])))
-            if isinstance(s, Assign) and _worth(s.value) and s.var not in _sources(s.value):
+            if isinstance(s, Assign) and _worth(s.value) and s.var not in names(s.value):
                 older = table.values.setdefault(s.value, s.var)
                 if older is not s.var:
                     table.same[s.var] = Ref(older)
@@ -126,18 +126,9 @@ def _changed(body: Iterable[Stmt]) -> Iterator[Name]:
     yield from written(body)
     for s in walk(body):
         if isinstance(s, Alias):
-            yield s.array
+            yield s.array.root
         elif isinstance(s, For):
             yield s.var
-
-
-def _sources(e: Expr) -> Iterator[Name]:
-    for x in leaves(e):
-        if isinstance(x, Ref):
-            yield x.var
-        elif isinstance(x, (Load, Dim)):
-            yield x.array
-            yield x.array.root
 
 
 def _worth(e: Expr) -> bool:
@@ -149,17 +140,12 @@ def _has_zero(e: Expr) -> bool:
     return any(isinstance(x, Const) and not x.value for x in leaves(e))
 
 
-def _without(body: list[Stmt], gone: set[Scalar]) -> list[Stmt]:
-    kept = [s for s in body if not (isinstance(s, Assign) and s.var in gone)]
-    return [with_bodies(s, [_without(b, gone) for b in children(s)]) if children(s) else s for s in kept]
-
-
 def partners(body: list[Stmt]) -> Iterator[tuple[Assign, Assign]]:
     """The calls of partners side by side in a body, and in those inside it."""
     for block in (body, *(b for s in walk(body) for b in children(s))):
         for s, t in pairwise(block):
             if isinstance(s, Assign) and isinstance(t, Assign) and isinstance(s.value, Apply):
-                own = not {s.var, t.var}.isdisjoint(_sources(s.value))
+                own = not {s.var, t.var}.isdisjoint(names(s.value))
                 if s.value.op in PARTNERS and t.value == _partner(s.value) and s.var is not t.var and not own:
                     yield s, t
 

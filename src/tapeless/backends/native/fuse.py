@@ -10,7 +10,7 @@ Arrays then pass through the cache once.  What stands between the two loops goes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tapeless.backends.native.affine import simplify
@@ -288,6 +288,15 @@ def _plain(loop: For) -> bool:
 
 def _empty(s: Stmt) -> bool:
     return isinstance(s, For) and all(map(_empty, s.body))
+
+
+def replaced(body: list[Stmt], change: Callable[[Stmt], list[Stmt] | None]) -> list[Stmt]:
+    """A body with each statement, at any depth, for which `change` gives others replaced by these."""
+    out: list[Stmt] = []
+    for s in body:
+        made = change(s)
+        out += [with_bodies(s, [replaced(b, change) for b in children(s)])] if made is None else made
+    return out
 
 
 def with_bodies(s: Stmt, bodies: list[list[Stmt]]) -> Stmt:

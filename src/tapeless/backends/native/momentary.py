@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced
 from tapeless.backends.native.nest import (
     Alloc,
     Array,
@@ -48,7 +48,13 @@ def momentary(fn: Function) -> Function:
     def change(e: Expr) -> Expr | None:
         return Ref(scalars[e.array]) if isinstance(e, Load) and e.array in scalars else None
 
-    return replace(fn, body=_without(change_body(fn.body, change), scalars))
+    def assigned(s: Stmt) -> list[Stmt] | None:
+        if isinstance(s, Store) and s.array in scalars:
+            var = scalars[s.array]
+            return [Assign(var, Ref(var) + s.value if s.add else s.value, line=s.line)]
+        return [] if isinstance(s, Alloc) and s.array in scalars else None
+
+    return replace(fn, body=replaced(change_body(fn.body, change), assigned))
 
 
 class _Uses:
@@ -83,17 +89,3 @@ class _Uses:
         known = self.places.setdefault(a, place) if sets else self.places.get(a)
         if known != place or not steady or a.alias is not None or a.dtype not in EXACT:
             self.others.add(a.root)
-
-
-def _without(body: list[Stmt], scalars: dict[Array, Scalar]) -> list[Stmt]:
-    """A body that assigns to scalars what it stored in arrays."""
-    out: list[Stmt] = []
-    for s in body:
-        if isinstance(s, Store) and s.array in scalars:
-            var = scalars[s.array]
-            s = Assign(var, Ref(var) + s.value if s.add else s.value, line=s.line)
-        elif children(s):
-            s = with_bodies(s, [_without(inner, scalars) for inner in children(s)])
-        if not (isinstance(s, Alloc) and s.array in scalars):
-            out.append(s)
-    return out

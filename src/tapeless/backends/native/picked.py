@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced, with_bodies
 from tapeless.backends.native.nest import (
     ZERO,
     Alloc,
@@ -51,18 +51,7 @@ def picked(body: list[Stmt], rows: Array, width: int, ready: Ready, take: Take) 
     if sum(x is rows for s in walk(body) for x in touched(s)) != 1 + made.stores:
         return None
     own: list[Stmt] = [Alloc(row, (const(width),)) for row in made.buffers]
-    return _with(out, allocs[0], [*own, *first])
-
-
-def _with(body: list[Stmt], old: Stmt, new: list[Stmt]) -> list[Stmt]:
-    """A body with other statements in the place of one."""
-    out: list[Stmt] = []
-    for s in body:
-        if s is old:
-            out += new
-        else:
-            out.append(with_bodies(s, [_with(inner, old, new) for inner in children(s)]))
-    return out
+    return replaced(out, lambda s: [*own, *first] if s is allocs[0] else None)
 
 
 class _Picking:

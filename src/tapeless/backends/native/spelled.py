@@ -4,35 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tapeless.backends.native.fuse import replaced
 from tapeless.backends.native.matrices import Matrices, add_lower, cholesky_back
-from tapeless.backends.native.nest import Array, For, Function, If, Intrinsic, Stmt, While, walk
+from tapeless.backends.native.nest import Array, Function, Intrinsic, Stmt
 from tapeless.backends.native.partials import Arithmetic
 
 
 def spelled_out(fn: Function, arithmetic: Arithmetic) -> Function:
     """A nest that is to be differentiated (again), without the operations that have no rules."""
-    if not any(isinstance(s, Intrinsic) and s.name == "cholesky_back" for s in walk(fn.body)):
-        return fn
-
-    def body(statements: list[Stmt]) -> list[Stmt]:
-        made: list[Stmt] = []
-        for s in statements:
-            if isinstance(s, Intrinsic) and s.name == "cholesky_back":
-                made += _of_factor(s, arithmetic)
-            elif isinstance(s, For):
-                made.append(replace(s, body=body(s.body)))
-            elif isinstance(s, While):
-                made.append(replace(s, test=body(s.test), body=body(s.body)))
-            elif isinstance(s, If):
-                made.append(replace(s, then=body(s.then), orelse=body(s.orelse)))
-            else:
-                made.append(s)
-        return made
-
-    return replace(fn, body=body(fn.body))
+    return replace(fn, body=replaced(fn.body, lambda s: _of_factor(s, arithmetic)))
 
 
-def _of_factor(s: Intrinsic, arithmetic: Arithmetic) -> list[Stmt]:
+def _of_factor(s: Stmt, arithmetic: Arithmetic) -> list[Stmt] | None:
+    if not isinstance(s, Intrinsic) or s.name != "cholesky_back":
+        return None
     (made,), (low, given) = s.outs, s.ins
     assert isinstance(made, Array) and isinstance(low, Array) and isinstance(given, Array)
     m = Matrices(made.dtype, arithmetic)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tapeless.backends.native.affine import Affine, plus, simplify
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced, with_bodies
 from tapeless.backends.native.gather import Gathering
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -182,6 +182,6 @@ class _Start:
 
 def _set(s: Stmt, store: Store) -> Stmt:
     """A nest with one addition as an assignment; 0 + x is no other number, and no other zero, than before."""
-    if s is store:
-        return replace(store, value=const(0, store.array.element) + store.value, add=False)
-    return with_bodies(s, [[_set(x, store) for x in body] for body in children(s)]) if children(s) else s
+    made = replace(store, value=const(0, store.array.element) + store.value, add=False)
+    (nest,) = replaced([s], lambda x: [made] if x is store else None)
+    return nest
