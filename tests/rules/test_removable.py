@@ -63,3 +63,18 @@ def test_angles_and_imaginary_parts_of_real_numbers_have_no_slope():
     np.testing.assert_array_equal(tl.jit(np.angle)(np.array([np.nan, -3.0])), [np.nan, np.pi])
     gradient = tl.grad(lambda x: np.imag(x) * 1.5 + x)(0.3)
     assert type(gradient) is float and gradient == 1.0
+
+
+@pytest.mark.parametrize("f", [sc.expn, sc.kn, sc.yn])
+@pytest.mark.parametrize("order", [0.5, 1.5, 2.7, -0.5])
+@pytest.mark.filterwarnings("ignore:floating point number truncated")
+def test_orders_that_scipy_cuts_off(f, order):
+    x = 0.8
+    want = tl.grad(lambda x: f(int(order), x))(x)
+    np.testing.assert_allclose(want, tl.finite_difference(lambda x: f(order, x), x), rtol=1e-6)
+    np.testing.assert_allclose(slopes(lambda x: f(order, x), x), want, rtol=1e-14)
+
+
+def test_where_a_formula_divides_by_0_or_multiplies_with_minus_infinity():
+    np.testing.assert_allclose(slopes(lambda x: sc.shichi(x)[0], 0.0), 1.0)
+    np.testing.assert_array_equal(slopes(lambda b: sc.powm1(0.0, b), 2.0), 0.0)

@@ -269,18 +269,18 @@ nondifferentiable(sc.gammasgn)
 elementwise(
     sc.yn,
     partials=(
-        lambda y, n, x: unknown("scipy.special.yn", "n"),  # SciPy takes any number for n
-        lambda y, n, x: 0.5 * (sc.yn(n - 1, x) - sc.yn(n + 1, x)),
+        lambda y, n, x: unknown("scipy.special.yn", "n"),  # SciPy takes any number for n, and cuts it off
+        lambda y, n, x: 0.5 * (sc.yn(np.trunc(n) - 1, x) - sc.yn(np.trunc(n) + 1, x)),
     ),
-    rows=[row(2, 0.7), row(np.array(0), 3.5)],
+    rows=[row(2, 0.7), row(np.array(0), 3.5), row(-2, 0.7)],
 )
 elementwise(
     sc.kn,
     partials=(
         lambda y, n, x: unknown("scipy.special.kn", "n"),
-        lambda y, n, x: -0.5 * (sc.kv(n - 1, x) + sc.kv(n + 1, x)),
+        lambda y, n, x: -0.5 * (sc.kv(np.trunc(n) - 1, x) + sc.kv(np.trunc(n) + 1, x)),
     ),
-    rows=[row(2, 0.7), row(np.array(0), 3.5)],
+    rows=[row(2, 0.7), row(np.array(0), 3.5), row(-2, 0.7)],
 )
 
 # ---- distributions -------------------------------------------------------------------------------

@@ -97,9 +97,11 @@ def _voigt(y: Any, x: Any, sigma: Any, gamma: Any) -> Any:
 elementwise(sc.voigt_profile, partials=_voigt, rows=[(0.3, 0.8, 0.5), (-1.0, 0.4, 1.5)])
 elementwise(
     sc.expn,
-    partials=(
+    partials=(  # SciPy cuts `n` off
         None,
-        lambda y, n, x: np.where(np.equal(n, 0), -y * (1 + 1 / x), -sc.expn(np.maximum(n - 1, 0), x)),
+        lambda y, n, x: np.where(
+            np.less(n, 1), -y * (1 + 1 / x), -sc.expn(np.maximum(np.trunc(n) - 1, 0), x)
+        ),
     ),
     rows=[row(2, 0.7), row(1, 0.7), row(0, 0.7)],
 )
@@ -113,6 +115,11 @@ elementwise(
 )
 
 
+def _sinhc(x: Any) -> Any:
+    none = np.equal(x, 0)
+    return np.where(none, 1.0, np.sinh(x) / np.where(none, 1.0, x))
+
+
 def _two(function: Any, first: Any, second: Any, rows: Any) -> None:
     @jvp_rule(function, rows=rows)
     def _(x: Any, dx: Any, *_: Any) -> Any:
@@ -120,7 +127,7 @@ def _two(function: Any, first: Any, second: Any, rows: Any) -> None:
 
 
 _two(sc.sici, lambda x: np.sinc(x / np.pi), lambda x: np.cos(x) / x, [0.3, 2.5])
-_two(sc.shichi, lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x, [0.3, 2.5])
+_two(sc.shichi, _sinhc, lambda x: np.cosh(x) / x, [0.3, 2.5])
 _two(sc.fresnel, lambda x: np.sin(np.pi * x * x / 2), lambda x: np.cos(np.pi * x * x / 2), _ANY)
 
 # ---- elliptic integrals and functions (DLMF 19.4, 19.18, 22.13) -------------------------------------
@@ -342,7 +349,7 @@ elementwise(
 )
 elementwise(
     sc.powm1,
-    partials=(lambda y, a, b: b * a ** (b - 1), lambda y, a, b: (y + 1) * np.log(a)),
+    partials=(lambda y, a, b: b * a ** (b - 1), lambda y, a, b: sc.xlogy(y + 1, a)),
     rows=[(2.0, 0.5)],
 )
 _DEGREE = float(np.pi / 180)
