@@ -6,11 +6,14 @@ import ctypes
 import functools
 import importlib
 import io
+import logging
 import math
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,10 +41,10 @@ GLOBAL = np.random.mtrand._rand
 
 
 class _Held(threading.local):
-    """What this thread has to show when the nest has ended: texts, and whether they are errors."""
+    """What this thread has to show when the nest has ended: calls that print or log."""
 
     def __init__(self) -> None:
-        self.texts: list[tuple[bool, str]] = []
+        self.shown: list[Callable[[], None]] = []
         self.generators: dict[str, Any] = {}
         """Random generators that nests have made, by the place that made them."""
         self.states: dict[int, tuple[Any, Any]] = {}
@@ -54,13 +57,42 @@ held = _Held()
 def _print(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
     from tapeless.backends.native.staging.templates import Call
 
-    templates, options, error = flags["payload"]
+    templates, how, error = flags["payload"]
     call = Call(tuple(ins), (), {})
-    text = io.StringIO()
-    print(*[t.build(call) for t in templates], sep=options["sep"], end=options["end"], file=text)
-    held.texts.append((error, text.getvalue()))
+    objects = [t.build(call) for t in templates]
+    if isinstance(how, Logged):
+        held.shown.append(functools.partial(how.show, objects))
+    else:
+        text = io.StringIO()
+        print(*objects, sep=how["sep"], end=how["end"], file=text)
+        held.shown.append(functools.partial(_write, text.getvalue(), error, how["flush"]))
     if not flags.get("held"):
-        settle(options["flush"])
+        settle()
+
+
+def _write(text: str, error: bool, flush: bool) -> None:
+    print(text, end="", file=sys.stderr if error else None, flush=flush)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A message to a logger from a line of the program; `by_module`: by a function of `logging` itself."""
+
+    logger: logging.Logger
+    level: int
+    by_module: bool
+    filename: str
+    line: int
+    function: str
+
+    def show(self, objects: list[Any]) -> None:
+        logger = self.logger
+        if self.by_module and not logger.handlers:
+            logging.basicConfig()
+        if logger.isEnabledFor(self.level):
+            message, *args = objects
+            place = (self.filename, self.line, message, tuple(args), None, self.function)
+            logger.handle(logger.makeRecord(logger.name, self.level, *place))
 
 
 def _objects(templates: list[Any], values: list[Any]) -> list[Any]:
@@ -74,6 +106,9 @@ def _objects(templates: list[Any], values: list[Any]) -> list[Any]:
 
 def _random(outs: list[Any], ins: list[Any], flags: dict[str, Any]) -> None:
     what, *rest = flags["payload"]
+    if what == "clock":
+        outs[0][...] = getattr(time, rest[0])()
+        return
     if what == "make":
         site, name, templates = rest
         made = held.generators[site] = getattr(np.random, name)(*_objects(templates, ins))
@@ -99,17 +134,17 @@ def generator(address: int) -> Any:
     return ctypes.cast(address, ctypes.py_object).value if address else GLOBAL
 
 
-def settle(flush: bool = False) -> None:
+def settle() -> None:
     """Show what was held back."""
     held.states.clear()
-    texts, held.texts = held.texts, []
-    for error, text in texts:
-        print(text, end="", file=sys.stderr if error else None, flush=flush)
+    shown, held.shown = held.shown, []
+    for show in shown:
+        show()
 
 
 def take_back() -> None:
     """The plain program makes the call again: it prints and draws by itself."""
-    held.texts.clear()
+    held.shown.clear()
     for owner, state in held.states.values():
         set_state(owner, state)
     held.states.clear()
@@ -200,7 +235,7 @@ def _plan(text: bytes) -> tuple[Any, list[tuple[Any, np.dtype[Any] | None, int]]
     given: dict[str, Any] = {k: int(v) for k, _, v in (f.partition("=") for f in flags.split(",") if f)}
     if payload:
         given["payload"] = pickle.loads(bytes.fromhex(payload))
-    if name == "random" and given["payload"][0] != "make":
+    if name == "random" and given["payload"][0] not in ("make", "clock"):
         read[0] = (ctypes.py_object, None, 0)
     kinds = written + read
     total = ctypes.c_int64 * sum(1 + ndim for _, _, ndim in kinds)

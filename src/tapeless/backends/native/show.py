@@ -132,12 +132,12 @@ def _called(outs: list[str], ins: list[str], payload: str) -> list[str]:
 
 
 def _printed(names: list[str], payload: str) -> str:
-    """A call of `print`; what has no text of its own is made by `_shown`, which only a running nest has."""
+    """A call of `print`.  What is logged, or has no text of its own, goes to `_shown` (of a running nest)."""
     from tapeless.backends.native.staging.templates import spelled
 
     templates, options, error = pickle.loads(bytes.fromhex(payload))
     texts = [spelled(t, names) for t in templates]
-    if any(t is None for t in texts):
+    if any(t is None for t in texts) or not isinstance(options, dict):
         return f"_shown({payload!r}, {', '.join(names)})"
     texts += [f"{k}={v!r}" for k, v in options.items() if v]
     return f"print({', '.join(str(t) for t in [*texts, *(['file=sys.stderr'] if error else [])])})"
@@ -148,6 +148,8 @@ def _drawn(outs: list[str], ins: list[str], payload: str) -> list[str]:
     from tapeless.backends.native.staging.templates import spelled
 
     what, *rest = pickle.loads(bytes.fromhex(payload))
+    if what == "clock":
+        return ["import time", f"{outs[0]} = time.{rest[0]}()"]
     if what == "make":
         _, name, templates = rest
         return [f"{outs[0]} = np.random.{name}({', '.join(str(spelled(t, ins)) for t in templates)})"]

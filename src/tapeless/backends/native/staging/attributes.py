@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 import functools
+import logging
 import types
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from tapeless.backends.native.staging import logs
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.callables import Method, Partial
 from tapeless.backends.native.staging.constants import LIBRARY
@@ -108,6 +110,10 @@ class Attributes(Iterables):
             return self.attribute_of(obj, name)
         if isinstance(obj, SuperOf):
             return self.super_attribute(obj, name)
+        if isinstance(obj, logging.Logger):
+            logged = logs.method(cast(Any, self), obj, name)
+            if logged is not None:
+                return Bound(Static(logged), owner)
         from tapeless.backends.native.staging.methods import method_of
 
         found = method_of(self, owner, name)

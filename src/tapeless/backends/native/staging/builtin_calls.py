@@ -17,8 +17,10 @@ from tapeless.backends.native.staging import (
     builtin_numbers,
     builtin_objects,
     classes,
+    clocks,
     deques,
     growing_methods,
+    logs,
     namespaces,
     printing,
     random_numbers,
@@ -46,8 +48,8 @@ from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
 TABLES = (
-    builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, classes, deques, printing,
-    random_numbers, tables,
+    builtin_iterables, builtin_itertools, builtin_numbers, builtin_objects, classes, clocks, deques, logs,
+    printing, random_numbers, tables,
 )  # fmt: skip
 
 

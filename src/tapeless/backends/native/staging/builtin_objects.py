@@ -15,7 +15,7 @@ from tapeless.backends.native.staging import deques, growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
-from tapeless.backends.native.staging.callables import Cached, Partial
+from tapeless.backends.native.staging.callables import Cached, Method, Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator, Iter
 from tapeless.backends.native.staging.mixed import of_one_class
@@ -253,6 +253,23 @@ def repr_(s: Builtins, x: Value, spec: Value | None = None) -> Value:
 # ---- operators as functions
 
 
+@lowers(operator.itemgetter)
+def item_getter(s: Builtins, *keys: Value) -> Value:
+    return Static(operator.itemgetter(*[s.known(k, "an item is taken by it") for k in keys]))
+
+
+@lowers(operator.attrgetter)
+def attribute_getter(s: Builtins, *names: Value) -> Value:
+    return Static(operator.attrgetter(*map(s.known, names)))
+
+
+@lowers(operator.methodcaller)
+def method_caller(s: Builtins, name: Value, *args: Value, **kwargs: Value) -> Value:
+    n = s.known(name)
+    run = Method(n, lambda s, owner, given, named: s.call_method(given[0], n, list(args), kwargs))
+    return Bound(Static(run), name)
+
+
 def _operators() -> None:
     from tapeless.backends.native.staging.scalars import BINARY, COMPARE
 
@@ -266,6 +283,7 @@ def _operators() -> None:
     BUILTINS[operator.not_] = lambda s, a: s.boolean(s.not_(s.truth(a)))
     BUILTINS[operator.truth] = lambda s, a: s.boolean(s.truth(a))
     BUILTINS[operator.getitem] = lambda s, a, i: s.getitem(a, i)
+    BUILTINS[operator.setitem] = _set_item
     BUILTINS[operator.index] = lambda s, a: s.to_int(a)
     BUILTINS[operator.is_] = lambda s, a, b: s.compare("is", a, b)
     BUILTINS[operator.contains] = lambda s, a, b: s.contains(a, b)
@@ -280,6 +298,11 @@ _NAMES = {"add": "Add", "sub": "Sub", "mul": "Mult", "truediv": "Div", "floordiv
 
 def _binary(op: str, s: Builtins, a: Value, b: Value) -> Value:
     return s.binary(op, a, b)
+
+
+def _set_item(s: Builtins, a: Value, i: Value, v: Value) -> Value:
+    s.setitem(a, i, v)
+    return NONE
 
 
 def _inplace(op: str, s: Builtins, a: Value, b: Value) -> Value:

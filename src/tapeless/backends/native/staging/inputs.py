@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import logging
 import types
 from collections import Counter, OrderedDict, defaultdict
 from typing import Any
@@ -263,6 +264,8 @@ class Inputs(Operations):
 
         kind = type(obj)
         if isinstance(obj, (type, types.ModuleType, types.FunctionType, BaseException, np.generic)):
+            return False
+        if isinstance(obj, logging.Logger):
             return False
         if transformations.handles(obj):
             return False
