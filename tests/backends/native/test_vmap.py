@@ -45,6 +45,21 @@ def test_control_flow_of_an_entry():
     assert list(tl.vmap(steps, (None, 0))(100.0, np.array([0.5, 0.9]))) == [7.0, -1.0]
 
 
+def added_in_a_try(row):
+    total = row.copy()
+    try:
+        np.add.at(total, np.array([0, 0, 1]), 0.5)  # may raise: what follows is a branch
+    except ValueError:
+        total[0] = 2.0
+    return total.sum(), total
+
+
+def test_results_after_what_may_raise():
+    total, rows = tl.vmap(added_in_a_try)(A)
+    np.testing.assert_array_equal(rows, np.array([added_in_a_try(x)[1] for x in A]))
+    np.testing.assert_allclose(total, rows.sum(1), rtol=1e-14)
+
+
 def test_nested():
     got = tl.jit(lambda a: tl.vmap(tl.vmap(lambda v: v**2 + 1))(a))(A)
     np.testing.assert_allclose(got, A**2 + 1)

@@ -15,8 +15,10 @@ from tapeless.backends.native.nest import (
     Load,
     Ref,
     Scalar,
+    Stmt,
     Store,
     apply,
+    children,
     leaves,
     walk,
 )
@@ -75,7 +77,7 @@ def vmap(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value])
     own = {s.array for s in walk(loop.body) if isinstance(s, Alloc)} - {a.array for a in allocs}
     for alloc in allocs:
         if not any(_depends(part, inside, own) for e in alloc.shape for part in leaves(e)):
-            loop.body.remove(alloc)
+            _take_out(loop.body, alloc)
             stager.emit(alloc)
         elif stager.differentiated:
             stager.refuse(
@@ -90,6 +92,16 @@ def vmap(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value])
     for s in made:
         stager.emit(s)
     return result
+
+
+def _take_out(body: list[Stmt], alloc: Alloc) -> None:
+    """Removes `alloc` from `body`; after what may raise it stands in a branch."""
+    if alloc in body:
+        body.remove(alloc)
+        return
+    for stmt in body:
+        for inner in children(stmt):
+            _take_out(inner, alloc)
 
 
 def _depends(part: Expr, inside: set[Scalar], own: set[Array]) -> bool:
