@@ -17,6 +17,7 @@ import time
 import types
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Settings:
 
     smoke: bool = False
     peers: bool = True
+    gradbench: Path | None = None  # a checkout of GradBench
 
     @property
     def rounds(self) -> int:
@@ -96,7 +98,7 @@ class Target:
 
 def seconds(contenders: dict[str, Callable[[], Any]], settings: Settings) -> dict[str, float]:
     """The best time of one call of each contender, measured in turn."""
-    repeats = {name: _calls_per_round(call, settings.seconds) for name, call in contenders.items()}
+    repeats = {name: calls_per_round(call, settings.seconds) for name, call in contenders.items()}
     best = dict.fromkeys(contenders, math.inf)
     spent = dict.fromkeys(contenders, 0.0)
     collecting = gc.isenabled()
@@ -120,7 +122,8 @@ def seconds(contenders: dict[str, Callable[[], Any]], settings: Settings) -> dic
     return best
 
 
-def _calls_per_round(call: Callable[[], Any], at_least: float) -> int:
+def calls_per_round(call: Callable[[], Any], at_least: float) -> int:
+    """How many calls take about `at_least` seconds."""
     call()
     count = 1
     while True:
