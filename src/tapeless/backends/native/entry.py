@@ -36,6 +36,7 @@ from tapeless.backends.native.staging.templates import (
     Same,
     Template,
     Write,
+    change,
 )
 from tapeless.backends.native.watch import split
 
@@ -129,6 +130,7 @@ class _Writer:
         self.scope: dict[str, Any] = {
             "Mismatch": Mismatch, "Careful": Careful, "Again": Again, "Call": Call, "kernel": kernel,
             "plain": entry.plain, "pairs": pairs, "absent": object(),
+            "change": change,
         }  # fmt: skip
         self.names = [f"a{k}" for k in range(self.plan.positional)]
         self.args = f"({''.join(n + ', ' for n in self.names)}), kwargs"
@@ -214,7 +216,7 @@ class _Writer:
         return [
             f"    made = Call(r, {self.args})",
             f"    value = {self.held(plan.output, 'output')}.build(made)",
-            *(f"    {self.held(write, 'write')}.apply(made)" for write in plan.writes),
+            *([f"    change({self.held(plan.writes, 'writes')}, made)"] if plan.writes else []),
             "    return value",
         ]
 

@@ -110,6 +110,8 @@ class Attributes(Iterables):
             return self.attribute_of(obj, name)
         if isinstance(obj, SuperOf):
             return self.super_attribute(obj, name)
+        if isinstance(obj, types.FunctionType) and (place := Field(Fixed(Held(obj)), name)) in self.places:
+            return self.at_place(place, name)
         if isinstance(obj, logging.Logger):
             logged = logs.method(cast(Any, self), obj, name)
             if logged is not None:
@@ -246,6 +248,8 @@ class Attributes(Iterables):
         name = op.attrs["name"]
         if isinstance(owner, Instance):
             self.setattr(owner, name, value)
+        elif isinstance(owner, Static):
+            self.put_attribute(owner.obj, name, value)
         elif isinstance(owner, Mapping) and lookup(owner.kind, "__setattr__") is dict.__setitem__:
             self.heap.touch(owner)
             owner.items[name] = self.stored(value)

@@ -99,9 +99,12 @@ def getattr_(s: Builtins, x: Value, name: Value, default: Value | None = None) -
 
 @lowers(setattr)
 def setattr_(s: Builtins, x: Value, name: Value, value: Value) -> Value:
-    if not isinstance(x, Instance):
+    if isinstance(x, Static):
+        s.put_attribute(x.obj, s.known(name), value)
+    elif isinstance(x, Instance):
+        s.setattr(x, s.known(name), value)
+    else:
         s.refuse(f"an attribute of {describe(x)} is set", "return the value instead")
-    s.setattr(x, s.known(name), value)
     return NONE
 
 

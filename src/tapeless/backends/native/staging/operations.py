@@ -347,11 +347,6 @@ class Operations(Scalars):
     def op_del_cell(self, op: Op) -> None:
         self.heap.write(self.cell(op.args[0]), None)
 
-    def op_store_global(self, op: Op) -> None:
-        self.refuse(f"the global {op.attrs['name']!r} is assigned", "return the value instead")
-
-    op_del_global = op_store_global
-
     def op_import(self, op: Op) -> None:
         attrs, frame = op.attrs, self.frames[-1]
         package = frame.namespace.get("__package__") or frame.namespace.get("__name__", "")

@@ -33,6 +33,7 @@ from tapeless.backends.native.staging.templates import (
     Items,
     Kept,
     Object,
+    Put,
     Result,
     Rows,
     Same,
@@ -196,7 +197,9 @@ class Outputs:
             after = content(value)
             if isinstance(value, Cell):
                 if after is not before:
-                    self.s.refuse("a variable of an outer function is assigned", "return the value instead")
+                    if after is None:
+                        self.s.refuse(f"{path} is deleted", "set it to None")
+                    found.append(Write(path, Put(self.template(after))))
                 continue
             if same_content(before, after):
                 continue

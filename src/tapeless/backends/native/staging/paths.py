@@ -159,6 +159,14 @@ class OnClass(Path):
 
 
 @dataclass(frozen=True, slots=True)
+class Home(OnClass):
+    """The class, itself or one of its bases, that holds something under a name."""
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return next((base for base in self.cls.obj.__mro__ if self.name in base.__dict__), Missing)
+
+
+@dataclass(frozen=True, slots=True)
 class RuleOf(Path):
     """The derivative rule that a function has been given."""
 

@@ -11,10 +11,10 @@ import types
 from typing import Any
 
 from tapeless.backends.native.staging.base import Frame, NeedsUnrolling
-from tapeless.backends.native.staging.inputs import Inputs
 from tapeless.backends.native.staging.liveness import liveness
 from tapeless.backends.native.staging.loops import ATTEMPTS, Checkpoint
 from tapeless.backends.native.staging.passing import unlike
+from tapeless.backends.native.staging.places import Places
 from tapeless.backends.native.staging.runs import Deeper, Plan, Run
 from tapeless.backends.native.staging.values import (
     Cell,
@@ -36,7 +36,7 @@ class NeedsRecursion(Exception):
         super().__init__("a function calls itself")
 
 
-class Recursion(Inputs):
+class Recursion(Places):
     """Calls of functions that call themselves."""
 
     def __init__(self, known: Any) -> None:

@@ -49,6 +49,7 @@ from tapeless.backends.native.staging.templates import (
     Kept,
     Template,
     Write,
+    change,
 )
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -117,8 +118,7 @@ class Staged:
         """The result of a call from the results of the nest; arguments that it changes are changed."""
         call = Call(results, args, kwargs)
         made = self.output.build(call)
-        for write in self.writes:
-            write.apply(call)
+        change(self.writes, call)
         return made
 
 

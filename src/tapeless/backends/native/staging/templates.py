@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tapeless.backends.native.staging.paths import Path
+from tapeless.backends.native.staging.paths import Content, Field, Global, Held, Path
 
 
 class Template:
@@ -297,25 +298,69 @@ def fields(parts: tuple[Any, ...], objects: list[Template]) -> tuple[str, list[T
 
 
 @dataclass(eq=False, slots=True)
+class Put(Template):
+    """What a global, a closure cell, or an attribute of a class or a function holds."""
+
+    value: Template
+
+    def build(self, call: Call) -> Any:
+        return self.value.build(call)
+
+
+@dataclass(eq=False, slots=True)
 class Write:
-    """A mutable object of the arguments that the call has changed: what it holds afterwards."""
+    """Something mutable from outside that the call has changed: what it holds afterwards."""
 
     target: Path
-    content: Items | Rows | Table | Object
+    content: Items | Rows | Table | Object | Put
 
-    def apply(self, call: Call) -> None:
+    def ready(self, call: Call) -> Callable[[], None]:
+        """What makes the change: everything is read now."""
+
+        def built(t: Template) -> Any:
+            return t.build(call)
+
+        if isinstance(self.content, Put):
+            return partial(place, self.target, built(self.content), call)
         target = self.target.read(call.args, call.kwargs)
         match self.content:
             case Items(items=items):
-                target[:] = [t.build(call) for t in items]
+                return partial(_refill, target, list(map(built, items)))
             case Rows() as rows:
-                target[:] = rows.build(call)
+                return partial(_refill, target, rows.build(call))
             case Table(items=table):
-                made = {k: t.build(call) for k, t in table.items()}
-                target.clear()
-                target.update(made)
+                return partial(_retable, target, {k: built(t) for k, t in table.items()})
             case Object(fields=fields):
-                for name, template in fields.items():
-                    object.__setattr__(target, name, template.build(call))
-                for name in [n for n in vars(target) if n not in fields]:
-                    object.__delattr__(target, name)
+                return partial(_reset, target, {k: built(t) for k, t in fields.items()})
+
+
+def change(writes: list[Write], call: Call) -> None:
+    """Make the changes of a call, which exchange what they read perhaps."""
+    for change in [write.ready(call) for write in writes]:
+        change()
+
+
+def _refill(target: list[Any], items: list[Any]) -> None:
+    target[:] = items
+
+
+def _retable(target: dict[Any, Any], items: dict[Any, Any]) -> None:
+    target.clear()
+    target.update(items)
+
+
+def _reset(target: Any, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        object.__setattr__(target, name, value)
+    for name in [n for n in vars(target) if n not in fields]:
+        object.__delattr__(target, name)
+
+
+def place(path: Path, value: Any, call: Call) -> None:
+    match path:
+        case Content(cell=Held(obj=cell)):
+            cell.cell_contents = value
+        case Global(namespace=Held(obj=names), name=name):
+            names[name] = value
+        case Field(of=of, name=name):
+            setattr(of.read(call.args, call.kwargs), name, value)
