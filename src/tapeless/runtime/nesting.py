@@ -60,8 +60,28 @@ def _view(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
 
 
 HANDLERS[np.ndarray.view] = _view
-for _maker in (types.MethodType, types.CellType, types.TracebackType, types.MappingProxyType):
+for _maker in (types.TracebackType, types.MappingProxyType):
     HANDLERS[_maker] = _plainly(_maker)
+
+
+def _method(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """`MethodType(function, owner)`; an owner that is a number has no place for a companion there."""
+    if any(has_tangent(t) for t in ts):
+        return run.foreign(types.MethodType, args, ts, kw, kts)
+    return types.MethodType(*args, **kw), None
+
+
+HANDLERS[types.MethodType] = _method
+
+
+def _cell(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+    """`CellType(value)`: what the cell holds has a companion."""
+    cell = types.CellType(*args)
+    run.put(cell, 0, ts[0] if ts else None)
+    return cell, None
+
+
+HANDLERS[types.CellType] = _cell
 
 
 def _function(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:

@@ -18,7 +18,7 @@ from tapeless.backends.native.kernel import Mismatch
 from tapeless.backends.native.nest import Apply, Intrinsic, Load, Scalar, expressions, walk
 from tapeless.backends.native.special import SLOPES
 from tapeless.backends.native.staging import Replay, Staged
-from tapeless.backends.native.staging.paths import Argument, Field, Guard, Item, Length, Path
+from tapeless.backends.native.staging.paths import Address, Argument, Field, Fixed, Guard, Item, Length, Path
 from tapeless.backends.native.staging.stager import parameter_names
 from tapeless.backends.native.staging.templates import (
     ArrayResult,
@@ -69,6 +69,10 @@ def module(fun: Callable[..., Any], args: tuple[Any, ...], *, numba: bool = Fals
     fn, name = staged.function, getattr(fun, "__name__", "function")
     if not name.isidentifier():
         name = "function"
+    if any(isinstance(path, Address) and isinstance(path.of, Fixed) for path in staged.inputs):
+        raise NotCompilable(
+            f"{name} calls a solver of SciPy; a module cannot hold the functions that it is given"
+        )
     calls = {s.name for s in walk(fn.body) if isinstance(s, Intrinsic)}
     if numba and calls - WITH_NUMBA:
         raise NotCompilable(

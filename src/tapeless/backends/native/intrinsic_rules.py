@@ -261,6 +261,11 @@ def _fft(p: Pullback) -> None:
 def _called(p: Pullback) -> None:
     """Its rule is a program, staged with it where it is asked for."""
     order = p.s.attrs["order"]
+    if p.s.attrs.get("each"):  # each result has a rule of its own
+        wanted = {k for k, x in enumerate((*p.d_out, *p.d_scalar)) if x is not None}
+        if wanted:
+            raise NeedsRule(p.s.attrs["function"], wanted)
+        return
     raise NeedsRule(p.s.attrs["function"], (order[k] for k, x in enumerate(p.d_in) if x is not None))
 
 

@@ -31,6 +31,7 @@ Made = tuple[tuple[Expr, ...], str]
 def emit(
     stager: Stager, module: str, name: str, ins: list[ArrayValue], results: list[Made],
     options: dict[str, Any] | None = None, failure: int | None = None, constant: Container[int] = EVERYTHING,
+    more: dict[str, Any] | None = None,
 ) -> list[ArrayValue]:  # fmt: skip
     """`module.name(*ins, **options)`, called back; it gives an array or a tuple of arrays.
 
@@ -43,7 +44,7 @@ def emit(
     places = [order.index(k) for k in range(len(ins))]
     payload = pickle.dumps((module, name, pairs, places, options or {})).hex()
     attrs: dict[str, Any] = {"payload": payload, "function": f"{module}.{name}", "order": order}
-    attrs["active"] = sum(k not in constant for k in order)
+    attrs |= {"active": sum(k not in constant for k in order), **(more or {})}
     if failure is not None:
         attrs["failure"] = failure
     arrays: list[Array] = [o.array for o in outs]

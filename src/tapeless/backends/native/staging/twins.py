@@ -25,9 +25,8 @@ INSIDE: dict[tuple[str, str], Any] = {
 
 #: Searches that compare values only: as programs, what they find has the derivative zero.
 SEARCHES = {
-    "minimize", "minimize_scalar", "fmin", "fminbound", "golden", "brent", "brute", "fmin_powell", "bracket",
-    "_minimize_scalar_golden", "_minimize_scalar_brent", "_minimize_scalar_bounded", "_minimize_neldermead",
-    "_minimize_powell", "fmin_bfgs", "fmin_cg", "fmin_l_bfgs_b", "fmin_tnc", "fmin_ncg",
+    "brute", "bracket", "fmin_tnc", "fmin_ncg", "fmin_cobyla", "_minimize_scalar_golden",
+    "_minimize_scalar_brent", "_minimize_scalar_bounded", "_minimize_neldermead", "_minimize_powell",
 }  # fmt: skip
 
 
@@ -42,6 +41,11 @@ def twin_of(s: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> Fu
     """The function that is staged in place of one of SciPy."""
     if isinstance(obj, FunctionType) and statistics.is_wrapped(obj):
         return statistics.wrapper(obj)  # type: ignore[no-any-return]
+    from tapeless.backends.native.staging import python_calls
+
+    over = python_calls.handed_over(obj)
+    if over is not None:
+        return over  # type: ignore[return-value]
     name, module = getattr(obj, "__name__", ""), str(getattr(obj, "__module__", ""))
     if s.differentiated and name in SEARCHES and module.startswith("scipy.optimize."):
         s.refuse(f"the derivative of a minimum by scipy.optimize.{name}", "differentiate outside jit")

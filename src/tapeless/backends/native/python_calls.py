@@ -1,0 +1,303 @@
+"""Calls that CPython makes for a nest: of SciPy's solvers, which take functions of the program.
+
+The functions and other objects are made again from the nest's numbers. What such a call gives is taken to be
+like what it gave before (numbers of these classes, arrays of these shapes). One that gives something else,
+raises, prints or changes what the nest knows is left to the plain program, which makes the whole call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import io
+import types
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tapeless.backends.native.staging.paths import Path
+from tapeless.backends.native.staging.templates import Call, Template
+
+#: Classes of numbers that a call may give.
+NUMBERS = (float, int, bool, np.float64, np.int64, np.int32, np.bool_)
+DTYPES = ("float64", "int64", "int32", "bool")
+
+
+class Unlike(Exception):
+    """A call for the plain program."""
+
+
+# ---- what a result is like
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    kind: type
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ObjectForm:
+    """None or a text."""
+
+    obj: Any
+
+
+@dataclass(frozen=True)
+class HiddenForm:
+    """Something else: it may be there, as long as nobody reads it."""
+
+    kind: type
+
+
+@dataclass(frozen=True)
+class ItemsForm:
+    kind: type
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class TableForm:
+    kind: type
+    keys: tuple[str, ...]
+    items: tuple[Any, ...]
+
+
+def form_of(x: Any) -> Any:
+    kind = type(x)
+    if kind in NUMBERS:
+        return NumberForm(kind)
+    if kind is np.ndarray and x.dtype.name in DTYPES:
+        return ArrayForm(x.dtype.name, x.shape)
+    if x is None or kind is str:
+        return ObjectForm(x)
+    if isinstance(x, (tuple, list)):
+        return ItemsForm(kind, tuple(map(form_of, x)))
+    if isinstance(x, dict):
+        return TableForm(kind, tuple(x), tuple(map(form_of, x.values())))
+    return HiddenForm(kind)
+
+
+def leaves_of(x: Any, form: Any) -> Iterator[Any]:
+    """The numbers and arrays in a result of this form."""
+    if isinstance(form, (NumberForm, ArrayForm)):
+        yield x
+    elif isinstance(form, ItemsForm):
+        for v, f in zip(x, form.items, strict=True):
+            yield from leaves_of(v, f)
+    elif isinstance(form, TableForm):
+        for k, f in zip(form.keys, form.items, strict=True):
+            yield from leaves_of(x[k], f)
+
+
+def leaf_forms(form: Any) -> Iterator[Any]:
+    if isinstance(form, (NumberForm, ArrayForm)):
+        yield form
+    elif isinstance(form, (ItemsForm, TableForm)):
+        for f in form.items:
+            yield from leaf_forms(f)
+
+
+@dataclass(eq=False)
+class Seen:
+    """What a call at a place of the program was like; None if none has been made."""
+
+    form: Any = None
+
+
+SEEN: dict[Any, Seen] = {}
+
+
+# ---- objects that are made again
+
+
+@dataclass(eq=False, slots=True)
+class Leaf(Template):
+    index: int
+
+    def build(self, call: Call) -> Any:
+        return call.results[self.index]
+
+
+@dataclass(eq=False, slots=True)
+class CellOf(Template):
+    value: Template | None
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            made = call.made[id(self)] = types.CellType()
+            if self.value is not None:
+                made.cell_contents = self.value.build(call)
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class FunctionOf(Template):
+    function: types.FunctionType
+    cells: list[Template] = field(default_factory=list)
+    defaults: list[Template] = field(default_factory=list)
+    named: dict[str, Template] = field(default_factory=dict)
+
+    def build(self, call: Call) -> Any:
+        if id(self) not in call.made:
+            f = self.function
+            cells = tuple([c.build(call) for c in self.cells])
+            defaults = tuple([d.build(call) for d in self.defaults])
+            made = types.FunctionType(f.__code__, f.__globals__, f.__name__, defaults or None, cells)
+            if self.named:
+                made.__kwdefaults__ = {k: d.build(call) for k, d in self.named.items()}
+            call.made[id(self)] = made
+        return call.made[id(self)]
+
+
+@dataclass(eq=False, slots=True)
+class MethodOf(Template):
+    function: Template
+    owner: Template
+
+    def build(self, call: Call) -> Any:
+        return types.MethodType(self.function.build(call), self.owner.build(call))
+
+
+@dataclass(eq=False, slots=True)
+class CallOf(Template):
+    """What a call gives; without `made`, a `functools.partial` of it."""
+
+    function: Template
+    args: list[Template]
+    kwargs: dict[str, Template]
+    made: bool = True
+
+    def build(self, call: Call) -> Any:
+        function = self.function.build(call)
+        args = [t.build(call) for t in self.args]
+        kwargs = {k: t.build(call) for k, t in self.kwargs.items()}
+        return function(*args, **kwargs) if self.made else functools.partial(function, *args, **kwargs)
+
+
+# ---- the call
+
+
+@dataclass(eq=False)
+class PythonCall:
+    function: Template
+    args: list[Template]
+    kwargs: dict[str, Template]
+    floats: list[int]
+    """Which of the leaves given have derivatives."""
+    seen: Seen
+    outside: list[Path] = field(default_factory=list)
+    """What the nest reads that is no argument."""
+    last: Any = None
+    """The leaves of the last call, and what it gave."""
+
+    def value(self, leaves: list[Any]) -> tuple[Any, ...]:
+        last = self.last
+        if last is not None and all(map(same, last[0], leaves)):
+            return last[1]  # type: ignore[no-any-return]
+        given = [x.copy() if x.ndim else x[()] for x in leaves]
+        call = Call(tuple(given), (), {})
+        function, args, kwargs = self.objects(call)
+        before = self.held(call)
+        text = io.StringIO()
+        with redirect_stdout(text):
+            result = function(*args, **kwargs)
+        form = form_of(result)
+        if form != self.seen.form:
+            self.seen.form = form
+            raise Unlike
+        if text.getvalue() or not all(map(same, given, leaves)) or not alike(before, self.held(call)):
+            raise Unlike
+        made = tuple([np.array(x) for x in leaves_of(result, form)])
+        self.last = [x.copy() for x in leaves], made
+        return made
+
+    def held(self, call: Call) -> list[Any]:
+        """What the function called may change."""
+        known = [path.read((), {}) for path in self.outside]
+        known = [x.copy() if isinstance(x, np.ndarray) else x for x in known]
+        return known + [v for x in call.made.values() for v in content(x)]
+
+    def objects(self, call: Call) -> tuple[Any, list[Any], dict[str, Any]]:
+        """What is called, with what."""
+        args = [t.build(call) for t in self.args]
+        return self.function.build(call), args, {k: t.build(call) for k, t in self.kwargs.items()}
+
+    def flat(self, leaves: list[Any], x: Any, outs: tuple[int, ...], form: Any) -> Any:
+        """Some of the results in a row, for all floats given in a row."""
+        given, at = list(leaves), 0
+        for k in self.floats:
+            n = leaves[k].size
+            given[k] = x[at : at + n].reshape(leaves[k].shape) if leaves[k].ndim else x[at]
+            at += n
+        function, args, kwargs = self.objects(Call(tuple(given), (), {}))
+        result = list(leaves_of(function(*args, **kwargs), form))
+        return np.concatenate([np.ravel(result[k]) for k in outs])
+
+    def slopes(self, leaves: list[Any], order: int, outs: tuple[int, ...]) -> tuple[Any, ...]:
+        """The derivatives of some results by all floats given."""
+        from tapeless.matrices import jacobian
+
+        form = self.seen.form
+        given = [x.copy() if x.ndim else x[()] for x in leaves]
+        function: Any = lambda x: self.flat(given, x, outs, form)  # noqa: E731
+        for _ in range(order):
+            function = jacobian(function)
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            whole = function(np.concatenate([np.ravel(leaves[k]) for k in self.floats]))
+        forms = list(leaf_forms(form))
+        made, at = [], 0
+        for k in outs:
+            shape = forms[k].shape if isinstance(forms[k], ArrayForm) else ()
+            n = int(np.prod(shape))
+            made.append(whole[at : at + n].reshape(*shape, *whole.shape[1:]))
+            at += n
+        return tuple(made)
+
+
+def same(a: Any, b: Any) -> bool:
+    return bool(a.shape == b.shape and a.tobytes() == b.tobytes())
+
+
+def content(x: Any) -> list[Any]:
+    """What an object holds that the program may change."""
+    if isinstance(x, types.CellType):
+        try:
+            return [x.cell_contents]
+        except ValueError:
+            return []
+    if isinstance(x, dict):
+        return [*x, *x.values()]
+    if isinstance(x, (list, tuple, set, deque)):
+        return list(x)
+    return list(vars(x).values()) if hasattr(x, "__dict__") else []
+
+
+def alike(a: list[Any], b: list[Any]) -> bool:
+    """Whether these are the same objects, and arrays with the same bits."""
+
+    def pair(x: Any, y: Any) -> bool:
+        return x is y or (isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and same(x, y))
+
+    return len(a) == len(b) and all(map(pair, a, b))
+
+
+def run(address: Any, *leaves: Any, order: int = 0, outs: tuple[int, ...] = ()) -> tuple[Any, ...]:
+    """The results of a call, or their derivatives of an order; the object that says what to call is at an
+    address."""
+    call: PythonCall = ctypes.cast(int(address), ctypes.py_object).value
+    try:
+        return call.slopes(list(leaves), order, outs) if order else call.value(list(leaves))
+    except Exception as error:
+        raise np.linalg.LinAlgError from error
