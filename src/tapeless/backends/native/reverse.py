@@ -14,7 +14,7 @@ from functools import partial
 
 from tapeless.backends.native.activity import Activity, Name, root
 from tapeless.backends.native.adjoint import Adjoint, fill, zero
-from tapeless.backends.native.checkpoints import Pieces, carried
+from tapeless.backends.native.checkpoints import LIMIT, Pieces, carried
 from tapeless.backends.native.copied import copied
 from tapeless.backends.native.equal import partners, unified, without_calls
 from tapeless.backends.native.gather import Gathering
@@ -52,6 +52,7 @@ from tapeless.backends.native.overwritten import first
 from tapeless.backends.native.partials import Arithmetic
 from tapeless.backends.native.plan import Plan
 from tapeless.backends.native.renaming import Companions, Renaming, clone
+from tapeless.backends.native.reserve import reserve
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, look
 from tapeless.backends.native.spelled import spelled_out
@@ -276,8 +277,9 @@ class _Reverse:
         body = self.forward(self.inner(s.body), mine)
         if saves and mine is None and (handed := self.handed_on(s, body)) is not None:
             self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
-            return self.pieces[id(s)].forward()
+            return [*reserve(s, self.layout, self.tape, LIMIT), *self.pieces[id(s)].forward()]
         out += self.kept.room(s)
+        out += reserve(s, self.layout, self.tape) if saves and mine is None and once else []
         free = s.independent and (not saves or mine is not None)
         out.append(For(s.var, s.start, s.stop, body, s.step, free, line=s.line))
         if outermost and mine is not None:

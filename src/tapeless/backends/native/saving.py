@@ -197,9 +197,10 @@ class Layout:
     def frame(self, loop: For, out: list[Stmt] | None = None) -> Frame | None:
         """The frame of an outermost loop; its sizes are computed in `out`.  None if they are not known."""
         changed = written(loop.body) | {s.var for s in walk([loop]) if isinstance(s, For)}
-        return self._frame(loop, changed, [] if out is None else out)
+        return self.sized(loop, changed, [] if out is None else out)
 
-    def _frame(self, loop: For, changed: set[Name], out: list[Stmt]) -> Frame | None:
+    def sized(self, loop: For, changed: set[Name], out: list[Stmt]) -> Frame | None:
+        """The frame of a loop with sizes in terms of what `changed` leaves out."""
         start, stop = self.steady.of(loop.start, changed), self.steady.of(loop.stop, changed)
         if start is None or stop is None:
             return None
@@ -239,7 +240,7 @@ class Layout:
                     return False
                 continue
             assert isinstance(s, For)
-            inner = self._frame(s, changed, out)
+            inner = self.sized(s, changed, out)
             if inner is None:
                 return False
             begin = {k: frame.inner.get(k, ZERO) for k in inner.total}
