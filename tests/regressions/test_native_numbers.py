@@ -85,3 +85,16 @@ def through_a_text(x):
 def test_what_is_not_compiled_is_not_blamed_on_the_program(program):
     with pytest.raises(tl.TapelessError):
         tl.jit(program)(1.0)
+
+
+def copy_of_what_a_loop_may_change(t, b):
+    while t < 0.9:
+        t += 0.5 * b.mean()  # of NumPy's class from here
+    return t.copy()
+
+
+def test_attributes_of_numbers_that_a_loop_may_change_are_those_of_their_class():
+    fast, b = tl.jit(copy_of_what_a_loop_may_change), np.ones(3)
+    assert fast(0.2, b) == 1.2
+    with pytest.raises(AttributeError, match="'float' object has no attribute 'copy'"):
+        fast(1.3, b)

@@ -18,6 +18,7 @@ from tapeless.backends.native.staging.deques import is_deque
 from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
+from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing, lookup
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -62,6 +63,7 @@ class Attributes(Iterables):
             if isinstance(hook, types.FunctionType):
                 return self.call_object(hook, [owner, Static(name)], {})
             return self.instance_attribute(owner, name)
+        owner = of_one_class(self, owner)  # another class has other attributes
         found = method_of(self, owner, name)
         if found is not None:
             return found
