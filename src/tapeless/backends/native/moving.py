@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.affine import Affine, affine, expression, plus, simplify
+from tapeless.backends.native.mirrored import Product
 from tapeless.backends.native.nest import (
     FALSE,
     TRUE,
@@ -121,8 +122,8 @@ class Move:
         x = self.target()
         products = [self.operands(list(_factors(e)), set(x.axes), later) for e in _terms(value)]
         self.need(self.nest.free(self.access(), ("load", "put"), later))
-        for u, v in products:
-            (self.change.after if later else self.change.before).extend(self.domain.product(x, u, v))
+        made = [Product(self.domain, x, u, v) for u, v in products]
+        (self.change.after if later else self.change.before).extend(made)
 
     def apart(self) -> None:
         s = self.sum
@@ -187,7 +188,7 @@ class Move:
                 return change.totals[key]
         made = self.matrix(a, b)
         self.change.before += clear(made.array, self.shape(made.array))
-        self.change.before += self.domain.product(made, u, v, own=True)
+        self.change.before.append(Product(self.domain, made, u, v, own=True))
         self.change.totals[key] = made
         return made
 

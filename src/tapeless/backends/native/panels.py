@@ -128,6 +128,12 @@ class Domain:
         i, j, k = lengths
         return apply("all", found, apply("ge", apply("mul", apply("mul", i, j), k), WORK))
 
+    def long(self) -> Expr:
+        """Whether a triangle is long the other way."""
+        assert self.slope is not None
+        (t,) = self.low.keys() - set(self.slope[:2])
+        return apply("ge", self.length(t), LONG)
+
     def ends(self, c: Scalar) -> tuple[Expr, Expr]:
         """The range of an integer, without the values for which the others have none."""
         low, high = self.low[c], self.high[c]
@@ -155,7 +161,7 @@ class Domain:
         With `own`, what is in `x` outside of the triangle makes no difference to anybody.
         """
         if self.slope is None:
-            return [_block(x, u, v, self.low, self.high)]
+            return [block(x, u, v, self.low, self.high)]
         p, q, upper, by = self.slope
         panel, stop, number, width = (Scalar(x, I64) for x in ("panel", "panel_to", "number", "width"))
         first, last = self.ends(q)
@@ -166,10 +172,9 @@ class Domain:
         body: list[Stmt] = [
             Assign(panel, first + Ref(number) * Ref(width)),
             Assign(stop, apply("minimum", Ref(panel) + Ref(width), last)),
-            _block(x, u, v, low, high),
+            block(x, u, v, low, high),
         ]
-        (t,) = self.low.keys() - {p, q}
-        long = apply("ge", self.length(t), LONG)
+        long = self.long()
         rows = const(WHOLE) if whole else apply("select", long, const(WIDE), const(PANEL))
         before: list[Stmt] = [Assign(width, rows)]
         if not whole:
@@ -200,27 +205,20 @@ class Domain:
         if {p, q} == x.axes.keys():
             square = _beside(made, x, low)
             add: list[Stmt] = [Store(x.array, x.at(), Load(made, square.at()), add=True)]
-            then = [_block(square, u, v, low, high, add=False), self.triangle(low, high, add)]
+            then = [block(square, u, v, low, high, add=False), self.triangle(low, high, add)]
             return [alloc], [If(long, then, [loops])]
         if {p, q} != u.axes.keys():
             u, v = v, u
         square = _beside(made, u, low)
         copy: list[Stmt] = [Store(made, square.at(), Load(u.array, u.at()))]
         fill = [*clear(made, alloc.shape), self.triangle(low, high, copy)]
-        then = [*fill, _block(x, square, v, low, high)]
+        then = [*fill, block(x, square, v, low, high)]
         zero = Scalar("zero", x.array.element)
-        before = [alloc, Assign(zero, const(1.0, zero.type)), If(long, self.nothing(v, zero))]
+        ends = {c: self.ends(c) if c is self.slope[1] else (self.low[c], self.high[c]) for c in v.axes}
+        lows, highs = ({c: pair[k] for c, pair in ends.items()} for k in (0, 1))
+        fill_up = If(long, nothing(v, zero, lows, highs))
+        before = [alloc, Assign(zero, const(1.0, zero.type)), fill_up]
         return before, [If(apply("eq", Ref(zero), 0.0), then, [loops])]
-
-    def nothing(self, v: Window, zero: Scalar) -> list[Stmt]:
-        """What makes `zero` 0, or NaN if a number in a window is not finite."""
-        assert self.slope is not None
-        none = const(0.0, zero.type)
-        body: list[Stmt] = [Assign(zero, Ref(zero) + none * Load(v.array, v.at()))]
-        for c in sorted(v.axes, key=lambda c: -v.axes[c]):
-            ends = self.ends(c) if c is self.slope[1] else (self.low[c], self.high[c])
-            body = [For(c, *ends, body)]
-        return [Assign(zero, none), *body]
 
     def rest(self, x: Window, u: Window, v: Window, outer: For) -> Stmt:
         """Loops for what is not a full block: the innermost one walks along memory."""
@@ -251,7 +249,7 @@ def _beside(made: Array, a: Window, low: dict[Scalar, Expr]) -> Window:
     return Window(made, tuple(plus({Ref(c): 1}, affine(low[c]), -1) for c in (i, j)), {i: 0, j: 1})
 
 
-def _block(
+def block(
     x: Window, u: Window, v: Window, low: dict[Scalar, Expr], high: dict[Scalar, Expr], *, add: bool = True
 ) -> Stmt:
     """One call: the rows of `x`, its columns, and the terms of each sum."""
@@ -264,6 +262,15 @@ def _block(
     axes = (x.axes[i], x.axes[j]), (u.axes[i], u.axes[k]), (v.axes[k], v.axes[j])
     attrs = {"add": add, "axes": axes, "ndims": tuple(w.array.ndim for w in (x, u, v))}
     return Intrinsic("block", (x.array,), (u.array, v.array, *lengths, *starts), attrs)
+
+
+def nothing(v: Window, zero: Scalar, low: dict[Scalar, Expr], high: dict[Scalar, Expr]) -> list[Stmt]:
+    """What makes `zero` 0, or NaN if a number in a window is not finite."""
+    none = const(0.0, zero.type)
+    body: list[Stmt] = [Assign(zero, Ref(zero) + none * Load(v.array, v.at()))]
+    for c in sorted(v.axes, key=lambda c: -v.axes[c]):
+        body = [For(c, low[c], high[c], body, independent=True)]
+    return [Assign(zero, none), *body]
 
 
 def clear(a: Array, shape: Sequence[Expr]) -> list[Stmt]:

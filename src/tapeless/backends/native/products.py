@@ -20,6 +20,7 @@ from dataclasses import replace
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.affine import affine, plus
 from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.mirrored import expanded
 from tapeless.backends.native.moving import Change, Move, Sum, mentions
 from tapeless.backends.native.nest import (
     FLOATS,
@@ -242,7 +243,7 @@ class _Loop(Nest):
 
     def made(self, change: Change) -> list[Stmt]:
         outer = replace(self.outer, body=clone(self.rebuilt(self.outer.body, change)))
-        then = [*change.before, outer, *change.after]
+        then = [*expanded(change.before), outer, *expanded(change.after)]
         return [If(change.large, then, [self.outer], line=self.outer.line)]
 
     def rebuilt(self, body: list[Stmt], change: Change) -> list[Stmt]:
