@@ -8,7 +8,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.intrinsics import EFFECTS
@@ -98,27 +98,31 @@ class Pieces:
         """The loop, reversed piece by piece; `body` reverses one iteration."""
         s, piece = self.loop, Scalar("piece", I64)
         first, end = Scalar("first", I64), Scalar("end", I64)
+        begin = {x: Load(self.columns[x], (Ref(piece),)) for x in self.carried}
+        kept = {x for k in self.stacks for x in (k.array, k.top, k.capacity)}
+        again = once_more(s, (Ref(first), Ref(end)), self.body, begin, kept)
         out: list[Stmt] = [Assign(first, Load(self.columns[s.var], (Ref(piece),)))]
-        out.append(If(apply("lt", Ref(piece), Ref(self.count) - ONE), self.again(first, end, piece)))
-        last = Ref(first) + (trip_count(Ref(first), Ref(end), s.step) - 1) * s.step
-        stop = Ref(first) - (1 if s.step > 0 else -1)
-        out.append(For(s.var, last, stop, body, -s.step, line=s.line))
+        out.append(If(apply("lt", Ref(piece), Ref(self.count) - ONE), again))
+        out.append(turned(s, (Ref(first), Ref(end)), body))
         out.append(Assign(end, Ref(first)))
         return [Assign(end, s.stop), For(piece, Ref(self.count) - ONE, ZERO - ONE, out, -1)]
 
-    def again(self, first: Scalar, end: Scalar, piece: Scalar) -> list[Stmt]:
-        """A piece runs once more, in variables of its own."""
-        s = self.loop
-        kept = {x for k in self.stacks for x in (k.array, k.top, k.capacity)}
-        changed: set[Name] = (
-            written(self.body) | {x.var for x in walk(self.body) if isinstance(x, For)} | {s.var}
-        )
-        names: dict[Name, Name] = {}
-        for x in sorted(changed - kept, key=lambda x: x.name):
-            names[x] = Scalar(x.name, x.type) if isinstance(x, Scalar) else Array(x.name, x.dtype, x.ndim)
-        renaming = Renaming(names)
-        out: list[Stmt] = [
-            Assign(renaming.name(x), Load(self.columns[x], (Ref(piece),))) for x in self.carried
-        ]
-        body = renaming.body(self.body)
-        return [*out, For(renaming.name(s.var), Ref(first), Ref(end), body, s.step, line=s.line)]
+
+def once_more(
+    loop: For, ends: tuple[Expr, Expr], body: list[Stmt], begin: Mapping[Scalar, Expr], kept: set[Name]
+) -> list[Stmt]:
+    """Some iterations run again from the values in `begin`, in variables of their own but for `kept`."""
+    changed: set[Name] = written(body) | {x.var for x in walk(body) if isinstance(x, For)} | {loop.var}
+    names: dict[Name, Name] = {}
+    for x in sorted(changed - kept, key=lambda x: x.name):
+        names[x] = Scalar(x.name, x.type) if isinstance(x, Scalar) else Array(x.name, x.dtype, x.ndim)
+    renaming = Renaming(names)
+    out: list[Stmt] = [Assign(renaming.name(x), value) for x, value in begin.items()]
+    return [*out, For(renaming.name(loop.var), *ends, renaming.body(body), loop.step, line=loop.line)]
+
+
+def turned(loop: For, ends: tuple[Expr, Expr], body: list[Stmt]) -> For:
+    """Some iterations the other way round."""
+    first, end = ends
+    last = first + (trip_count(first, end, loop.step) - 1) * loop.step
+    return For(loop.var, last, first - (1 if loop.step > 0 else -1), body, -loop.step, line=loop.line)

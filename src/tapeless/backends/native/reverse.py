@@ -56,6 +56,7 @@ from tapeless.backends.native.reserve import reserve
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, look
 from tapeless.backends.native.spelled import spelled_out
+from tapeless.backends.native.strips import Strips, scalar
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.sweeps import Sweep
 from tapeless.backends.native.tidy import Tidy
@@ -140,6 +141,7 @@ class _Reverse:
         self.names: dict[Name, Name] = {}
         #: loops that run again piece by piece, by id; not where the halves of a reversal stand apart
         self.pieces: dict[int, Pieces] = {}
+        self.strips: dict[int, Strips] = {}
         self.together = False
 
     def first_stores(self) -> set[int]:
@@ -266,10 +268,10 @@ class _Reverse:
         saves = self.sites.inside([s])
         out: list[Stmt] = []
         mine = frame.enter(s, out) if frame is not None else None
-        outermost = False
+        outermost, sized = False, list[Stmt]()
         if saves and frame is None:
             mine = self.layout.frame(s, out)
-            outermost = mine is not None
+            outermost, sized = mine is not None, out.copy()
             if mine is None:
                 out = []
             else:
@@ -278,6 +280,10 @@ class _Reverse:
         if saves and mine is None and (handed := self.handed_on(s, body)) is not None:
             self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
             return [*reserve(s, self.layout, self.tape, LIMIT), *self.pieces[id(s)].forward()]
+        if outermost and once and mine is not None and scalar(s) and (handed := self.handed_on(s, body)):
+            strips = self.strips[id(s)] = Strips(s, handed, mine)
+            sized += [*strips.before, *self.tape.claim(mine, once)]
+            return [*sized, *strips.forward(self.forward(self.inner(s.body), mine))]
         out += self.kept.room(s)
         out += reserve(s, self.layout, self.tape) if saves and mine is None and once else []
         free = s.independent and (not saves or mine is not None)
@@ -386,7 +392,9 @@ class _Reverse:
         saves = self.sites.inside([s])
         out: list[Stmt] = []
         mine = frame.enter(s, out) if frame is not None else None
-        if saves and frame is None:
+        if id(s) in self.strips:
+            mine = self.strips[id(s)].frame
+        elif saves and frame is None:
             mine = self.layout.frame(s, out)
             if mine is not None:
                 out += self.tape.go_back(mine, once)
@@ -395,6 +403,8 @@ class _Reverse:
         body = self.backward(self.inner(s.body), mine)
         if not body:
             return []
+        if id(s) in self.strips:
+            return self.strips[id(s)].backward(body)
         if id(s) in self.pieces:
             return self.pieces[id(s)].backward(body)
         trips = trip_count(s.start, s.stop, s.step)
