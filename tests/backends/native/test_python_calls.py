@@ -181,7 +181,7 @@ def test_what_is_outside():
 
 
 def test_what_a_solver_tells_beside_its_result():
-    with pytest.raises(tl.TapelessError, match="beside"):
+    with pytest.raises(tl.TapelessError, match="no derivative rule"):
         tl.jit(tl.grad(lambda a: sum(si.quad(lambda t: t * a, 0, 1))))(1.3)
     with pytest.raises(tl.TapelessError, match="singular"):
         tl.jit(tl.grad(lambda a: so.brentq(lambda x: (x - a) ** 3, 0.0, 2.0)))(1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tapeless.backends.native import own
+from tapeless.backends.native import own, python_calls
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
     Operation,
@@ -261,10 +261,8 @@ def _fft(p: Pullback) -> None:
 def _called(p: Pullback) -> None:
     """Its rule is a program, staged with it where it is asked for."""
     order = p.s.attrs["order"]
-    if p.s.attrs.get("each"):  # each result has a rule of its own
-        wanted = {k for k, x in enumerate((*p.d_out, *p.d_scalar)) if x is not None}
-        if wanted:
-            raise NeedsRule(p.s.attrs["function"], wanted)
+    if p.s.attrs.get("own"):
+        python_calls.pull(p)
         return
     raise NeedsRule(p.s.attrs["function"], (order[k] for k, x in enumerate(p.d_in) if x is not None))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from tapeless.backends.native import own
+from tapeless.backends.native import own, python_calls
 from tapeless.backends.native.activity import Activity
 from tapeless.backends.native.matrices import (
     Operation,
@@ -227,12 +226,8 @@ def _t_fft(p: Pushforward) -> None:
 def _t_called(p: Pushforward) -> None:
     """Its rule is a program, staged with it where it is asked for."""
     order = p.s.attrs["order"]
-    if p.s.attrs.get("each"):  # each result has a rule of its own, or is not known to have a derivative
-        if p.s.attrs["told"]:
-            raise NeedsRule(p.s.attrs["function"], p.s.attrs["told"])
-        for made in p.d_out:
-            if made is not None:
-                p.set(made, lambda *i: p.number(math.nan))
+    if p.s.attrs.get("own"):
+        python_calls.push(p)
         return
     raise NeedsRule(p.s.attrs["function"], (order[k] for k, x in enumerate(p.d_in) if x is not None))
 

@@ -10,19 +10,24 @@ from __future__ import annotations
 import ctypes
 import functools
 import io
+import pickle
 import types
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tapeless.backends.native.matrices import Operation, plus_scaled
+from tapeless.backends.native.nest import Array
 from tapeless.backends.native.staging.paths import Path
 from tapeless.backends.native.staging.templates import Call, Template
 
+#: A derivative: "vjp" or "jvp", by which operands, of which results.
+Mode = tuple[str, tuple[int, ...], tuple[int, ...]]
 #: Classes of numbers that a call may give.
 NUMBERS = (float, int, bool, np.float64, np.int64, np.int32, np.bool_)
 DTYPES = ("float64", "int64", "int32", "bool")
@@ -193,8 +198,6 @@ class PythonCall:
     function: Template
     args: list[Template]
     kwargs: dict[str, Template]
-    floats: list[int]
-    """Which of the leaves given have derivatives."""
     seen: Seen
     outside: list[Path] = field(default_factory=list)
     """What the nest reads that is no argument."""
@@ -233,37 +236,38 @@ class PythonCall:
         args = [t.build(call) for t in self.args]
         return self.function.build(call), args, {k: t.build(call) for k, t in self.kwargs.items()}
 
-    def flat(self, leaves: list[Any], x: Any, outs: tuple[int, ...], form: Any) -> Any:
-        """Some of the results in a row, for all floats given in a row."""
-        given, at = list(leaves), 0
-        for k in self.floats:
-            n = leaves[k].size
-            given[k] = x[at : at + n].reshape(leaves[k].shape) if leaves[k].ndim else x[at]
-            at += n
-        function, args, kwargs = self.objects(Call(tuple(given), (), {}))
-        result = list(leaves_of(function(*args, **kwargs), form))
-        return np.concatenate([np.ravel(result[k]) for k in outs])
+    def plainly(self, *leaves: Any) -> tuple[Any, ...]:
+        """The same, as a function of the leaves that can be differentiated."""
+        function, args, kwargs = self.objects(Call(leaves, (), {}))
+        return tuple(leaves_of(function(*args, **kwargs), self.seen.form))
 
-    def slopes(self, leaves: list[Any], order: int, outs: tuple[int, ...]) -> tuple[Any, ...]:
-        """The derivatives of some results by all floats given."""
-        from tapeless.matrices import jacobian
 
-        form = self.seen.form
-        given = [x.copy() if x.ndim else x[()] for x in leaves]
-        function: Any = lambda x: self.flat(given, x, outs, form)  # noqa: E731
-        for _ in range(order):
-            function = jacobian(function)
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            whole = function(np.concatenate([np.ravel(leaves[k]) for k in self.floats]))
-        forms = list(leaf_forms(form))
-        made, at = [], 0
-        for k in outs:
-            shape = forms[k].shape if isinstance(forms[k], ArrayForm) else ()
-            n = int(np.prod(shape))
-            made.append(whole[at : at + n].reshape(*shape, *whole.shape[1:]))
-            at += n
-        return tuple(made)
+def derived(function: Callable[..., Any], modes: tuple[Mode, ...]) -> Callable[..., Any]:
+    """Derivatives of a function of several operands, one after the other."""
+    if not modes:
+        return function
+    from tapeless.api import jvp, vjp
+
+    kind, wanted, outs = modes[-1]
+    inner = derived(function, modes[:-1])
+    more = len(outs) if kind == "vjp" else len(wanted)
+
+    def run(*operands: Any) -> Any:
+        given, rates = operands[:-more], operands[-more:]
+
+        def part(*some: Any) -> Any:
+            whole = list(given)
+            for k, x in zip(wanted, some, strict=True):
+                whole[k] = x
+            made = inner(*whole)
+            return tuple([made[k] for k in outs])
+
+        active = [given[k] for k in wanted]
+        if kind == "vjp":
+            return vjp(part, *active)[1](rates)
+        return jvp(part, tuple(active), rates)[1]
+
+    return run
 
 
 def same(a: Any, b: Any) -> bool:
@@ -293,11 +297,59 @@ def alike(a: list[Any], b: list[Any]) -> bool:
     return len(a) == len(b) and all(map(pair, a, b))
 
 
-def run(address: Any, *leaves: Any, order: int = 0, outs: tuple[int, ...] = ()) -> tuple[Any, ...]:
-    """The results of a call, or their derivatives of an order; the object that says what to call is at an
-    address."""
+def run(address: Any, *operands: Any, modes: tuple[Mode, ...] = ()) -> tuple[Any, ...]:
+    """The results of a call, or a derivative of them; the object that says what to call is at an address."""
     call: PythonCall = ctypes.cast(int(address), ctypes.py_object).value
     try:
-        return call.slopes(list(leaves), order, outs) if order else call.value(list(leaves))
+        if not modes:
+            return call.value(list(operands))
+        given = [x.copy() if x.ndim else x[()] for x in operands]
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            made = derived(call.plainly, modes)(*given)
+        return made if isinstance(made, tuple) else (made,)
     except Exception as error:
         raise np.linalg.LinAlgError from error
+
+
+# ---- derivatives of a nest with such a call
+
+
+def pull(p: Operation) -> None:
+    """The cotangents of what is given."""
+    outs = [k for k, x in enumerate(p.d_out) if x is not None]
+    ins = [k for k, x in enumerate(p.d_in) if x is not None]
+    if not outs:
+        return
+    shares = [p.new(*p.shape(p.ins[k])) for k in ins]
+    _derive(p, "vjp", ins, outs, shares, [x for x in p.d_out if x is not None])
+    for k, share in zip(ins, shares, strict=True):
+        into = p.d_in[k]
+        assert into is not None
+        plus_scaled(p, into, share)
+
+
+def push(p: Operation) -> None:
+    """The tangents of the results."""
+    outs = [k for k, x in enumerate(p.d_out) if x is not None]
+    ins = [k for k, x in enumerate(p.d_in) if x is not None]
+    made, rates = ([x for x in xs if x is not None] for xs in (p.d_out, p.d_in))
+    if outs:
+        _derive(p, "jvp", ins, outs, made, rates)
+
+
+def _derive(
+    p: Operation, kind: str, ins: list[int], outs: list[int], made: list[Array], rates: list[Array]
+) -> None:
+    attrs = dict(p.s.attrs)
+    module, name, pairs, _, options = pickle.loads(bytes.fromhex(attrs["payload"]))
+    first, order = attrs["active"], attrs["order"]
+    # after the operands that are active now stand those that become so
+    order = [*order[:first], *range(len(order), len(order) + len(rates)), *order[first:]]
+    mode: Mode = (kind, tuple(attrs["order"][k] - 1 for k in ins), tuple(outs))
+    pairs = [False] * (len(made) + first + len(rates)) + pairs[len(p.s.outs) + first :]
+    places = [order.index(k) for k in range(len(order))]
+    options = {"modes": (*options["modes"], mode)}
+    attrs["payload"] = pickle.dumps((module, name, pairs, places, options)).hex()
+    attrs |= {"order": order, "active": first + len(rates)}
+    p.call("called", tuple(made), (*p.ins[:first], *rates, *p.ins[first:]), **attrs)

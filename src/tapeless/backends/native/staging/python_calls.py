@@ -20,7 +20,6 @@ from tapeless.backends.native.python_calls import (
     CellOf,
     FunctionOf,
     HiddenForm,
-    ItemsForm,
     Leaf,
     MethodOf,
     NumberForm,
@@ -29,7 +28,7 @@ from tapeless.backends.native.python_calls import (
     Seen,
     TableForm,
 )
-from tapeless.backends.native.staging import called_back, own_rules, storage
+from tapeless.backends.native.staging import called_back, storage
 from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NONE
@@ -51,7 +50,7 @@ from tapeless.backends.native.staging.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Iterator
 
     from tapeless.backends.native.staging.stager import Stager
 
@@ -70,13 +69,6 @@ FORMS: dict[str, dict[str, Any]] = {
         "golden": None, "differential_evolution": None, "linprog": None, "fixed_point": None,
     },
 }  # fmt: skip
-#: Of their results, what has a derivative (by number or by key); all, if a function is not in here.
-TOLD: dict[str, tuple[Any, ...]] = {
-    "quad": (0,), "dblquad": (0,), "tplquad": (0,), "nquad": (0,), "quad_vec": (0,), "root": ("x", "fun"),
-    "minimize": ("x", "fun"), "minimize_scalar": ("x", "fun"), "least_squares": ("x", "fun", "cost", "jac"),
-}  # fmt: skip
-
-
 #: The calls that have been staged.
 CALLS: WeakKeyDictionary[Stager, list[PythonCall]] = WeakKeyDictionary()
 
@@ -106,16 +98,15 @@ def _hand_over(s: Stager, function: Value, args: Value, kwargs: Value) -> Value:
     given = _Given(s)
     made = [given.template(v) for v in s.listed(args)]
     named = {k: given.template(v) for k, v in s.table(kwargs).items()}
-    floats = [k for k, v in enumerate(given.values) if v.dtype == "float64"]
     if s.differentiated and any(v.dtype in ("float32", "complex64", "complex128") for v in given.values):
         _refuse(s, f"{name} of complex numbers or numbers of 32 bits", "convert them to float64")
     place = (*[(f.program.filename, f.line) for f in s.frames], name)
     form = None if example is None else python_calls.form_of(example)
     seen = SEEN.setdefault(place, Seen(form))
     s.guard(Field(Fixed(Held(seen)), "form"), "is", seen.form)
-    call = PythonCall(given.template(function), made, named, floats, seen)
+    call = PythonCall(given.template(function), made, named, seen)
     CALLS.setdefault(s, []).append(call)
-    return _Made(s, call, given.values, place).result()
+    return _Made(s, call, given.values, name).result()
 
 
 def finish(s: Stager, writes: list[Any], written: set[Any]) -> None:
@@ -189,130 +180,43 @@ class _Given(Outputs):
 class _Made:
     """A call that is made, and what comes of it."""
 
-    def __init__(self, s: Stager, call: PythonCall, given: list[ArrayValue], place: tuple[Any, ...]) -> None:
-        self.s, self.call, self.given = s, call, given
+    def __init__(self, s: Stager, call: PythonCall, given: list[ArrayValue], name: str) -> None:
+        self.s, self.call, self.given, self.name = s, call, given, name
         self.form = call.seen.form
-        self.name = place[-1]
-        self.label = repr(place)
-        path = Address(Fixed(Held(call)))
-        self.address = to_array(s, Number(Ref(s.parameter("i64", path, "call")), int))
 
     def result(self) -> Value:
         s = self.s
         if self.form is None:  # the plain program makes the call, and the next one will be compiled
-            self.emit(self.given, [], {}, (0,))
+            self.emit([])
             s.replay_unless(FALSE)
             s.die()
             return NONE
-        self.forms = list(python_calls.leaf_forms(self.form))
-        values = self.values(self.given)
-        return self.assembled(self.form, iter(values))
-
-    def values(self, given: list[ArrayValue]) -> list[Value]:
-        """The numbers and arrays that the call gives."""
-        s = self.s
-        deep = sum(o is self.call for o in s.in_rules)
-        ruled = s.ruled.get(self.label, set()) if deep < s.differentiated else set()
-        told = self.told()
-        if ruled - told:
-            _refuse(
-                s, f"the derivative of what {self.name} tells beside its result", "use stop_gradient there"
-            )
-        attrs = {"told": sorted(told - ruled), "each": True}
-        plain = self.plainly(given, attrs if s.differentiated else {})
-        if not ruled:
-            return plain
-        outs = tuple(sorted(ruled))
-        for k, value in zip(outs, self.derived(given, 0, outs), strict=True):
-            plain[k] = value
-        return plain
-
-    def plainly(
-        self, given: list[ArrayValue], attrs: dict[str, Any], constant: Container[int] = (0,)
-    ) -> list[Value]:
+        forms = list(python_calls.leaf_forms(self.form))
         results: list[called_back.Made] = []
-        for f in self.forms:
+        for f in forms:
             if isinstance(f, ArrayForm):
                 results.append((tuple(const(n) for n in f.shape), f.dtype))
             else:
                 results.append(((), np.dtype(f.kind).name))
-        outs = self.emit(given, results, {}, constant, attrs)
-        made: list[Value] = []
-        for f, out in zip(self.forms, outs, strict=True):
+        leaves: list[Value] = []
+        for f, out in zip(forms, self.emit(results), strict=True):
             if isinstance(f, NumberForm):
-                number = called_back.number(self.s, out)
+                number = called_back.number(s, out)
                 assert isinstance(number, Number)
-                made.append(Number(number.expr, f.kind))
+                leaves.append(Number(number.expr, f.kind))
             else:
-                made.append(out)
-        return made
+                leaves.append(out)
+        return self.assembled(self.form, iter(leaves))
 
-    def derived(self, given: list[ArrayValue], order: int, outs: tuple[int, ...]) -> list[Value]:
-        """Some of the results, or their derivatives of an order, with derivatives by what is given."""
+    def emit(self, results: list[called_back.Made]) -> list[ArrayValue]:
         s = self.s
-        if sum(o is self.call for o in s.in_rules) >= s.differentiated:
-            return self.tensors(given, order, outs)
-        s.own_rules = True
-        mark = own_rules.mark_of(s, list(given))
-        seed = self.row([own_rules.seed_of(s, given[k], mark) for k in self.call.floats])
-        held: list[Any] = [own_rules.held(s, v, mark) for v in given]
-        with own_rules.inside(s, self.call):
-            values, slopes = self.derived(held, order, outs), self.derived(held, order + 1, outs)
-        tangents = [s.call(Static(np.matmul), [t, seed], {}) for t in slopes]
-        return [
-            own_rules.with_tangent(s, own_rules.held(s, v, mark), t)
-            for v, t in zip(values, tangents, strict=True)
-        ]
-
-    def tensors(self, given: list[ArrayValue], order: int, outs: tuple[int, ...]) -> list[Value]:
-        constant = range(1 + len(given))
-        if not order:
-            made = self.plainly(given, {}, constant)
-            return [made[k] for k in outs]
-        row = self.row([given[k] for k in self.call.floats])
-        assert isinstance(row, ArrayValue)
-        n = row.shape[0]
-        results: list[called_back.Made] = []
-        for k in outs:
-            f = self.forms[k]
-            shape = tuple(const(m) for m in f.shape) if isinstance(f, ArrayForm) else ()
-            results.append(((*shape, *[n] * order), "float64"))
-        return list(self.emit(given, results, {"order": order, "outs": outs}, constant))
-
-    def row(self, values: list[Any]) -> Value:
-        """Arrays, one after the other."""
-        s = self.s
-        parts = [s.call(Static(np.ravel), [v], {}) for v in values]
-        return s.call(Static(np.concatenate), [Sequence(parts, list)], {})
-
-    def emit(
-        self, given: list[ArrayValue], results: list[called_back.Made], options: dict[str, Any],
-        constant: Container[int], attrs: dict[str, Any] | None = None,
-    ) -> list[ArrayValue]:  # fmt: skip
-        s = self.s
+        path = Address(Fixed(Held(self.call)))
+        address = to_array(s, Number(Ref(s.parameter("i64", path, "call")), int))
+        constant = [0, *[k + 1 for k, v in enumerate(self.given) if v.dtype != "float64"]]
         failure = s.failure(Replay, self.name)
-        return called_back.emit(
-            s, HOME, "run", [self.address, *given], results, options, failure, constant,
-            {"function": self.label, **(attrs or {})},
-        )  # fmt: skip
-
-    def told(self) -> set[int]:
-        """Which of the results have derivatives."""
-        wanted = TOLD.get(self.name)
-        found: set[int] = set()
-        at = 0
-        parts = [self.form]
-        keys: Any = [None]
-        if wanted is not None and isinstance(self.form, (ItemsForm, TableForm)):
-            parts = list(self.form.items)
-            keys = self.form.keys if isinstance(self.form, TableForm) else range(len(parts))
-        for key, part in zip(keys, parts, strict=True):
-            for f in python_calls.leaf_forms(part):
-                real = f.dtype == "float64" if isinstance(f, ArrayForm) else f.kind in (float, np.float64)
-                if real and (key is None or wanted is None or key in wanted):
-                    found.add(at)
-                at += 1
-        return found
+        ins = [address, *self.given]
+        options: dict[str, Any] = {"modes": ()}
+        return called_back.emit(s, HOME, "run", ins, results, options, failure, constant, {"own": True})
 
     def assembled(self, form: Any, leaves: Iterator[Value]) -> Value:
         s = self.s
