@@ -28,8 +28,9 @@ from benchmarks.gradbench.enzyme_host import MARK
 from benchmarks.gradbench.interface import Problem, problems
 from benchmarks.harness import Settings, Table, calls_per_round
 
-TAPELESS, ENZYME = "tapeless", "enzyme"
-TOOLS = ("manual", "tapenade", ENZYME, "codipack", "adept", "adol-c", "cppad", "finite")
+ROOT = Path(__file__).resolve().parents[1]
+TAPELESS, ENZYME, BY_HAND = "tapeless", "enzyme", "manual"
+TOOLS = (BY_HAND, "tapenade", ENZYME, "codipack", "adept", "adol-c", "cppad", "finite")
 #: Relative error of the largest entry; finite differences are what they are.
 AGREEMENT = {"finite": 1e-3}
 FLAGS = {"tapenade": ["CFLAGS=-std=c11 -O3 -march=native -I../../cpp",
@@ -93,17 +94,15 @@ def executed(program: Path, inputs: Path) -> Run:
 def hosted(checkout: Path, module: str, inputs: Path) -> Iterator[Run]:
     """The Enzyme program inside a Python that stays, since it is compiled anew in each."""
     command = [sys.executable, "-m", "benchmarks.gradbench.enzyme_host", str(checkout), module, str(inputs)]
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1
-        ) as process,
-    ):
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, cwd=ROOT)
         assert process.stdin is not None and process.stdout is not None
-        asked, said = process.stdin, process.stdout
+        asked, said = process.stdin.fileno(), process.stdout
 
         def run(function: str) -> tuple[Any, float]:
-            asked.write(function + "\n")
+            with contextlib.suppress(BrokenPipeError):
+                os.write(asked, f"{function}\n".encode())
             lines = []
             for line in said:
                 if line.startswith(MARK):
@@ -117,17 +116,21 @@ def hosted(checkout: Path, module: str, inputs: Path) -> Iterator[Run]:
             yield run
         finally:
             process.kill()
+            process.communicate()
 
 
 @contextlib.contextmanager
 def prepared(checkout: Path, tool: str, module: str, inputs: Path) -> Iterator[Run]:
     try:
-        yield executed(build(checkout, tool, module), inputs)
+        program = build(checkout, tool, module)
     except Cannot as reason:
         if tool != ENZYME or str(reason) == "-" or find_spec("enzyme_ad") is None:
             raise
-        with hosted(checkout, module, inputs) as run:
-            yield run
+    else:
+        yield executed(program, inputs)
+        return
+    with hosted(checkout, module, inputs) as run:
+        yield run
 
 
 # ---- measuring --------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def measure(
     best: dict[str, list[float]] = {}
     out: dict[str, str] = {}
     with contextlib.ExitStack() as stack, tempfile.NamedTemporaryFile("w", suffix=".json") as inputs:
-        runs = {"min_runs": 3, "min_seconds": settings.seconds}
+        runs = {"min_runs": 3 if settings.smoke else 20, "min_seconds": 5 * settings.seconds}
         json.dump(problem.inputs | runs, inputs, default=np.ndarray.tolist)
         inputs.flush()
         own, (our_value, our_derivative) = ours(problem, settings)
@@ -181,7 +184,7 @@ def measure(
                 tools[tool] = run
             except Cannot as reason:
                 out[tool] = str(reason)
-        for _ in range(settings.rounds):
+        for _ in range(settings.rounds // 3):  # each is a process with several runs
             for tool, run in tools.items():
                 took = [run(function)[1] if function else math.nan for function in problem.functions]
                 known = best.get(tool, took)
@@ -193,22 +196,24 @@ def measure(
 
 
 def verdict(problem: Problem, best: dict[str, list[float]]) -> str:
-    """Whether our multiple is within twice the best tool's, and what the derivative takes."""
-    factors = {tool: took[1] / took[0] for tool, took in best.items()}
-    peers = [tool for tool in best if tool != TAPELESS]
-    if not peers:
-        return f"{problem.name}: no tool here"
-    fastest = min(peers, key=lambda tool: best[tool][1])
-    mine, theirs = best[TAPELESS][1] * 1e3, best[fastest][1] * 1e3
-    absolute = (
-        f"{mine:.3g} ms, the fastest tool ({fastest}) {theirs:.3g} ms: {theirs / mine:.3g} times as long"
-    )
-    if math.isnan(factors[TAPELESS]):
-        return f"{problem.name}: the descent takes {absolute}"
-    least = min(peers, key=factors.__getitem__)
-    within = "within" if factors[TAPELESS] <= 2 * factors[least] else "not within"
-    ratio = f"{factors[TAPELESS]:.3g}×, {within} twice the best tool's ({least}, {factors[least]:.3g}×)"
-    return f"{problem.name}: {ratio}; the derivative takes {absolute}"
+    """Our multiple beside twice the least of the tools and of the derivative by hand, and the times."""
+    value, derivative = best[TAPELESS]
+    tools = {tool: took for tool, took in best.items() if tool not in (TAPELESS, BY_HAND)}
+    rivals = [min(tools, key=lambda tool: tools[tool][1] / tools[tool][0])] if tools else []
+    said = [f"{problem.name}: {derivative * 1e3:.3g} ms"]
+    said += [f"{tool} {best[tool][1] * 1e3:.3g} ms" for tool in by_time(best)[:2]]
+    if not math.isnan(value):
+        said[0] += f", {derivative / value:.3g}×"
+        for rival in rivals + [BY_HAND] * (BY_HAND in best):
+            factor = best[rival][1] / best[rival][0]
+            within = "within" if derivative / value <= 2 * factor else "not within"
+            said.append(f"{within} twice the {factor:.3g}× of {rival}")
+    return "; ".join(said)
+
+
+def by_time(best: dict[str, list[float]]) -> list[str]:
+    """The other tools, the fastest derivative first."""
+    return sorted((tool for tool in best if tool != TAPELESS), key=lambda tool: best[tool][1])
 
 
 def cell(took: list[float]) -> str:

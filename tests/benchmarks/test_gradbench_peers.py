@@ -1,6 +1,7 @@
 """The driver of GradBench's own native programs, with small programs of the same protocol in their place."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -51,10 +52,19 @@ def test_a_program_that_agrees_is_timed_by_its_best_run(checkout: Path) -> None:
     assert out["tapenade"] == out["enzyme"] == "does not build: no such library"
 
 
-def test_the_verdict_names_the_best_multiple_and_the_fastest_tool() -> None:
-    said = peers.verdict(lse(), {"tapeless": [1e-3, 3e-3], "manual": [4e-3, 4e-3], "adept": [1e-3, 2e-3]})
-    assert "3×, not within twice the best tool's (manual, 1×)" in said
-    assert "3 ms, the fastest tool (adept) 2 ms" in said
+def test_the_verdict_is_by_the_least_multiple_of_the_tools_and_by_hand() -> None:
+    took = {"tapeless": [1e-3, 3e-3], "manual": [4e-3, 4e-3], "adept": [1e-3, 2e-3], "finite": [1e-3, 9e-3]}
+    said = peers.verdict(lse(), took)
+    assert said == (
+        "lse: 3 ms, 3×; adept 2 ms; manual 4 ms; "
+        "within twice the 2× of adept; not within twice the 1× of manual"
+    )
+
+
+def test_of_a_descent_there_is_only_the_time() -> None:
+    problem = next(problem for problem in problems(smoke=True) if problem.module == "saddle")
+    said = peers.verdict(problem, {"tapeless": [math.nan, 3e-3], "finite": [math.nan, 4e-3]})
+    assert said == "saddle rr: 3 ms; finite 4 ms"
 
 
 def test_nothing_is_measured_without_a_checkout() -> None:
