@@ -116,3 +116,17 @@ def test_gradients(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(got_value, value, rtol=1e-12)
     for x, y in zip(got, want, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
+
+
+def test_loops_that_sum_up_walk_along_lines() -> None:
+    """Sums have no order of their own; a number that the sum is read by has one."""
+    a, i, j = Array("a", "float64", 2), Scalar("i", "i64"), Scalar("j", "i64")
+    total = Scalar("total", "f64")
+    element = Load(a, (Ref(j), Ref(i)))
+    x = np.arange(15.0).reshape(3, 5)
+    for value, wanted in ((Ref(total) + element, "j"), (Ref(total) + element * Ref(total), "i")):
+        loops = For(i, ZERO, Dim(a, 1), [For(j, ZERO, Dim(a, 0), [Assign(total, value)])])
+        fn = Function("f", [a], [Assign(total, const(0.5)), loops], [total])
+        made = verify(interchange(fn))
+        assert isinstance(made.body[1], For) and made.body[1].var.name == wanted
+        np.testing.assert_allclose(python(made)(x)[0], python(fn)(x)[0], rtol=1e-14)

@@ -7,7 +7,8 @@ import tapeless as tl
 from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.layout import lay_out
-from tapeless.backends.native.nest import Function, walk
+from tapeless.backends.native.nest import For, Function, Ref, Store, walk
+from tapeless.backends.native.optimise import optimise
 from tapeless.backends.native.verify import verify
 
 
@@ -171,3 +172,27 @@ def test_empty_arrays():
         u, weights = np.ones(shape), np.ones(shape[0])
         if shape[1]:
             assert tl.jit(recurrence, cache=False)(u, weights) == recurrence(u, weights)
+
+
+def summed(u, weights):
+    """Columns are made one after the other, and summed up in no order of their own."""
+    out = np.zeros(u.shape)
+    data = weights * 0.5
+    for k in range(u.shape[1] - 1, -1, -1):
+        data = u[:, k] - data * weights
+        out[:, k] = 2.0 * data - u[:, k]
+    return np.sum(out * out)
+
+
+def test_what_arrays_turned_share_with_others_is_turned_too():
+    """The cotangent of `out` is walked by columns; then nothing keeps `out` as it is."""
+    both = tl.value_and_grad(summed, argnums=(0, 1))
+    fn = optimise(staged_function(both, make(9, 8), {}).function)
+    for s in walk(fn.body):
+        for inner in walk(s.body) if isinstance(s, For) else ():
+            if isinstance(inner, Store) and inner.array.ndim == 2 and inner.array not in fn.results:
+                assert Ref(s.var) != inner.index[-1] or not any(isinstance(x, For) for x in s.body)
+    value, slopes = both(*make(9, 8))
+    got = show.python(fn)(*make(9, 8))
+    for a, b in zip(got, (value, *slopes), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)

@@ -16,6 +16,9 @@ from itertools import permutations
 from tapeless.backends.native.affine import affine
 from tapeless.backends.native.fuse import with_bodies
 from tapeless.backends.native.nest import (
+    FLOATS,
+    Apply,
+    Assign,
     Expr,
     For,
     Function,
@@ -56,7 +59,9 @@ def _ordered(s: For, loops: list[For], body: list[Stmt]) -> For:
     whole = Loop(s)
     if not 2 <= len(loops) <= DEEP or len(body) > LONG or loops[-1].body != body:
         return s
-    if not all(x.independent and whole.steady(x.start) and whole.steady(x.stop) for x in loops):
+    if not (all(x.independent for x in loops) or is_sum(body)):
+        return s
+    if not all(whole.steady(x.start) and whole.steady(x.stop) for x in loops):
         return s
     if not all(anywhere(e) for x in loops[1:] for e in (x.start, x.stop)):
         return s
@@ -74,11 +79,20 @@ def _ordered(s: For, loops: list[For], body: list[Stmt]) -> For:
     return out
 
 
+def is_sum(body: list[Stmt]) -> bool:
+    """Whether iterations only add to a number, in an order that does not matter."""
+    (s,) = body if len(body) == 1 else (None,)
+    if not isinstance(s, Assign) or s.var.type not in FLOATS or not isinstance(s.value, Apply):
+        return False
+    sums = s.value.op == "add" and s.value.args[0] == Ref(s.var)
+    return sums and Ref(s.var) not in set(leaves(s.value.args[1]))
+
+
 def _places(body: list[Stmt]) -> Iterator[tuple[Sequence[Expr], int]]:
     """The indices of elements that are read (once) and written (they are fetched and put back)."""
     for s in body:
         for e in expressions(s):
-            yield from ((x.index, 1) for x in leaves(e) if isinstance(x, Load))
+            yield from ((x.index, 1) for x in dict.fromkeys(leaves(e)) if isinstance(x, Load))
         if isinstance(s, Store):
             yield s.index, 2
 

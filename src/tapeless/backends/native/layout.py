@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from tapeless.backends.native.affine import affine
 from tapeless.backends.native.fuse import raised
+from tapeless.backends.native.interchange import is_sum
 from tapeless.backends.native.nest import (
     I64,
     ZERO,
@@ -130,7 +131,9 @@ def _free(s: For) -> bool:
         free = free and body[0].independent
         body = body[0].body
     (only,) = body if len(body) == 1 else (None,)
-    if not isinstance(only, (Assign, Store)) or not (free or (isinstance(only, Assign) and raised(only))):
+    if not isinstance(only, (Assign, Store)):
+        return False
+    if not (free or is_sum(body) or (isinstance(only, Assign) and raised(only))):
         return False
     loads = {x for e in expressions(only) for x in leaves(e) if isinstance(x, Load)}
     return len(loads) + isinstance(only, Store) == 1

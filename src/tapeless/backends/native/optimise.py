@@ -26,5 +26,16 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
     fn = momentary(fuse(fn if parallel else multiply(fn)))
-    fn = jam(interchange(lay_out(delay(defer(fn)))))
+    fn = in_order(delay(defer(fn)))
+    fn = jam(fn)
     return fn if parallel else passing(start(fn))
+
+
+def in_order(fn: Function) -> Function:
+    """A nest with arrays and loops in one order; what arrays turned have left apart is looked at again."""
+    for _ in range(2):
+        made = lay_out(fn)
+        if made is fn:
+            break
+        fn = fuse(known_lengths(interchange(made)))
+    return interchange(fn)

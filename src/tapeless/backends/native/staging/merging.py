@@ -10,9 +10,12 @@ from tapeless.backends.native.nest import (
     Assign,
     Const,
     Dim,
+    Expr,
     Ref,
     Scalar,
+    apply,
     const,
+    leaves,
 )
 from tapeless.backends.native.staging.base import COMPLEX, TYPES, Exit
 from tapeless.backends.native.staging.heap import Changes, is_object
@@ -257,18 +260,36 @@ class Merger:
             return Conflict(tuple(values))
         key = tuple(map(id, values))
         if key not in self.memo:
-            same = all(v.shape == first.shape for v in vs)
-            view = s.fresh(first.dtype, first.shape, hint)
-            if not same:
+            shape = self.shape([v.shape for v in vs])
+            view = s.fresh(first.dtype, first.shape if shape is None else shape, hint)
+            if shape is None:
                 view.shape = tuple(Dim(view.array, k) for k in range(first.ndim))
             for v, e in zip(vs, exits, strict=True):
                 with s.at(e.block):
-                    s.alloc(view, v.shape)
+                    s.alloc(view, v.shape if shape is None else shape)
                     s.copy_into(view, v)
             self.copies.append((view, vs))
             self.memo[key] = view
             self.pairs.append(tuple(values))
         return self.memo[key]
+
+    def shape(self, shapes: list[tuple[Expr, ...]]) -> tuple[Expr, ...] | None:
+        """The one shape of arrays on all paths, in terms that all paths know; None if there is none."""
+        known = []
+        for lengths in zip(*shapes, strict=True):
+            same = all(n == lengths[0] for n in lengths)
+            common = [n for n in lengths if same or all(map(self.everywhere, leaves(n)))]
+            if not common or not all(self.equal(common[0], n) for n in lengths):
+                return None
+            known.append(common[0])
+        return tuple(known)
+
+    def equal(self, a: Expr, b: Expr) -> bool:
+        return a == b or self.s.ranges.proves(apply("eq", a, b))
+
+    def everywhere(self, e: Expr) -> bool:
+        """A constant, or a length of an argument."""
+        return isinstance(e, Const) or (isinstance(e, Dim) and e.array in self.s.array_sources)
 
     def paired(self, values: list[Value], exits: list[Exit], hint: str) -> Value:
         """Different objects of one shape: a new one, whose parts are merged."""
