@@ -37,6 +37,7 @@ CALLS = {
     "diff prepend": lambda x: np.diff(x, prepend=0.0) ** 2,
     "diff append": lambda x: np.diff(x, append=x[:2], n=2) ** 2,
     "diff rows": lambda x: np.diff(M * x[0], axis=0, prepend=1.0) ** 2,
+    "diff of no ends": lambda x: np.diff(x, prepend=np._NoValue, append=np._NoValue) ** 2,
     "ediff1d": lambda x: np.ediff1d(x, to_end=x[0], to_begin=B) ** 2,
     "gradient on places": lambda x: np.gradient(x, S),
     "gradient of second order": lambda x: np.gradient(x**2, x[0], edge_order=2),

@@ -202,7 +202,7 @@ def modf(x: Any) -> Any:
     return np.where(np.isinf(x), np.copysign(0.0, x), rest)[()], whole
 
 
-def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     if n == 0:
         return a
     if n < 0:
@@ -213,10 +213,10 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
     axis = normalize_axis_index(axis, a.ndim)
     single = a.shape[:axis] + (1,) + a.shape[axis + 1 :]
     parts = [a]
-    if prepend is not None:
+    if prepend is not np._NoValue:
         before = np.asarray(prepend)
         parts = [np.broadcast_to(before, single) if before.ndim == 0 else before, *parts]
-    if append is not None:
+    if append is not np._NoValue:
         after = np.asarray(append)
         parts = [*parts, np.broadcast_to(after, single) if after.ndim == 0 else after]
     return np.diff(np.concatenate(parts, axis), n, axis)
