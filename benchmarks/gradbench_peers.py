@@ -40,18 +40,24 @@ BESIDE = {
     ("manual", "ode"): "the closed form of the exact solution, not a derivative of the Runge-Kutta steps"
 }
 
-PAPER = "ADBench's paper, arXiv:1807.10129"
-ARCHIVE = "ADBench's archive of plots, August 2018"
-#: Published multiples of the objective for the same data.
-PUBLISHED = {
-    "ba": [(PAPER, "by hand 6.72, Tapenade 8.78, Adept 25.4"), (ARCHIVE, "by hand 11.4, Adept 28.2")],
-    "gmm": [(ARCHIVE, "by hand 2.67, Adept 20.8 (split)")],
-    "ht": [(ARCHIVE, "by hand 3.01, ADOL-C 17.0")],
-    "ht, complicated": [(ARCHIVE, "by hand 3.05, finite differences 28.5, ADOL-C 57.4")],
-    "lstm": [(ARCHIVE, "PyTorch 3.2")],
+SOURCES = {
+    "1": "ADBench's paper, arXiv:1807.10129, relative runtimes in its source, 2018",
+    "2": "ADBench's archive of plots (gh-pages of its repository), August 2018",
 }
+#: Published multiples of the objective, for the same data, by source.
+PUBLISHED = {
+    "ba": [("1", "by hand 6.72, Tapenade 8.78"), ("2", "by hand 11.4, Adept 28.2")],
+    "gmm": [("2", "by hand 2.67, Adept 20.8")],
+    "ht": [("2", "by hand 3.01, ADOL-C 17.0")],
+    "ht, complicated": [("2", "by hand 3.05, ADOL-C 52.2")],
+    "lstm": [("2", "PyTorch 3.2")],
+}
+VERDICT = (
+    "problem", "tapeless", "best tool here: within twice?", "by hand here: within twice?", "published",
+    "derivative, ms", "fastest other, ms",
+)  # fmt: skip
 
-Run = Callable[[str], tuple[Any, float]]  # a function's name to its result and the seconds of its best run
+Run = Callable[[str, Path], tuple[Any, float]]  # function and inputs to result and seconds of the best run
 
 
 class Cannot(Exception):
@@ -80,8 +86,8 @@ def answer(text: str) -> tuple[Any, float]:
     return result, min(t["nanoseconds"] for t in timings if t["name"] == "evaluate") / 1e9
 
 
-def executed(program: Path, inputs: Path) -> Run:
-    def run(function: str) -> tuple[Any, float]:
+def executed(program: Path) -> Run:
+    def run(function: str, inputs: Path) -> tuple[Any, float]:
         done = subprocess.run([program, inputs, function], capture_output=True, text=True)
         if done.returncode:
             raise Cannot(f"ends with {done.returncode}: {done.stderr[-200:]}")
@@ -91,18 +97,18 @@ def executed(program: Path, inputs: Path) -> Run:
 
 
 @contextlib.contextmanager
-def hosted(checkout: Path, module: str, inputs: Path) -> Iterator[Run]:
+def hosted(checkout: Path, module: str) -> Iterator[Run]:
     """The Enzyme program inside a Python that stays, since it is compiled anew in each."""
-    command = [sys.executable, "-m", "benchmarks.gradbench.enzyme_host", str(checkout), module, str(inputs)]
+    command = [sys.executable, "-m", "benchmarks.gradbench.enzyme_host", str(checkout), module]
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, cwd=ROOT)
         assert process.stdin is not None and process.stdout is not None
         asked, said = process.stdin.fileno(), process.stdout
 
-        def run(function: str) -> tuple[Any, float]:
+        def run(function: str, inputs: Path) -> tuple[Any, float]:
             with contextlib.suppress(BrokenPipeError):
-                os.write(asked, f"{function}\n".encode())
+                os.write(asked, f"{inputs} {function}\n".encode())
             lines = []
             for line in said:
                 if line.startswith(MARK):
@@ -120,16 +126,16 @@ def hosted(checkout: Path, module: str, inputs: Path) -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def prepared(checkout: Path, tool: str, module: str, inputs: Path) -> Iterator[Run]:
+def prepared(checkout: Path, tool: str, module: str) -> Iterator[Run]:
     try:
         program = build(checkout, tool, module)
     except Cannot as reason:
         if tool != ENZYME or str(reason) == "-" or find_spec("enzyme_ad") is None:
             raise
     else:
-        yield executed(program, inputs)
+        yield executed(program)
         return
-    with hosted(checkout, module, inputs) as run:
+    with hosted(checkout, module) as run:
         yield run
 
 
@@ -141,101 +147,112 @@ def agree(got: list[float], want: list[float], tolerance: float) -> bool:
     return len(got) == len(want) and bool(np.allclose(got, want, rtol=0.0, atol=tolerance * scale + 1e-300))
 
 
-def ours(problem: Problem, settings: Settings) -> tuple[Run, tuple[Any, Any]]:
-    """The compiled calls, as a `Run` by the same names, and the two results."""
+def ours(problem: Problem, settings: Settings) -> Run:
+    """The compiled calls as a `Run`."""
     calls = dict(zip(problem.functions, problem.calls(), strict=True))
-    results = {name: call() for name, call in calls.items()}
     counts = {name: calls_per_round(call, settings.seconds) for name, call in calls.items() if name}
 
-    def run(function: str) -> tuple[Any, float]:
+    def run(function: str, inputs: Path) -> tuple[Any, float]:
         call, count = calls[function], counts[function]
         start = time.perf_counter()
         for _ in range(count):
-            call()
-        return None, (time.perf_counter() - start) / count
+            result = call()
+        return result, (time.perf_counter() - start) / count
 
+    return run
+
+
+def check(problem: Problem, inputs: Path, own: Run, run: Run, tolerance: float) -> None:
+    """That a tool computes what we compute."""
     value, derivative = problem.functions
-    return run, (results[value], results[derivative])
+    mine = problem.ours(own(derivative, inputs)[0])
+    if not agree(problem.theirs(run(derivative, inputs)[0]), mine, tolerance):
+        raise Cannot("another derivative")
+    if value and not agree(
+        problem.their_value(run(value, inputs)[0]), problem.ours(own(value, inputs)[0]), 1e-9
+    ):
+        raise Cannot("another value")
 
 
 def measure(
     problem: Problem, checkout: Path, settings: Settings
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     """Seconds of objective (nan where there is none) and derivative by tool, and who is out why."""
-    value, derivative = problem.functions
     best: dict[str, list[float]] = {}
     out: dict[str, str] = {}
-    with contextlib.ExitStack() as stack, tempfile.NamedTemporaryFile("w", suffix=".json") as inputs:
-        runs = {"min_runs": 3 if settings.smoke else 20, "min_seconds": 5 * settings.seconds}
-        json.dump(problem.inputs | runs, inputs, default=np.ndarray.tolist)
-        inputs.flush()
-        own, (our_value, our_derivative) = ours(problem, settings)
-        tools = {TAPELESS: own}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        inputs = written(problem, folder / "inputs.json", settings)
+        tools = {TAPELESS: ours(problem, settings)}
+        small = problem.small or problem
+        small_inputs, own = written(small, folder / "small.json", settings), ours(small, settings)
         for tool in TOOLS:
             try:
                 if (tool, problem.module) in BESIDE:
                     raise Cannot(BESIDE[tool, problem.module])
-                run = stack.enter_context(prepared(checkout, tool, problem.module, Path(inputs.name)))
-                tolerance = AGREEMENT.get(tool, 1e-7)
-                if not agree(problem.theirs(run(derivative)[0]), problem.ours(our_derivative), tolerance):
-                    raise Cannot("another derivative")
-                if value and not agree(problem.their_value(run(value)[0]), problem.ours(our_value), 1e-9):
-                    raise Cannot("another value")
+                run = stack.enter_context(prepared(checkout, tool, problem.module))
+                check(small, small_inputs, own, run, AGREEMENT.get(tool, 1e-7))
                 tools[tool] = run
             except Cannot as reason:
                 out[tool] = str(reason)
         for _ in range(settings.rounds // 3):  # each is a process with several runs
             for tool, run in tools.items():
-                took = [run(function)[1] if function else math.nan for function in problem.functions]
+                took = [run(function, inputs)[1] if function else math.nan for function in problem.functions]
                 known = best.get(tool, took)
                 best[tool] = [min(pair) for pair in zip(known, took, strict=True)]
     return best, out
 
 
+def written(problem: Problem, path: Path, settings: Settings) -> Path:
+    """The inputs as a file, with how often a program has to run."""
+    runs = {"min_runs": 3 if settings.smoke else 20, "min_seconds": 5 * settings.seconds}
+    path.write_text(json.dumps(problem.inputs | runs, default=np.ndarray.tolist), encoding="ascii")
+    return path
+
+
 # ---- the report -------------------------------------------------------------------------------------
 
 
-def verdict(problem: Problem, best: dict[str, list[float]]) -> str:
-    """Our multiple beside twice the least of the tools and of the derivative by hand, and the times."""
-    value, derivative = best[TAPELESS]
+def verdict(problem: Problem, best: dict[str, list[float]]) -> list[str]:
+    """The row that says whether our multiple is within twice the others', and whose derivative is fastest."""
     tools = {tool: took for tool, took in best.items() if tool not in (TAPELESS, BY_HAND)}
-    rivals = [min(tools, key=lambda tool: tools[tool][1] / tools[tool][0])] if tools else []
-    said = [f"{problem.name}: {derivative * 1e3:.3g} ms"]
-    said += [f"{tool} {best[tool][1] * 1e3:.3g} ms" for tool in by_time(best)[:2]]
-    if not math.isnan(value):
-        said[0] += f", {derivative / value:.3g}×"
-        for rival in rivals + [BY_HAND] * (BY_HAND in best):
-            factor = best[rival][1] / best[rival][0]
-            within = "within" if derivative / value <= 2 * factor else "not within"
-            said.append(f"{within} twice the {factor:.3g}× of {rival}")
-    return "; ".join(said)
+    own = multiple(best[TAPELESS])
+    least = min(tools, key=lambda tool: multiple(tools[tool]), default="")
+    row = [problem.name, "–" if math.isnan(own) else f"{own:.3g}×"]
+    for rival in (least, BY_HAND):
+        factor = multiple(best.get(rival, [math.nan, math.nan]))
+        answer = f"{factor:.3g}× ({rival}): {'yes' if own <= 2 * factor else 'no'}"
+        row.append("–" if math.isnan(factor) else answer)
+    row.append("; ".join(f"{what} [{source}]" for source, what in PUBLISHED.get(problem.name, [])) or "–")
+    others = sorted((took[1], tool) for tool, took in best.items() if tool != TAPELESS)
+    row.append(f"{best[TAPELESS][1] * 1e3:.3g}")
+    return [*row, f"{others[0][0] * 1e3:.3g} ({others[0][1]})" if others else "–"]
 
 
-def by_time(best: dict[str, list[float]]) -> list[str]:
-    """The other tools, the fastest derivative first."""
-    return sorted((tool for tool in best if tool != TAPELESS), key=lambda tool: best[tool][1])
+def multiple(took: list[float]) -> float:
+    return took[1] / took[0]
 
 
 def cell(took: list[float]) -> str:
     value, derivative = took
     if math.isnan(value):
         return f"{derivative * 1e3:.3g}"
-    return f"{value * 1e3:.3g} → {derivative * 1e3:.3g} ({derivative / value:.3g}×)"
+    return f"{value * 1e3:.3g} → {derivative * 1e3:.3g} ({multiple(took):.3g}×)"
 
 
 def run(settings: Settings) -> list[Table]:
     title = "GradBench's native tools: objective → derivative, ms (multiple)"
-    table = Table(title, ["problem", TAPELESS, *TOOLS, "published"])
+    table = Table(title, ["problem", TAPELESS, *TOOLS])
     if settings.gradbench is None:
         table.notes.append("not measured: --gradbench names no checkout of GradBench")
         return [table]
+    verdicts = Table("Within twice the best multiple of the objective?", VERDICT)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    checkout = settings.gradbench.resolve()
     for problem in problems(settings.smoke):
-        best, out = measure(problem, checkout, settings)
-        published = "; ".join(f"{figures} ({source})" for source, figures in PUBLISHED.get(problem.name, []))
+        best, out = measure(problem, settings.gradbench.resolve(), settings)
         cells = [cell(best[tool]) if tool in best else "–" for tool in (TAPELESS, *TOOLS)]
-        table.rows.append([problem.name, *cells, published or "–"])
+        table.rows.append([problem.name, *cells])
         table.notes += [f"{problem.name}, {tool}: {why}" for tool, why in out.items() if why != "-"]
-        table.notes.append(verdict(problem, best))
-    return [table]
+        verdicts.rows.append(verdict(problem, best))
+    verdicts.notes += [f"[{mark}] {source}" for mark, source in SOURCES.items()]
+    return [table, verdicts]

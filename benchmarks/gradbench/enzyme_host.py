@@ -1,8 +1,8 @@
 """Runs one of GradBench's Enzyme programs by the clang, Enzyme and JIT of the wheel `enzyme_ad`.
 
-`python -m benchmarks.gradbench.enzyme_host CHECKOUT MODULE INPUT` compiles `tools/enzyme/MODULE.cpp`, then
-calls its `main` with INPUT and each function that is named on a line of stdin. Where `CLANG_RESOURCE_DIR` is
-set, clang's own headers are read from there: the wheel has none.
+`python -m benchmarks.gradbench.enzyme_host CHECKOUT MODULE` compiles `tools/enzyme/MODULE.cpp`, then calls
+its `main` for each line of stdin, which names a file of inputs and a function. Where `CLANG_RESOURCE_DIR`
+is set, clang's own headers are read from there: the wheel has none.
 """
 
 from __future__ import annotations
@@ -82,11 +82,9 @@ def compiled(checkout: str, module: str) -> Any:
 
 
 def main() -> None:
-    checkout, module, path = sys.argv[1:]
-    os.environ["GRADBENCH_INPUT"] = path
-    call = compiled(checkout, module)
+    call = compiled(*sys.argv[1:])
     for line in sys.stdin:
-        os.environ["GRADBENCH_FUNCTION"] = line.strip()
+        os.environ["GRADBENCH_INPUT"], os.environ["GRADBENCH_FUNCTION"] = line.rsplit(maxsplit=1)
         call()
 
 

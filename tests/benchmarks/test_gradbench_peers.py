@@ -54,17 +54,25 @@ def test_a_program_that_agrees_is_timed_by_its_best_run(checkout: Path) -> None:
 
 def test_the_verdict_is_by_the_least_multiple_of_the_tools_and_by_hand() -> None:
     took = {"tapeless": [1e-3, 3e-3], "manual": [4e-3, 4e-3], "adept": [1e-3, 2e-3], "finite": [1e-3, 9e-3]}
-    said = peers.verdict(lse(), took)
-    assert said == (
-        "lse: 3 ms, 3×; adept 2 ms; manual 4 ms; "
-        "within twice the 2× of adept; not within twice the 1× of manual"
-    )
+    row = peers.verdict(lse(), took)
+    assert row == ["lse", "3×", "2× (adept): yes", "1× (manual): no", "–", "3", "2 (adept)"]
+    assert len(row) == len(peers.VERDICT)
 
 
 def test_of_a_descent_there_is_only_the_time() -> None:
     problem = next(problem for problem in problems(smoke=True) if problem.module == "saddle")
-    said = peers.verdict(problem, {"tapeless": [math.nan, 3e-3], "finite": [math.nan, 4e-3]})
-    assert said == "saddle rr: 3 ms; finite 4 ms"
+    row = peers.verdict(problem, {"tapeless": [math.nan, 3e-3], "finite": [math.nan, 4e-3]})
+    assert row == ["saddle rr", "–", "–", "–", "–", "3", "4 (finite)"]
+
+
+def test_the_derivative_that_is_compared_is_not_all_zero() -> None:
+    problem = next(problem for problem in problems(smoke=False) if problem.module == "ode")
+    assert problem.small is not None
+    assert all(problem.small.ours(problem.small.calls()[1]()))
+
+
+def test_a_problem_that_nobody_else_takes_part_in_has_a_row_too() -> None:
+    assert peers.verdict(lse(), {"tapeless": [1e-3, 3e-3]})[2:] == ["–", "–", "–", "3", "–"]
 
 
 def test_nothing_is_measured_without_a_checkout() -> None:
