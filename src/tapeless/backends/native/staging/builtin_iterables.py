@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import heapq
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,14 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
-from tapeless.backends.native.staging import bisect_programs, deques, growing, iteration_programs, sets
+from tapeless.backends.native.staging import (
+    bisect_programs,
+    deques,
+    growing,
+    heap_programs,
+    iteration_programs,
+    sets,
+)
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NO, NONE, lowers
 from tapeless.backends.native.staging.control import ENDLESS, Iteration
@@ -377,12 +385,17 @@ def slice_(s: Builtins, *args: Value) -> Value:
     return Slice(*parts)
 
 
-def _bisections() -> None:
+def _programs() -> None:
     def as_program(program: Any) -> Any:
         return lambda s, *args, **kwargs: s.call_object(program, list(args), kwargs)
 
     for name in ("bisect_left", "bisect_right", "insort_left", "insort_right"):
         BUILTINS[getattr(bisect, name)] = as_program(getattr(bisect_programs, name))
+    for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop"):
+        BUILTINS[getattr(heapq, name)] = as_program(getattr(heap_programs, name))
+    for name in ("heappop_max", "heapify_max", "heapreplace_max"):  # private before Python 3.14
+        function = getattr(heapq, name, None) or getattr(heapq, f"_{name}")
+        BUILTINS[function] = as_program(getattr(heap_programs, name))
 
 
-_bisections()
+_programs()

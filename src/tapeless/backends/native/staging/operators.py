@@ -22,8 +22,8 @@ from tapeless.backends.native.staging import growing, growing_methods
 from tapeless.backends.native.staging.base import TYPES, Text, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS
 from tapeless.backends.native.staging.callables import Partial
-from tapeless.backends.native.staging.calls import Calls
 from tapeless.backends.native.staging.joins import Maybe
+from tapeless.backends.native.staging.managers import Managers
 from tapeless.backends.native.staging.mixed import Mixed, result
 from tapeless.backends.native.staging.scalars import BINARY, COMPARE, UNARY
 from tapeless.backends.native.staging.tables import class_of, kind_of_union
@@ -85,7 +85,7 @@ def as_number(value: Value, methods: tuple[str, str]) -> Value:
     return value if own else Static(base.__pos__(value.obj))
 
 
-class Operators(Calls):
+class Operators(Managers):
     """Operators, comparisons and truth of values of any class."""
 
     arrays: Any
@@ -304,6 +304,8 @@ class Operators(Calls):
         if op in ("in", "not in"):
             found = self.contains(b, a)
             return found if op == "in" else self.inverse(found)
+        if isinstance(a, Text) or isinstance(b, Text):
+            self.refuse("a text with numbers of run time in it is compared", "compare the numbers")
         if not (isinstance(a, Static) and isinstance(b, Static)):
             dunders = COMPARE_DUNDER[op], COMPARE_DUNDER[MIRRORED[op]]
             a, b = as_number(a, dunders), as_number(b, dunders)
@@ -359,15 +361,43 @@ class Operators(Calls):
                 if x is not y:
                     same = apply("all", same, self.truth(self.compare("==", x, y)))
             return self.boolean(same if op == "==" else self.not_(same))
-        strict = op in ("<", ">")
+        pairs = list(zip(a, b, strict=False))
+        plain = next((k for k, pair in enumerate(pairs) if not self.may_be_compared(*pair)), len(pairs))
+        if plain == len(pairs):
+            return self.boolean(self.ordered(op, a, b))
+        first = self.ordered(op[0], a[:plain], b[:plain])
+        same = self.truth(self.compare_sequences("==", a[:plain], b[:plain]))
+        return self.choose(
+            same, lambda: self.ordered_by(op, a[plain:], b[plain:]), lambda: self.boolean(first)
+        )
+
+    def may_be_compared(self, x: Value, y: Value) -> bool:
+        """Whether a comparison has no effects, and does not raise."""
+        if isinstance(x, Static) and isinstance(y, Static):
+            return type(x.obj) is type(y.obj) and isinstance(x.obj, (str, int, float))
+        return self.is_number(x) and self.is_number(y)
+
+    def ordered_by(self, op: str, a: list[Value], b: list[Value]) -> Value:
+        """The same where the first items may be compared in any way: only if they decide."""
+        same = TRUE if a[0] is b[0] else self.truth(self.compare("==", a[0], b[0]))
+        if not self.alive:
+            return Static(False)
+        return self.choose(
+            same,
+            lambda: self.compare_sequences(op, a[1:], b[1:]),
+            lambda: self.boolean(self.truth(self.compare(op, a[0], b[0]))),
+        )
+
+    def ordered(self, op: str, a: list[Value], b: list[Value]) -> Expr:
+        """Which of two sequences of plain numbers comes first."""
         result: Expr = const((len(a) < len(b)) if op[0] == "<" else (len(a) > len(b)))
         if len(a) == len(b):
-            result = const(not strict)
+            result = const(op not in ("<", ">"))
         for x, y in reversed(list(zip(a, b, strict=False))):
             less = self.truth(self.compare(op[0], x, y))
             equal = self.truth(self.compare("==", x, y))
             result = apply("any", less, apply("all", equal, result))
-        return self.boolean(result)
+        return result
 
     def boolean(self, condition: Expr) -> Value:
         return Static(bool(condition.value)) if isinstance(condition, Const) else Number(condition, bool)
@@ -445,6 +475,8 @@ class Operators(Calls):
                 if method is not None:
                     return self.truth(self.call_object(method, [value], {}))
             return TRUE
+        if isinstance(value, Text):
+            self.refuse("a text with numbers of run time in it decides", "let the numbers decide")
         if isinstance(value, Range):
             return (
                 apply("lt", value.start, value.stop)

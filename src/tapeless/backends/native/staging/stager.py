@@ -255,9 +255,7 @@ class Stager(Builtins):
             else:
                 signature.append(Parameter(path, p.type))
         written = written_arrays(fn)
-        from tapeless.backends.native.staging import python_calls
 
-        python_calls.finish(self, writes, written)
         raised = {x.failure for x in walk(fn.body) if isinstance(x, (Raise, Check))}
         raised |= {
             x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs
