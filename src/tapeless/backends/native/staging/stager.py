@@ -255,7 +255,9 @@ class Stager(Builtins):
             else:
                 signature.append(Parameter(path, p.type))
         written = written_arrays(fn)
+        from tapeless.backends.native.staging import python_calls
 
+        python_calls.finish(self, writes, written)
         raised = {x.failure for x in walk(fn.body) if isinstance(x, (Raise, Check))}
         raised |= {
             x.attrs["failure"] for x in walk(fn.body) if isinstance(x, Intrinsic) and "failure" in x.attrs
@@ -360,6 +362,9 @@ def stage(
     never: set[Any] = set()
     refused: NotCompilable | None = None
     tried: NotCompilable | None = None
+    both: NotCompilable | None = None
+    grew: set[Any] = set()
+    added: set[Any] = set()
     for _ in range(RESTARTS):
         stager = Stager(fixed)
         stager.careful = careful
@@ -405,6 +410,14 @@ def stage(
                 kept.clear()
                 limited = False
                 continue
+            if both is None and stager.grew and stager.indexed.keys() - grows.keys():
+                both, grew, added = error, set(stager.grew), stager.indexed.keys() - grows.keys()
+                grows |= stager.indexed
+                unrolled.clear()
+                continue
+            if both is not None and grew:  # that did not help
+                error, stager.grew, grew = both, grew, set()
+                grows = {site: spec for site, spec in grows.items() if site not in added}
             if not stager.grew or tried is not None:
                 if tried is None and stager.indexed:  # lists with indices of run time as those that grow
                     tried, fixed = refused or error, dict(known or {})
