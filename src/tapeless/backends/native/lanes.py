@@ -157,7 +157,7 @@ class Lanes:
                     local.add(s.var)
                 known.add(s.var)
         body = [self.in_lane(s, Ref(lane), local) for s in run]
-        out.append(For(lane, ZERO, self.count, body, independent=True, line=run[0].line))
+        out.append(For(lane, ZERO, self.count, body, independent=True, lanes=True, line=run[0].line))
         run.clear()
 
     def in_lane(self, s: Stmt, lane: Expr, local: set[Scalar]) -> Stmt:

@@ -375,6 +375,7 @@ class For(Stmt):
 
     `independent`: no iteration reads or writes what another one writes, so they may run in any order; but for
     scalars that it only adds to (`x = x + e`), which are summed in any order.
+    `lanes`: iterations are seeds of a derivative, in whose arithmetic 0 times infinity is 0.
     The variable belongs to the loop and is not assigned in it.
     """
 
@@ -384,6 +385,7 @@ class For(Stmt):
     body: list[Stmt]
     step: int = 1
     independent: bool = False
+    lanes: bool = False
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from tapeless.backends.native.passing import passing
 from tapeless.backends.native.products import multiply
 from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
+from tapeless.backends.native.vanishing import leave_out, put_back
 
 
 def optimise(fn: Function, *, parallel: bool = False) -> Function:
@@ -26,7 +27,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
     fn = momentary(fuse(fn if parallel else multiply(fn)))
-    fn = in_order(delay(defer(fn)))
+    fn = in_order(leave_out(delay(defer(fn))))
     fn = jam(fn)
     return fn if parallel else passing(start(fn))
 
@@ -37,5 +38,5 @@ def in_order(fn: Function) -> Function:
         made = lay_out(fn)
         if made is fn:
             break
-        fn = fuse(known_lengths(interchange(made)))
-    return interchange(fn)
+        fn = fuse(known_lengths(interchange(put_back(made))))
+    return interchange(put_back(fn))

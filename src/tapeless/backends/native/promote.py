@@ -107,7 +107,7 @@ class _Promoter:
         if not isinstance(s, For):
             return [s]
         with self.ranges.loop(s.var, s.start, s.stop, s.step):
-            loop = For(s.var, s.start, s.stop, self.body(s.body), s.step, s.independent, line=s.line)
+            loop = For(s.var, s.start, s.stop, self.body(s.body), s.step, s.independent, s.lanes, line=s.line)
         return self.loop(loop)
 
     def loop(self, loop: For) -> list[Stmt]:

@@ -99,8 +99,8 @@ class Renaming:
         if isinstance(s, Swap):
             return Swap(self.name(s.a), self.name(s.b), line=n)
         if isinstance(s, For):
-            start, stop = self.expr(s.start), self.expr(s.stop)
-            return For(self.name(s.var), start, stop, self.body(s.body), s.step, s.independent, line=n)
+            var, start, stop = self.name(s.var), self.expr(s.start), self.expr(s.stop)
+            return For(var, start, stop, self.body(s.body), s.step, s.independent, s.lanes, line=n)
         if isinstance(s, While):
             return While(self.body(s.test), self.expr(s.condition), self.body(s.body), line=n)
         if isinstance(s, If):
