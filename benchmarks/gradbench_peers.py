@@ -195,7 +195,7 @@ def measure(
                 tools[tool] = run
             except Cannot as reason:
                 out[tool] = str(reason)
-        for _ in range(settings.rounds // 3):  # each is a process with several runs
+        for _ in range(1 if settings.smoke else 3):  # each is a process with several runs
             for tool, run in tools.items():
                 took = [run(function, inputs)[1] if function else math.nan for function in problem.functions]
                 known = best.get(tool, took)
@@ -205,7 +205,7 @@ def measure(
 
 def written(problem: Problem, path: Path, settings: Settings) -> Path:
     """The inputs as a file, with how often a program has to run."""
-    runs = {"min_runs": 3 if settings.smoke else 20, "min_seconds": 5 * settings.seconds}
+    runs = {"min_runs": 3 if settings.smoke else 10, "min_seconds": 2 * settings.seconds}
     path.write_text(json.dumps(problem.inputs | runs, default=np.ndarray.tolist), encoding="ascii")
     return path
 
