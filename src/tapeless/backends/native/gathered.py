@@ -48,14 +48,15 @@ class Gather:
         """The loops: rows that get all terms are one loop, others have one for each term."""
         *outer, inner = range(len(self.axes))
         at = [Scalar(axis.var.name, I64) for axis in self.axes]
-        whole = self.whole([Ref(v) for v in at])
-        last = self.axes[inner]
-        first, final = self.reach(inner)
-        full: Expr = apply("gt", last.high - last.low, final - first)
+        here: list[Expr] = [Ref(v) for v in at]
+        long = self.long(inner)
+        rest = self.pieces(here)
+        for condition, terms, cleared in reversed(self.rims(here)):
+            rest = [If(_both(long, condition), self.whole(here, terms, cleared), rest)]
+        full = long
         for k in outer:
-            least, most = self.reach(k)
-            full = _both(full, self.inside(k, Ref(at[k]), most, least))
-        body: list[Stmt] = [If(full, whole, self.pieces([Ref(v) for v in at]))]
+            full = _both(full, self.middle(k, here[k]))
+        body: list[Stmt] = [If(full, self.whole(here, list(self.terms), self.clear is not None), rest)]
         for k in reversed(outer):
             least, most = self.reach(k)
             if self.clear is not None:
@@ -63,6 +64,37 @@ class Gather:
             low, high = self.axes[k].low + least, self.axes[k].high + most
             body = [For(at[k], simplify(low), simplify(high), body, independent=True)]
         return body[0]
+
+    def long(self, k: int) -> Expr:
+        """Whether an axis has elements that get all terms, as far as it decides."""
+        least, most = self.reach(k)
+        return apply("gt", self.axes[k].high - self.axes[k].low, most - least)
+
+    def middle(self, k: int, at: Expr) -> Expr:
+        least, most = self.reach(k)
+        return self.inside(k, at, most, least)
+
+    def rims(self, at: list[Expr]) -> list[tuple[Expr, list[Distance], bool]]:
+        """Rows at the rim along one axis: where they are, their terms, and whether they are set to 0 before.
+
+        In a plane they are few; in space there is a plane of them at each end.
+        """
+        outer = range(len(self.axes) - 1)
+        found: list[tuple[Expr, list[Distance], bool]] = []
+        for k in outer if len(outer) > 1 else ():
+            others = self.long(k)
+            for j in outer:
+                others = others if j == k else _both(others, self.middle(j, at[j]))
+            axis, (least, most) = self.axes[k], self.reach(k)
+            low, high = (most, least) if self.clear is None else self.clear[k]
+            for c in range(least, most):
+                below = (axis.low, [d for d in self.terms if d[k] <= c], c >= low)
+                above = (axis.high, [d for d in self.terms if d[k] > c], c < high)
+                for end, terms, cleared in (below, above):
+                    if len(terms) > 1:
+                        here = _both(apply("eq", at[k], simplify(end + c)), others)
+                        found.append((here, terms, cleared))
+        return found
 
     def inside(self, k: int, at: Expr, low: int, high: int) -> Expr:
         axis = self.axes[k]
@@ -84,22 +116,25 @@ class Gather:
         index = tuple(simplify(substituted(e, place)) for e in self.index)
         return Store(self.array, index, moved(total, place), add)
 
-    def whole(self, at: list[Expr]) -> list[Stmt]:
-        """A row of which every element between the ends gets all terms."""
+    def whole(self, at: list[Expr], terms: list[Distance], cleared: bool) -> list[Stmt]:
+        """A row of which every element between the ends gets all of some terms."""
         axis, k = self.axes[-1], len(self.axes) - 1
         least, most = self.reach(k)
-        low, high = (least, most) if self.clear is None else self.clear[k]
+        low, high = self.clear[k] if self.clear is not None and cleared else (most, least)
         out: list[Stmt] = []
+
+        def end(at_end: Expr, mine: list[Distance], add: bool) -> None:
+            if mine or not add:
+                out.append(self.store([*at[:-1], at_end], mine, add))
+
         for c in range(min(least, low), most):
-            terms = [d for d in self.terms if d[k] <= c]
-            out.append(self.store([*at[:-1], axis.low + c], terms, add=self.clear is None or c < low))
+            end(axis.low + c, [d for d in terms if d[k] <= c], c < low)
         var = Scalar(axis.var.name, I64)
-        middle = self.store([*at[:-1], Ref(var)], self.terms, add=self.clear is None)
+        middle = self.store([*at[:-1], Ref(var)], terms, add=not cleared)
         start, stop = simplify(axis.low + most), simplify(axis.high + least)
         out.append(For(var, start, stop, [middle], independent=True))
         for c in range(least, max(most, high)):
-            terms = [d for d in self.terms if d[k] > c]
-            out.append(self.store([*at[:-1], axis.high + c], terms, add=self.clear is None or c >= high))
+            end(axis.high + c, [d for d in terms if d[k] > c], c >= high)
         return out
 
     def pieces(self, at: list[Expr]) -> list[Stmt]:

@@ -13,10 +13,10 @@ from tapeless.backends.native.lengths import known_lengths
 from tapeless.backends.native.momentary import momentary
 from tapeless.backends.native.nest import Function
 from tapeless.backends.native.passing import passing
+from tapeless.backends.native.peeled import peel
 from tapeless.backends.native.products import multiply
 from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
-from tapeless.backends.native.vanishing import leave_out, put_back
 
 
 def optimise(fn: Function, *, parallel: bool = False) -> Function:
@@ -27,7 +27,9 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = known_lengths(fn if parallel else sums(fn))
     fn = fn if parallel else late(fn)
     fn = momentary(fuse(fn if parallel else multiply(fn)))
-    fn = in_order(leave_out(delay(defer(fn))))
+    peeled = peel(fn)
+    fn = fn if peeled is fn else momentary(fuse(peeled))
+    fn = in_order(delay(defer(fn)))
     fn = jam(fn)
     return fn if parallel else passing(start(fn))
 
@@ -38,5 +40,5 @@ def in_order(fn: Function) -> Function:
         made = lay_out(fn)
         if made is fn:
             break
-        fn = fuse(known_lengths(interchange(put_back(made))))
-    return interchange(put_back(fn))
+        fn = fuse(known_lengths(interchange(made)))
+    return interchange(fn)
