@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.intrinsics import EFFECTS
 from tapeless.backends.native.nest import (
@@ -38,8 +40,8 @@ from tapeless.backends.native.renaming import Renaming
 from tapeless.backends.native.saving import DTYPES, Stack, trip_count
 from tapeless.backends.native.scopes import aliases, exposed, written
 
-#: So many values may be on the stacks before a piece begins, at the next iteration: 8 MB of numbers.
-LIMIT = 1 << 20
+#: So many bytes may be on the stacks before a piece begins, at the next iteration.
+LIMIT = 1 << 24
 
 
 def carried(loop: For, saving: list[Stmt], after: Iterable[Stmt]) -> list[Scalar] | None:
@@ -77,7 +79,7 @@ class Pieces:
         out += [Assign(self.count, ZERO), Assign(self.room, ZERO)]
         saved: Expr = ZERO
         for base, k in zip(self.bases, self.stacks, strict=True):
-            saved = saved + (Ref(k.top) - Ref(base))
+            saved = saved + (Ref(k.top) - Ref(base)) * np.dtype(k.array.dtype).itemsize
         begins = apply("any", apply("eq", Ref(self.count), ZERO), apply("gt", saved, LIMIT))
         return [
             *out,

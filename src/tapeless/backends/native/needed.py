@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.nest import (
+    BOOL,
     FLOATS,
     FUNCTIONS,
     I64,
@@ -99,6 +100,7 @@ class Needed:
         self.alone = {id(s) for s in walk(scopes.top.body) if isinstance(s, Store) and self._alone(s)}
         self.remaking = Remaking(self)
         self.solve()
+        self._keep_conditions()
         self._remake()
         self.free = unneeded(scopes.top.body, self._over(), self._read_again(), self._again(), several)
         if self.free:
@@ -111,7 +113,23 @@ class Needed:
         self.undone: set[int] = set()
         self.swapped: set[int] = set()
         self.used: set[Name] = set()
+        #: what scalars are wanted for: others that are computed again, or anything else (None)
+        self.wanted: dict[Name, set[Scalar | None]] = {}
         self.extra: dict[int, set[Name]] = {}
+
+    def _keep_conditions(self) -> None:
+        """Keeps a condition instead of a number that is kept beside it for it alone: a byte for eight."""
+        home, found = self.scopes.home, list[Scalar]()
+        for x, s in self.recomputable.items():
+            if x.type == BOOL and x in self.used:
+                numbers = [y for y in names(s.value) if isinstance(y, Scalar) and y.type != BOOL]
+                if any(y in self.kept and home[y] is home[x] and self.wanted[y] == {x} for y in numbers):
+                    found.append(x)
+        for x in found:
+            del self.recomputable[x]
+        if found:
+            self._forget()
+            self.solve()
 
     def _remake(self) -> None:
         """Makes cheap arrays again that would be kept, if nothing else is kept for that."""
@@ -233,12 +251,13 @@ class Needed:
     def stores(self) -> set[int]:
         return {key for key, _ in self.saved}
 
-    def want(self, xs: Iterable[Name], live: set[Name]) -> None:
-        """Values that must be there when the reverse sweep passes here."""
+    def want(self, xs: Iterable[Name], live: set[Name], to: Scalar | None = None) -> None:
+        """Values that must be there when the reverse sweep passes here, only `to` compute a scalar again."""
         for x in xs:
             if x not in self.program or x in self.scopes.counters:
                 continue
             self.used.add(x)
+            self.wanted.setdefault(x, set()).add(to)
             again = self.recomputable.get(x) if isinstance(x, Scalar) else None
             if again is None:
                 live.add(x)
@@ -284,7 +303,7 @@ class Needed:
             self.want(wants - after, live)
             if s.var in self.recomputable:
                 if s.var in self.used:
-                    self.want(names(s.value), live)
+                    self.want(names(s.value), live, s.var)
             elif s.var in live:
                 if undoable(s):
                     self.undone.add(id(s))

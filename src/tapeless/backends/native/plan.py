@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from tapeless.backends.native.activity import Name
 from tapeless.backends.native.needed import Needed, Part, names, regions
 from tapeless.backends.native.nest import (
     Alias,
@@ -27,6 +28,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.saving import Layout, Site, Sites, Steady
 from tapeless.backends.native.scopes import Scopes, writes
+from tapeless.backends.native.small import small
 from tapeless.errors import BackendError
 
 
@@ -37,7 +39,7 @@ class Plan:
         self,
         scopes: Scopes,
         needed: Needed,
-        params: Container[object],
+        params: Collection[Name],
         several: Mapping[Array, tuple[Expr, ...]],
         lengths: Mapping[Array, tuple[Expr, ...]],
     ) -> None:
@@ -46,6 +48,7 @@ class Plan:
         self.body = scopes.top.body
         self.grown = {s.array for s in walk(self.body) if isinstance(s, Grow)}
         swapped = {x for s in walk(self.body) if isinstance(s, Swap) for x in (s.a, s.b)}
+        self.small = small(self.body, params)
         self.moved = self.grown | swapped | set(scopes.allocs)
         self._lay_out()
 
@@ -76,30 +79,33 @@ class Plan:
                     continue
                 made = sites.at.setdefault(id(s), [])
                 if isinstance(s, Store) or not isinstance(x, Array):
-                    made.append(Site(x))
+                    made.append(self.site(x))
                 elif isinstance(s, (For, While)):
                     made += [self._part(x, part) for part in regions(s, x)]
                 elif x in self.needed.growing:
                     raise BackendError(f"{x.name} is overwritten as a whole, and grows")
                 else:
-                    made.append(Site(x, self.shape(x)))
+                    made.append(self.site(x, self.shape(x)))
         for block in self.scopes.blocks.values():
             kept = [x for x in self.scopes.residents[id(block.body)] if x in self.needed.kept]
-            arrays = [Site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
-            scalars = [Site(x) for x in kept if isinstance(x, Scalar)]
+            arrays = [self.site(x, self.shape(x)) for x in kept if isinstance(x, Array)]
+            scalars = [self.site(x) for x in kept if isinstance(x, Scalar)]
             if kept:
                 sites.end[id(block.body)] = [*arrays, *scalars]
         return sites
 
+    def site(self, x: Name, shape: tuple[Expr, ...] | None = None, first: tuple[int, ...] = ()) -> Site:
+        return Site(x, shape, first, x in self.small)
+
     def _part(self, a: Array, part: Part) -> Site:
         """The elements of a part of an array, if it has them."""
         if not any(k is not None for k in part):
-            return Site(a, self.shape(a))
+            return self.site(a, self.shape(a))
         lengths = [
             n if k is None else apply("minimum", apply("maximum", n - k, 0), 1)
             for k, n in zip(part, self.shape(a), strict=True)
         ]
-        return Site(a, tuple(lengths), tuple(k or 0 for k in part))
+        return self.site(a, tuple(lengths), tuple(k or 0 for k in part))
 
     def _fixed(self, e: Expr) -> bool:
         """Whether an expression has the same value from beginning to end."""

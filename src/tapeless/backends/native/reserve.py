@@ -10,6 +10,8 @@ its work adds it up.
 
 from __future__ import annotations
 
+import numpy as np
+
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.nest import (
     I64,
@@ -29,12 +31,12 @@ from tapeless.backends.native.nest import (
     children,
     walk,
 )
-from tapeless.backends.native.saving import Layout, Steady, Tape, volume
+from tapeless.backends.native.saving import KINDS, Layout, Steady, Tape, volume
 from tapeless.backends.native.scopes import written
 
 
 def reserve(loop: For, layout: Layout, tape: Tape, most: int | None = None) -> list[Stmt]:
-    """Makes room for what `loop` saves, or for `most` values; nothing if that is not known before it runs."""
+    """Room for what `loop` saves, or `most` bytes of a kind; nothing if that is not known before it runs."""
     count = _Count(loop, layout)
     made = count.loop(loop)
     if made is None:
@@ -42,7 +44,8 @@ def reserve(loop: For, layout: Layout, tape: Tape, most: int | None = None) -> l
     begin: list[Stmt] = [Assign(total, ZERO) for total in count.totals.values()]
     out = [*begin, made]
     for kind, total in count.totals.items():
-        out += tape.room(kind, Ref(total) if most is None else apply("minimum", Ref(total), most))
+        size = np.dtype(KINDS[kind]).itemsize
+        out += tape.room(kind, Ref(total) if most is None else apply("minimum", Ref(total), most // size))
     return out
 
 
@@ -71,7 +74,7 @@ class _Count:
             shape = [self.layout.steady.of(n, self.changed) for n in site.shape or ()]
             if None in shape:
                 return None
-            self.add(site.type, volume([n for n in shape if n is not None]), out)
+            self.add(site.kind, volume([n for n in shape if n is not None]), out)
         for s in body:
             if not any(sites.inside(b) for b in children(s)):
                 continue

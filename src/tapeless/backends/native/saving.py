@@ -35,6 +35,7 @@ from tapeless.backends.native.nest import (
     Store,
     While,
     apply,
+    cast,
     children,
     leaves,
     walk,
@@ -44,6 +45,9 @@ from tapeless.backends.native.renaming import map_leaves
 from tapeless.backends.native.scopes import written
 
 DTYPES = {F64: "float64", F32: "float32", I64: "int64", BOOL: "bool"}
+#: What integers are saved as that fit a byte; other kinds of saved values are types.
+BYTE = "i8"
+KINDS = {**DTYPES, BYTE: "int8"}
 
 
 @dataclass(eq=False, slots=True)
@@ -56,6 +60,8 @@ class Site:
     what: Name
     shape: tuple[Expr, ...] | None = None
     first: tuple[int, ...] = ()
+    byte: bool = False
+    """Whether its integers fit a byte."""
 
     def index(self, i: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where the array has the element that is number `i` here."""
@@ -64,6 +70,17 @@ class Site:
     @property
     def type(self) -> str:
         return self.what.type if isinstance(self.what, Scalar) else self.what.element
+
+    @property
+    def kind(self) -> str:
+        """What it is saved as."""
+        return BYTE if self.byte or self.type == BOOL else self.type
+
+    def saved(self, value: Expr) -> Expr:
+        return cast(value, I64) if self.kind == BYTE else value
+
+    def restored(self, value: Expr) -> Expr:
+        return apply("ne", value, ZERO) if self.type == BOOL else value
 
 
 @dataclass(eq=False, slots=True)
@@ -119,7 +136,7 @@ class Frame:
 
     def place(self, site: Site) -> Expr:
         """Where the (first) value of a site is in this iteration."""
-        kind = site.type
+        kind = site.kind
         if site in self.slots:
             return self.start[kind] + (self.turn + self.slots[site] * self.trips)
         return self._inside(kind) + self.offset[site]
@@ -218,7 +235,7 @@ class Layout:
     def _body(self, body: list[Stmt], frame: Frame, changed: set[Name], out: list[Stmt]) -> bool:
         found = [site for s in body for site in self.sites.at.get(id(s), ())]
         for site in [*found, *self.sites.end.get(id(body), ())]:
-            kind = site.type
+            kind = site.kind
             if site.shape is None:
                 frame.slots[site] = frame.count.get(kind, 0)
                 frame.count[kind] = frame.slots[site] + 1
@@ -264,9 +281,7 @@ class Tape:
     def stack(self, kind: str) -> Stack:
         if kind not in self.stacks:
             name = f"saved_{kind}"
-            made = Stack(
-                Array(name, DTYPES[kind], 1), Scalar(f"{name}_top", I64), Scalar(f"{name}_size", I64)
-            )
+            made = Stack(Array(name, KINDS[kind], 1), Scalar(f"{name}_top", I64), Scalar(f"{name}_size", I64))
             self.stacks[kind] = made
         return self.stacks[kind]
 
@@ -291,7 +306,7 @@ class Tape:
         out: list[Stmt] = []
         for kind, total in frame.total.items():
             if once:
-                made = self.blocks[id(frame.loop), kind] = Array("saved", DTYPES[kind], 1)
+                made = self.blocks[id(frame.loop), kind] = Array("saved", KINDS[kind], 1)
                 out.append(Alloc(made, (total,)))
             else:
                 out += self.room(kind, total)
@@ -321,17 +336,17 @@ class Tape:
     def put(self, site: Site, frame: Frame | None, once: bool, value: Expr | None = None) -> list[Stmt]:
         """Saves `value` (or the elements of the site's array)."""
         if frame is not None:
-            return self._write(site, frame.arrays[site.type], frame.place(site), value)
+            return self._write(site, frame.arrays[site.kind], frame.place(site), value)
         size = ONE if site.shape is None else volume(site.shape)
         if not once:
-            s = self.stack(site.type)
+            s = self.stack(site.kind)
             code = self._write(site, s.array, Ref(s.top), value)
-            return [*self.room(site.type, size), *code, self._move(site.type, size)]
+            return [*self.room(site.kind, size), *code, self._move(site.kind, size)]
         if site.shape is None:
             assert value is not None
             var = self.apart[site] = Scalar(f"{site.what.name}_old", site.type)
             return [Assign(var, value)]
-        array = self.apart[site] = Array(f"{site.what.name}_old", DTYPES[site.type], 1)
+        array = self.apart[site] = Array(f"{site.what.name}_old", KINDS[site.kind], 1)
         return [Alloc(array, (size,)), *self._write(site, array, ZERO, value)]
 
     def take(
@@ -339,12 +354,12 @@ class Tape:
     ) -> list[Stmt]:
         """Reads a saved value (or elements) back."""
         if frame is not None:
-            return self._read(site, frame.arrays[site.type], frame.place(site), restore)
+            return self._read(site, frame.arrays[site.kind], frame.place(site), restore)
         if not once:
-            s = self.stack(site.type)
+            s = self.stack(site.kind)
             size = ONE if site.shape is None else volume(site.shape)
             code = self._read(site, s.array, Ref(s.top), restore)
-            return [self._move(site.type, apply("neg", size)), *code]
+            return [self._move(site.kind, apply("neg", size)), *code]
         held = self.apart[site]
         return [restore(Ref(held))] if isinstance(held, Scalar) else self._read(site, held, ZERO, restore)
 
@@ -352,20 +367,26 @@ class Tape:
     def _write(site: Site, to: Array, at: Expr, value: Expr | None) -> list[Stmt]:
         if site.shape is None:
             assert value is not None
-            return [Store(to, (at,), value)]
+            return [Store(to, (at,), site.saved(value))]
         out: list[Stmt] = []
         array, at = site.what, _var(at, "at", out)
         assert isinstance(array, Array)
-        return [*out, *_copy(site.shape, lambda i, n: Store(to, (at + n,), Load(array, site.index(i))))]
+        return [
+            *out,
+            *_copy(site.shape, lambda i, n: Store(to, (at + n,), site.saved(Load(array, site.index(i))))),
+        ]
 
     @staticmethod
     def _read(site: Site, of: Array, at: Expr, restore: Callable[[Expr], Stmt]) -> list[Stmt]:
         if site.shape is None:
-            return [restore(Load(of, (at,)))]
+            return [restore(site.restored(Load(of, (at,))))]
         out: list[Stmt] = []
         array, at = site.what, _var(at, "at", out)
         assert isinstance(array, Array)
-        return [*out, *_copy(site.shape, lambda i, n: Store(array, site.index(i), Load(of, (at + n,))))]
+        return [
+            *out,
+            *_copy(site.shape, lambda i, n: Store(array, site.index(i), site.restored(Load(of, (at + n,))))),
+        ]
 
 
 def _copy(shape: tuple[Expr, ...], move: Callable[[tuple[Expr, ...], Expr], Stmt]) -> list[Stmt]:
