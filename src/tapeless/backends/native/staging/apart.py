@@ -6,6 +6,7 @@ another way (by a closure, say) is differentiated by the argument alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ from tapeless.backends.native.staging.values import (
     Instance,
     Mapping,
     Number,
+    Opaque,
     Static,
     Value,
     View,
@@ -118,6 +120,8 @@ class _Parameters:
         if is_leaf(value):
             made = self.array(value, path) if isinstance(value, ArrayValue) else self.number(value, path)
             return made, made
+        if isinstance(value, Opaque) or (isinstance(value, Instance) and value.cls is deque):
+            self.stager.refuse(f"a derivative by {path}", "pass what is differentiated apart from it")
         if isinstance(value, (SequenceValue, Mapping, Instance)):
             return self.structure(value, path)
         if isinstance(value, Growing):

@@ -28,6 +28,7 @@ from tapeless.backends.native.staging.values import (
     Instance,
     Mapping,
     Number,
+    Opaque,
     Range,
     Sequence,
     Slice,
@@ -139,6 +140,8 @@ class Attributes(Iterables):
         if isinstance(cls_value, property):
             return self.class_attribute(owner, owner.cls, name)
         held = owner.fields.get(name)
+        if isinstance(held, Opaque):
+            self.refuse(f"{held.path} is of class {held.cls.__name__}", "use a list, a dict or an array")
         if held is not None:
             if isinstance(held, Maybe) and held.otherwise is None and self.given_by_class(owner.cls, name):
                 inner = held
@@ -255,6 +258,10 @@ class Attributes(Iterables):
         elif isinstance(owner, Mapping) and lookup(owner.kind, "__setattr__") is dict.__setitem__:
             self.heap.touch(owner)
             owner.items[name] = self.stored(value)
+        elif isinstance(owner, Mapping) and isinstance(
+            setter := self.on_class(owner.kind, "__setattr__"), types.FunctionType
+        ):
+            self.call_object(setter, [owner, Static(name), value], {})
         elif isinstance(owner, Closure) and name == "__annotations__":
             pass
         elif isinstance(owner, ArrayValue) and name == "shape":

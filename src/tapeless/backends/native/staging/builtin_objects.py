@@ -27,6 +27,7 @@ from tapeless.backends.native.staging.values import (
     Growing,
     Instance,
     Mapping,
+    Opaque,
     Sequence,
     Static,
     Value,
@@ -207,6 +208,8 @@ def deepcopy(s: Builtins, x: Value, memo: Any = None) -> Value:
             by_its_own_way(s, v)
             made = seen[id(v)] = s.heap.born(Instance(v.cls, {}))
             made.fields = {k: deep(x) for k, x in v.fields.items()}
+        elif isinstance(v, Opaque):
+            s.refuse(f"{v.path}, of class {v.cls.__name__}, is copied", "copy what is needed of the object")
         else:
             made = v
         seen[id(v)] = made

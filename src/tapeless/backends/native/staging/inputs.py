@@ -54,6 +54,7 @@ from tapeless.backends.native.staging.values import (
     Instance,
     Mapping,
     Number,
+    Opaque,
     RandomNumbers,
     Sequence,
     Static,
@@ -133,7 +134,8 @@ class Inputs(Operations):
 
     def guard_distinct(self) -> None:
         """Objects that are distinct in this call stay so, where the program may change one of them."""
-        paths = tuple(path for value, path, _ in self.mutable if not isinstance(value, Cell))
+        found = dict.fromkeys(path for value, path, _ in self.mutable if not isinstance(value, Cell))
+        paths = tuple(found)  # a deque and its list are at one
         if self.heap.outer_changed and len(paths) > 1:
             self.guards[paths[0], "distinct"] = Guard(paths[0], "distinct", paths)
 
@@ -228,12 +230,18 @@ class Inputs(Operations):
                 self.mutable.append((whole, path, content(whole)))
                 return whole
             return Sequence([self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)], kind)
-        if kind in (dict, OrderedDict, Counter, defaultdict):
+        if kind is collections.deque:
+            return self.lift_deque(obj, path, hint)
+        if kind in (dict, OrderedDict, Counter, defaultdict) or is_table(obj):
             if len(obj) > LONGEST:
                 self.refuse(f"{path} has {len(obj)} items", "pass an array")
             self.guard(path, "type", kind)
             self.guard(path, "keys", tuple(obj))
             table = Mapping({}, kind)
+            if is_table(obj):
+                self.guard_order(kind)
+                if kind.__dictoffset__:
+                    self.guard(path, "fields", ())
             if kind is defaultdict:
                 self.guard(Field(path, "default_factory"), "is", obj.default_factory)
                 table.kind = kind_with(self, Static(obj.default_factory))
@@ -250,13 +258,36 @@ class Inputs(Operations):
             return RandomNumbers(Ref(self.parameter("i64", Address(path), hint)), kind)
         if self.plain_object(obj):
             return self.lift_instance(obj, path, hint)
-        if kind is set:
-            self.guard(path, "equal", set(obj))
-            return Static(frozenset(obj))
+        if kind is set and in_order(obj):
+            self.guard(path, "type", set)
+            self.guard(path, "keys", tuple(obj))
+            return self.lift_set(obj, path)
         if isinstance(obj, CHANGEABLE):
             self.refuse(f"{path} is of class {kind.__name__}", "use a list, a dict or an array")
         self.guard(path, "is", obj)
         return Static(obj)
+
+    def lift_deque(self, obj: Any, path: Path, hint: str) -> Value:
+        from tapeless.backends.native.staging.deques import ITEMS
+
+        if len(obj) > LONGEST:
+            self.refuse(f"{path} has {len(obj)} items", "pass an array")
+        self.guard(path, "type", collections.deque)
+        self.guard(path, "length", len(obj))
+        self.guard(Field(path, "maxlen"), "equal", obj.maxlen)
+        items = Sequence([], list)
+        made = Instance(collections.deque, {ITEMS: items, "maxlen": Static(obj.maxlen)})
+        self.identities[id(obj)] = (obj, made, path)
+        items.items = [self.lift(v, Item(path, i), f"{hint}_{i}") for i, v in enumerate(obj)]
+        self.mutable += [(made, path, content(made)), (items, path, content(items))]
+        return made
+
+    def lift_set(self, obj: Any, path: Path) -> Value:
+        from tapeless.backends.native.staging.sets import Made
+
+        made = Instance(set, {"made": Static(Made(set, (set(obj),)))})
+        self.mutable.append((made, path, content(made)))
+        return made
 
     def plain_object(self, obj: Any) -> bool:
         """Whether an object is its class and its attributes, and nothing else."""
@@ -291,9 +322,32 @@ class Inputs(Operations):
         self.guard(path, "fields", tuple(vars(obj)))
         made = Instance(type(obj), {})
         self.identities[id(obj)] = (obj, made, path)
-        made.fields = {k: self.lift(v, Field(path, k), f"{hint}_{k}") for k, v in vars(obj).items()}
+        made.fields = {k: self.lift_field(v, Field(path, k), f"{hint}_{k}") for k, v in vars(obj).items()}
         self.mutable.append((made, path, content(made)))
         return made
+
+    def lift_field(self, obj: Any, path: Path, hint: str) -> Value:
+        if self.has_value(obj, set()):
+            return self.lift(obj, path, hint)
+        if path not in self.lifted:
+            self.lifted[path] = Opaque(path, type(obj))
+        return self.lifted[path]
+
+    def has_value(self, obj: Any, seen: set[int]) -> bool:
+        """Whether an object can be lifted, with all that it holds."""
+        kind = type(obj)
+        if id(obj) in seen or id(obj) in self.identities or isinstance(obj, PLAIN):
+            return True
+        seen.add(id(obj))
+        if kind is int:
+            return bool(-(2**63) <= obj < 2**63)
+        if kind is np.ndarray:
+            return obj.dtype.name in ELEMENT_TYPES and bool(obj.dtype.isnative)
+        if isinstance(obj, tuple) or kind in (list, collections.deque):
+            return len(obj) <= LONGEST and all(self.has_value(v, seen) for v in obj)
+        if kind in (dict, OrderedDict, Counter, defaultdict) or is_table(obj):
+            return len(obj) <= LONGEST and all(self.has_value(v, seen) for v in dict.values(obj))
+        return in_order(obj) if kind is set else not isinstance(obj, CHANGEABLE)
 
     def lift_array(self, obj: Any, path: Path, hint: str) -> Value:
         name = obj.dtype.name
@@ -420,6 +474,22 @@ class Inputs(Operations):
             made.value = self.lift(held, path, name)
             self.mutable.append((made, path, made.value))
         return self.cells[id(cell)][1]
+
+
+def in_order(obj: Any) -> bool:
+    """Whether copies of a set have its items in the order that it has them."""
+    return tuple(set(set(obj))) == tuple(obj)
+
+
+def is_table(obj: Any) -> bool:
+    """Whether an object is a dict of the program's own class, that is read and filled as any dict."""
+    kind = type(obj)
+    if not isinstance(obj, dict) or not of_program(kind) or kind.__dictoffset__ and vars(obj):
+        return False
+    return all(
+        lookup(kind, n) is dict.__dict__[n]
+        for n in ("__getitem__", "__iter__", "__len__", "__new__", "__contains__", "clear", "update")
+    )
 
 
 def of_program(cls: type) -> bool:

@@ -37,6 +37,7 @@ from tapeless.backends.native.staging.values import (
     Lazy,
     Mapping,
     Number,
+    Opaque,
     Range,
     Sequence,
     Slice,
@@ -306,6 +307,8 @@ class Operators(Managers):
             return found if op == "in" else self.inverse(found)
         if isinstance(a, Text) or isinstance(b, Text):
             self.refuse("a text with numbers of run time in it is compared", "compare the numbers")
+        if isinstance(a, Opaque) or isinstance(b, Opaque):
+            self.refuse("objects are compared that are not compiled", "compare what is needed of them")
         if not (isinstance(a, Static) and isinstance(b, Static)):
             dunders = COMPARE_DUNDER[op], COMPARE_DUNDER[MIRRORED[op]]
             a, b = as_number(a, dunders), as_number(b, dunders)

@@ -30,6 +30,7 @@ from tapeless.backends.native.staging.templates import (
     ComplexResult,
     Deque,
     Either,
+    Fields,
     Items,
     Kept,
     Object,
@@ -53,6 +54,7 @@ from tapeless.backends.native.staging.values import (
     Instance,
     Mapping,
     Number,
+    Opaque,
     RandomNumbers,
     Range,
     Sequence,
@@ -124,6 +126,8 @@ class Outputs:
             return self.array(value)
         if id(value) in self.lifted:
             return Same(self.lifted[id(value)])
+        if isinstance(value, Opaque):
+            return self.opaque(value)
         if isinstance(value, Sequence):
             made = Items(value.kind, [])
             self.made[id(value)] = made
@@ -167,6 +171,9 @@ class Outputs:
             f"{describe(value)} is returned", "return numbers, arrays, or tuples, lists and objects of those"
         )
 
+    def opaque(self, value: Opaque) -> Template:
+        return Same(value.path)
+
     def rows(self, value: Growing) -> Template:
         s = self.s
         if growing.is_mixed(value.spec):
@@ -207,9 +214,23 @@ class Outputs:
                 found.append(Write(path, Items(list, [self.template(v) for v in after])))
             elif isinstance(value, Mapping):
                 found.append(Write(path, Table(dict, {k: self.template(v) for k, v in after.items()})))
+            elif isinstance(value, Instance) and value.cls is deque:
+                self.s.refuse("a deque of the arguments gets other items at once", "change it by its methods")
+            elif isinstance(value, Instance) and value.cls is set:
+                self.s.refuse(f"{path}, a set, is changed", "change a copy, or change it outside")
             elif isinstance(value, Instance):
-                found.append(Write(path, Object(value.cls, {k: self.template(v) for k, v in after.items()})))
+                stay = in_place(before, after)
+                fields = {k: self.template(v) for k, v in after.items() if k not in stay}
+                found.append(Write(path, Fields(fields, stay)))
         return found
+
+
+def in_place(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str]:
+    """The fields of an object that stay what they were, if none is to go elsewhere among them."""
+    order = [k for k in before if k in after]
+    if list(after)[: len(order)] != order:
+        return frozenset()
+    return frozenset(k for k in order if after[k] is before[k])
 
 
 def same_content(before: Any, after: Any) -> bool:

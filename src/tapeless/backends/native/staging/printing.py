@@ -10,7 +10,7 @@ from tapeless.backends.native.nest import Array, Expr, Intrinsic, Ref, Scalar
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.builtin_table import NONE, lowers
 from tapeless.backends.native.staging.templates import ArrayResult, Template
-from tapeless.backends.native.staging.values import ArrayValue, Value
+from tapeless.backends.native.staging.values import ArrayValue, Opaque, Value
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -56,6 +56,11 @@ def shown(s: Stager, values: tuple[Value, ...]) -> tuple[list[Template], list[Sc
                 view = storage.store_copy(s, view)
             self.results.append(view.array)
             return ArrayResult(len(self.results) - 1, view.dtype)
+
+        def opaque(self, value: Opaque) -> Template:
+            return s.refuse(
+                f"{value.path}, of class {value.cls.__name__}, is shown", "show what is needed of it"
+            )
 
     results: list[Scalar | Array] = []
     builder = Shown(s, results)

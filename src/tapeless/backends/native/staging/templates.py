@@ -308,11 +308,22 @@ class Put(Template):
 
 
 @dataclass(eq=False, slots=True)
+class Fields(Template):
+    """What an object from outside has in its fields, but for those that stay what they are."""
+
+    fields: dict[str, Template]
+    stay: frozenset[str]
+
+    def build(self, call: Call) -> dict[str, Any]:
+        return {k: t.build(call) for k, t in self.fields.items()}
+
+
+@dataclass(eq=False, slots=True)
 class Write:
     """Something mutable from outside that the call has changed: what it holds afterwards."""
 
     target: Path
-    content: Items | Rows | Table | Object | Put
+    content: Items | Rows | Table | Fields | Put
 
     def ready(self, call: Call) -> Callable[[], None]:
         """What makes the change: everything is read now."""
@@ -330,8 +341,8 @@ class Write:
                 return partial(_refill, target, rows.build(call))
             case Table(items=table):
                 return partial(_retable, target, {k: built(t) for k, t in table.items()})
-            case Object(fields=fields):
-                return partial(_reset, target, {k: built(t) for k, t in fields.items()})
+            case Fields() as fields:
+                return partial(_reset, target, fields.build(call), fields.stay)
 
 
 def change(writes: list[Write], call: Call) -> None:
@@ -340,8 +351,12 @@ def change(writes: list[Write], call: Call) -> None:
         change()
 
 
-def _refill(target: list[Any], items: list[Any]) -> None:
-    target[:] = items
+def _refill(target: list[Any] | deque[Any], items: list[Any]) -> None:
+    if isinstance(target, list):
+        target[:] = items
+    else:
+        target.clear()
+        target.extend(items)
 
 
 def _retable(target: dict[Any, Any], items: dict[Any, Any]) -> None:
@@ -349,11 +364,11 @@ def _retable(target: dict[Any, Any], items: dict[Any, Any]) -> None:
     target.update(items)
 
 
-def _reset(target: Any, fields: dict[str, Any]) -> None:
+def _reset(target: Any, fields: dict[str, Any], stay: frozenset[str]) -> None:
+    for name in [n for n in vars(target) if n not in stay and n not in fields]:
+        object.__delattr__(target, name)
     for name, value in fields.items():
         object.__setattr__(target, name, value)
-    for name in [n for n in vars(target) if n not in fields]:
-        object.__delattr__(target, name)
 
 
 def place(path: Path, value: Any, call: Call) -> None:

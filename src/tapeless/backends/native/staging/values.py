@@ -196,6 +196,17 @@ class Instance(Value):
 
 
 @dataclass(eq=False, slots=True)
+class Opaque(Value):
+    """A field of an object from outside that staging has no value for: it may be there, not be read.
+
+    `path` is where it comes from, `cls` its class.
+    """
+
+    path: Any
+    cls: type
+
+
+@dataclass(eq=False, slots=True)
 class Cell(Value):
     """A closure cell; `value` None is empty."""
 
