@@ -171,24 +171,41 @@ def cov(
     from tapeless.backends.native.staging.shapes import atleast_2d, permute
 
     unsupported(stager, "cov", **options)
+    less = option(stager, ddof)
+    if less is not None and less != int(less):
+        fail(stager, ValueError, "ddof must be integer")
     rows = array(stager, m)
+    if rows.ndim > 2:
+        fail(stager, ValueError, "m has more than 2 dimensions")
     if rows.ndim == 2 and not option(stager, rowvar, True):
         rows = permute(stager, rows, (1, 0))
     rows = array(stager, atleast_2d(stager, rows))
     if y is not None and given(y):
-        rows = joined(stager, [rows, array(stager, atleast_2d(stager, y))], 0)
+        more = array(stager, atleast_2d(stager, y))
+        if more.ndim > 2:
+            fail(stager, ValueError, "y has more than 2 dimensions")
+        n = more.shape[0]
+        if not option(stager, rowvar, True) and storage.known_length(n) != 1:
+            stager.replay_unless(apply("ne", n, ONE))  # a single row stays one
+            more = permute(stager, more, (1, 0))
+        rows = joined(stager, [rows, more], 0)
     rows = array(
         stager, ufunc(stager, np.multiply, [rows, Static(np.float64(1.0))])
     )  # at least double precision
-    less = option(stager, ddof)
     less = (0 if option(stager, bias, False) else 1) if less is None else less
     rest = ufunc(stager, np.subtract, [rows, mean(stager, rows, Static(1), keepdims=Static(True))])
     rest = storage.make(stager, array(stager, rest))
-    total = array(stager, matmul(stager, rest, permute(stager, rest, (1, 0))))
-    count = stager.bind(cast(rest.shape[1], F64) - const(float(less)), "n")
+    other: Value = permute(stager, rest, (1, 0))
+    if rest.dtype.startswith("complex"):
+        other = ufunc(stager, np.conjugate, [other])
+    total = array(stager, matmul(stager, rest, other))
+    count = stager.bind(apply("maximum", cast(rest.shape[1], F64) - const(float(less)), const(0.0)), "n")
     made = ufunc(stager, np.true_divide, [total, Number(count, float)])
-    if storage.known_length(total.shape[0]) == 1:
+    n = storage.settled_length(stager, total.shape[0])
+    if storage.known_length(n) == 1:
         return reshaped(stager, array(stager, made), ())
+    if storage.known_length(n) is None and not stager.ranges.proves(apply("ne", n, ONE)):
+        stager.replay_unless(apply("ne", n, ONE))  # which has no axes
     return made
 
 
@@ -197,7 +214,7 @@ def corrcoef(stager: Stager, x: Value, y: Value | None = None, rowvar: Value | N
     from tapeless.backends.native.staging.shapes import diagonal_view, expand_dims
 
     made = cov(stager, x, y, rowvar)
-    if not isinstance(made, ArrayValue):
+    if not isinstance(made, ArrayValue) or made.ndim == 0:
         return ufunc(stager, np.true_divide, [made, made])
     whole = storage.make(stager, made)
     spread = storage.make(stager, array(stager, ufunc(stager, np.sqrt, [diagonal_view(stager, whole, 0)])))

@@ -62,8 +62,8 @@ def cov(
         rows = rows.T
     rows = np.atleast_2d(rows)
     if y is not None:
-        more = np.asarray(y)
-        rows = np.concatenate((rows, np.atleast_2d(more if rowvar or more.ndim != 2 else more.T)))
+        more = np.atleast_2d(np.asarray(y))
+        rows = np.concatenate((rows, more if rowvar or more.shape[0] == 1 else more.T))
     less = ddof if ddof is not None else (0 if bias else 1)
     weights: Any = 1.0
     if fweights is not None:
@@ -75,6 +75,7 @@ def cov(
         number = total - less * np.sum(weights * np.asarray(aweights)) / total
     else:
         number = total - less
+    number = np.maximum(number, 0.0)
     rest = rows - np.sum(rows * weights, axis=1, keepdims=True) / total
     return np.squeeze(rest @ np.conjugate((rest * weights).T) * (1.0 / number))
 
