@@ -14,7 +14,7 @@ so = pytest.importorskip("scipy.optimize")
 pytest.importorskip("llvmlite")
 
 #: The longest of them are left out: they test SciPy and the rules more than what is between.
-TRIED = [c for c in CASES if c[0] not in ("quad complex", "brentq, full output", "dblquad", "minimize BFGS")]
+TRIED = [c for c in CASES if c[0] not in ("dblquad", "minimize BFGS")]
 
 
 @pytest.mark.parametrize(("name", "function", "args", "order"), TRIED, ids=[c[0] for c in TRIED])

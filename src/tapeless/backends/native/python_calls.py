@@ -14,23 +14,26 @@ import pickle
 import types
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapeless.backends.native.callbacks import GLOBAL
 from tapeless.backends.native.matrices import Operation, plus_scaled
 from tapeless.backends.native.nest import Array
-from tapeless.backends.native.staging.paths import Path
+from tapeless.backends.native.staging.paths import Path, slots_of
 from tapeless.backends.native.staging.templates import Call, Template
+from tapeless.random_state import set_state, state_of
 
-#: A derivative: "vjp" or "jvp", by which operands, of which results.
-Mode = tuple[str, tuple[int, ...], tuple[int, ...]]
+if TYPE_CHECKING:
+    from tapeless.chained import Mode
+
 #: Classes of numbers that a call may give.
-NUMBERS = (float, int, bool, np.float64, np.int64, np.int32, np.bool_)
-DTYPES = ("float64", "int64", "int32", "bool")
+NUMBERS = (float, int, bool, complex, np.float64, np.int64, np.int32, np.bool_, np.complex128)
+DTYPES = ("float64", "int64", "int32", "bool", "complex128")
 
 
 class Unlike(Exception):
@@ -47,8 +50,11 @@ class NumberForm:
 
 @dataclass(frozen=True)
 class ArrayForm:
+    """An array; `of` says that its memory is that of one that was given, or of an earlier result."""
+
     dtype: str
     shape: tuple[int, ...]
+    of: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,19 +84,39 @@ class TableForm:
     items: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class InstanceForm(TableForm):
+    """An object that is its class and its attributes."""
+
+
 def form_of(x: Any) -> Any:
     kind = type(x)
     if kind in NUMBERS:
         return NumberForm(kind)
     if kind is np.ndarray and x.dtype.name in DTYPES:
         return ArrayForm(x.dtype.name, x.shape)
-    if x is None or kind is str:
+    if x is None or kind in (str, types.FunctionType, type):
         return ObjectForm(x)
     if isinstance(x, (tuple, list)):
         return ItemsForm(kind, tuple(map(form_of, x)))
     if isinstance(x, dict):
         return TableForm(kind, tuple(x), tuple(map(form_of, x.values())))
+    if (
+        kind.__module__.startswith("scipy.")
+        and getattr(kind, "__new__", None) is object.__new__
+        and hasattr(x, "__dict__")
+    ):
+        names = (*slots_of(x), *vars(x))
+        fields = tuple([form_of(getattr(x, n)) for n in names])
+        if not any(map(hides, fields)):
+            return InstanceForm(kind, names, fields)
     return HiddenForm(kind)
+
+
+def hides(form: Any) -> bool:
+    """Whether something in a result is not known."""
+    inner = form.items if isinstance(form, (ItemsForm, TableForm)) else ()
+    return isinstance(form, HiddenForm) or any(map(hides, inner))
 
 
 def leaves_of(x: Any, form: Any) -> Iterator[Any]:
@@ -102,7 +128,7 @@ def leaves_of(x: Any, form: Any) -> Iterator[Any]:
             yield from leaves_of(v, f)
     elif isinstance(form, TableForm):
         for k, f in zip(form.keys, form.items, strict=True):
-            yield from leaves_of(x[k], f)
+            yield from leaves_of(getattr(x, k) if isinstance(form, InstanceForm) else x[k], f)
 
 
 def leaf_forms(form: Any) -> Iterator[Any]:
@@ -111,6 +137,31 @@ def leaf_forms(form: Any) -> Iterator[Any]:
     elif isinstance(form, (ItemsForm, TableForm)):
         for f in form.items:
             yield from leaf_forms(f)
+
+
+def with_memory(form: Any, found: Iterator[tuple[int, Any]], memory: dict[tuple[str, int], Any]) -> Any:
+    """A form that says what has whose memory."""
+    if isinstance(form, (NumberForm, ArrayForm)):
+        k, x = next(found)
+        if isinstance(form, NumberForm):
+            return form
+        for of, other in memory.items():
+            if np.may_share_memory(x, other):
+                if address_of(x) != address_of(other) or x.size != other.size or not both_rows(x, other):
+                    raise Unlike("the plain program makes this call")
+                return replace(form, of=of)
+        memory["result", k] = x
+    if isinstance(form, (ItemsForm, TableForm)):
+        return replace(form, items=tuple([with_memory(f, found, memory) for f in form.items]))
+    return form
+
+
+def address_of(x: Any) -> Any:
+    return x.__array_interface__["data"]
+
+
+def both_rows(x: Any, y: Any) -> bool:
+    return bool(x.flags.c_contiguous and y.flags.c_contiguous)
 
 
 @dataclass(eq=False)
@@ -201,29 +252,28 @@ class PythonCall:
     seen: Seen
     outside: list[Path] = field(default_factory=list)
     """What the nest reads that is no argument."""
-    last: Any = None
-    """The leaves of the last call, and what it gave."""
 
     def value(self, leaves: list[Any]) -> tuple[Any, ...]:
-        last = self.last
-        if last is not None and all(map(same, last[0], leaves)):
-            return last[1]  # type: ignore[no-any-return]
         given = [x.copy() if x.ndim else x[()] for x in leaves]
         call = Call(tuple(given), (), {})
         function, args, kwargs = self.objects(call)
         before = self.held(call)
-        text = io.StringIO()
+        text, random = io.StringIO(), state_of(GLOBAL)
         with redirect_stdout(text):
             result = function(*args, **kwargs)
+        if not drawn_alike(random, state_of(GLOBAL)):
+            set_state(GLOBAL, random)
+            raise Unlike("the plain program makes this call")
         form = form_of(result)
+        found = list(leaves_of(result, form))
+        memory = {("given", k): x for k, x in enumerate(given) if isinstance(x, np.ndarray)}
+        form = with_memory(form, iter(enumerate(found)), memory)
         if form != self.seen.form:
             self.seen.form = form
-            raise Unlike
+            raise Unlike("the plain program makes this call")
         if text.getvalue() or not all(map(same, given, leaves)) or not alike(before, self.held(call)):
-            raise Unlike
-        made = tuple([np.array(x) for x in leaves_of(result, form)])
-        self.last = [x.copy() for x in leaves], made
-        return made
+            raise Unlike("the plain program makes this call")
+        return tuple([np.array(x) for x in found])
 
     def held(self, call: Call) -> list[Any]:
         """What the function called may change."""
@@ -242,32 +292,11 @@ class PythonCall:
         return tuple(leaves_of(function(*args, **kwargs), self.seen.form))
 
 
-def derived(function: Callable[..., Any], modes: tuple[Mode, ...]) -> Callable[..., Any]:
-    """Derivatives of a function of several operands, one after the other."""
-    if not modes:
-        return function
-    from tapeless.api import jvp, vjp
-
-    kind, wanted, outs = modes[-1]
-    inner = derived(function, modes[:-1])
-    more = len(outs) if kind == "vjp" else len(wanted)
-
-    def run(*operands: Any) -> Any:
-        given, rates = operands[:-more], operands[-more:]
-
-        def part(*some: Any) -> Any:
-            whole = list(given)
-            for k, x in zip(wanted, some, strict=True):
-                whole[k] = x
-            made = inner(*whole)
-            return tuple([made[k] for k in outs])
-
-        active = [given[k] for k in wanted]
-        if kind == "vjp":
-            return vjp(part, *active)[1](rates)
-        return jvp(part, tuple(active), rates)[1]
-
-    return run
+def drawn_alike(a: Any, b: Any) -> bool:
+    """Whether two states of a random generator are the same."""
+    if isinstance(a, dict):
+        return all(drawn_alike(a[k], b[k]) for k in a)
+    return bool(np.array_equal(a, b))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -299,6 +328,8 @@ def alike(a: list[Any], b: list[Any]) -> bool:
 
 def run(address: Any, *operands: Any, modes: tuple[Mode, ...] = ()) -> tuple[Any, ...]:
     """The results of a call, or a derivative of them; the object that says what to call is at an address."""
+    from tapeless.chained import derived
+
     call: PythonCall = ctypes.cast(int(address), ctypes.py_object).value
     try:
         if not modes:
@@ -309,7 +340,7 @@ def run(address: Any, *operands: Any, modes: tuple[Mode, ...] = ()) -> tuple[Any
             made = derived(call.plainly, modes)(*given)
         return made if isinstance(made, tuple) else (made,)
     except Exception as error:
-        raise np.linalg.LinAlgError from error
+        raise np.linalg.LinAlgError("the plain program makes this call") from error
 
 
 # ---- derivatives of a nest with such a call
@@ -347,7 +378,11 @@ def _derive(
     # after the operands that are active now stand those that become so
     order = [*order[:first], *range(len(order), len(order) + len(rates)), *order[first:]]
     mode: Mode = (kind, tuple(attrs["order"][k] - 1 for k in ins), tuple(outs))
-    pairs = [False] * (len(made) + first + len(rates)) + pairs[len(p.s.outs) + first :]
+    of_outs, of_ins = [pairs[k] for k in outs], [pairs[len(p.s.outs) + k] for k in ins]
+    if kind == "vjp":
+        of_outs, of_ins = of_ins, of_outs
+    given = pairs[len(p.s.outs) :]
+    pairs = [*of_outs, *given[:first], *of_ins, *given[first:]]
     places = [order.index(k) for k in range(len(order))]
     options = {"modes": (*options["modes"], mode)}
     attrs["payload"] = pickle.dumps((module, name, pairs, places, options)).hex()

@@ -84,7 +84,7 @@ class Builtins(Structures):
             return classes.decorated(self, obj.run, args[0])
         inner = getattr(obj, "_implementation", None)
         if isinstance(inner, types.FunctionType) and type(obj).__module__ == "numpy":
-            return self.call_function(inner, args, kwargs, op)
+            return self.call_object(inner, args, kwargs, op)
         if isinstance(obj, (types.WrapperDescriptorType, types.MethodDescriptorType)):
             return self.slot(obj, args, kwargs)
         if isinstance(obj, functools.singledispatch if isinstance(functools.singledispatch, type) else ()):

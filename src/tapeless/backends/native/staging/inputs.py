@@ -44,6 +44,7 @@ from tapeless.backends.native.staging.paths import (
     Undefined,
     Vacant,
     lookup,
+    slots_of,
 )
 from tapeless.backends.native.staging.scalars import SMALL
 from tapeless.backends.native.staging.tables import kind_with
@@ -322,7 +323,8 @@ class Inputs(Operations):
         self.guard(path, "fields", tuple(vars(obj)))
         made = Instance(type(obj), {})
         self.identities[id(obj)] = (obj, made, path)
-        made.fields = {k: self.lift_field(v, Field(path, k), f"{hint}_{k}") for k, v in vars(obj).items()}
+        names = (*slots_of(obj), *vars(obj))
+        made.fields = {k: self.lift_field(getattr(obj, k), Field(path, k), f"{hint}_{k}") for k in names}
         self.mutable.append((made, path, content(made)))
         return made
 

@@ -133,6 +133,13 @@ def lookup(cls: type, name: str) -> Any:
     return Missing
 
 
+def slots_of(obj: Any) -> list[str]:
+    """The attributes of an object that are not in its dict."""
+    found = [cls.__dict__.get("__slots__", ()) for cls in type(obj).__mro__]
+    names = [n for some in found for n in ([some] if isinstance(some, str) else some)]
+    return [n for n in names if n not in ("__dict__", "__weakref__") and hasattr(obj, n)]
+
+
 @dataclass(frozen=True, slots=True)
 class Undefined(Global):
     """A global name that has no meaning: `Missing`, as long as it has none."""

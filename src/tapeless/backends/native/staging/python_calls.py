@@ -20,6 +20,7 @@ from tapeless.backends.native.python_calls import (
     CellOf,
     FunctionOf,
     HiddenForm,
+    InstanceForm,
     Leaf,
     MethodOf,
     NumberForm,
@@ -42,16 +43,20 @@ from tapeless.backends.native.staging.values import (
     Bound,
     Cell,
     Closure,
+    ComplexNumber,
+    Instance,
     Mapping,
     Number,
     Sequence,
     Static,
     Value,
+    View,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tapeless.backends.native.staging.base import Frame
     from tapeless.backends.native.staging.stager import Stager
 
 HOME = python_calls.__name__
@@ -68,45 +73,94 @@ FORMS: dict[str, dict[str, Any]] = {
         "fmin_powell": None, "fmin_l_bfgs_b": None, "fmin_slsqp": None, "fminbound": None, "brent": None,
         "golden": None, "differential_evolution": None, "linprog": None, "fixed_point": None,
     },
+    # the dtype that they give depends on signs
+    "numpy.lib._scimath_impl": dict.fromkeys(
+        ("sqrt", "log", "log10", "log2", "logn", "power", "arccos", "arcsin", "arctanh")
+    ),
 }  # fmt: skip
 #: The calls that have been staged.
 CALLS: WeakKeyDictionary[Stager, list[PythonCall]] = WeakKeyDictionary()
 
 
-def handed_over(function: Any) -> Callable[..., Any] | None:
+#: Where a function of SciPy is handed over since it could not be compiled.
+HANDED: WeakKeyDictionary[Stager, set[Any]] = WeakKeyDictionary()
+LIBRARIES = ("scipy.", "numpy.")
+#: Where the programs are that stand for functions of libraries.
+TWINS = __name__.rpartition(".")[0]
+
+
+def refused_in(s: Stager) -> Any:
+    """Where the program has called the function of SciPy in which staging has come to an end; None if it has
+    in something else."""
+    for k, frame in enumerate(s.frames[1:], 1):
+        home = str(getattr(frame.function, "__module__", ""))
+        if home.startswith((*LIBRARIES, f"{TWINS}.")) and home != __name__:
+            return _place(s.frames[:k], frame.line)
+    return None
+
+
+def _place(frames: list[Frame], line: int) -> Any:
+    return (*[(f.program.filename, f.line) for f in frames], line)
+
+
+def handed_over(s: Stager, function: Any, args: list[Value]) -> Callable[..., Any] | None:
     """A program in place of a function whose calls CPython makes; None for other functions."""
     name, module = getattr(function, "__name__", ""), str(getattr(function, "__module__", ""))
-    for home, names in FORMS.items():
-        if name in names and module.startswith(f"{home}."):
-            BUILTINS[hand_over] = _hand_over
+    listed = any(name in names and f"{module}.".startswith(f"{home}.") for home, names in FORMS.items())
+    if not listed and not module.startswith(LIBRARIES):
+        return None
+    if not listed and _place(s.frames, s.line) not in HANDED.get(s, ()):
+        return None
+    BUILTINS[hand_over], BUILTINS[become] = _hand_over, _become
+    if name != "__init__":
 
-            def program(*args: Any, **kwargs: Any) -> Any:
-                return hand_over(function, args, kwargs)
+        def program(*args: Any, **kwargs: Any) -> Any:
+            return hand_over(function, args, kwargs)
 
-            return program
-    return None
+        return program
+    made = args[0]
+    cls = made.cls if isinstance(made, Instance) else None
+    if cls is None or not cls.__module__.startswith("scipy."):
+        return None
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        become(self, hand_over(cls, args, kwargs))
+
+    return init
 
 
 def hand_over(function: Any, args: Any, kwargs: Any) -> Any:
     """The call, made by CPython."""
 
 
+def become(made: Any, other: Any) -> None:
+    """Give an object what another one holds."""
+
+
+def _become(s: Stager, made: Value, other: Value) -> Value:
+    if s.alive:
+        if not isinstance(other, Instance):
+            s.refuse("an object of SciPy that holds more than numbers and arrays", "make it outside")
+        s.heap.write(made, dict(other.fields))
+    return NONE
+
+
 def _hand_over(s: Stager, function: Value, args: Value, kwargs: Value) -> Value:
     assert isinstance(function, Static)
     name = function.obj.__name__
-    example = next(names[name] for names in FORMS.values() if name in names)
+    example = next((names[name] for names in FORMS.values() if name in names), None)
     given = _Given(s)
     made = [given.template(v) for v in s.listed(args)]
     named = {k: given.template(v) for k, v in s.table(kwargs).items()}
-    if s.differentiated and any(v.dtype in ("float32", "complex64", "complex128") for v in given.values):
-        _refuse(s, f"{name} of complex numbers or numbers of 32 bits", "convert them to float64")
-    place = (*[(f.program.filename, f.line) for f in s.frames], name)
+    if s.differentiated and any(v.dtype in ("float32", "complex64") for v in given.values):
+        _refuse(s, f"the derivative of {name} by numbers of 32 bits", "convert them to 64 bits")
+    place = (s.frames[-1].key, name)
     form = None if example is None else python_calls.form_of(example)
     seen = SEEN.setdefault(place, Seen(form))
     s.guard(Field(Fixed(Held(seen)), "form"), "is", seen.form)
     call = PythonCall(given.template(function), made, named, seen)
     CALLS.setdefault(s, []).append(call)
-    return _Made(s, call, given.values, name).result()
+    return _Made(s, call, given, name).result()
 
 
 def finish(s: Stager, writes: list[Any], written: set[Any]) -> None:
@@ -136,6 +190,8 @@ class _Given(Outputs):
         super().__init__(s, [])
         self.lifted = {}
         self.values: list[ArrayValue] = []
+        self.whole: dict[int, View] = {}
+        """The arrays of the program among them, by their numbers."""
 
     def scalar(self, e: Expr) -> int:
         var = self.s.scalar(e.type, "given")
@@ -147,11 +203,10 @@ class _Given(Outputs):
 
     def array(self, value: ArrayValue) -> Template:
         view = storage.store_copy(self.s, value)
-        if view.array not in self.found:
-            self.results.append(view.array)
-            self.values.append(view)
-            self.found[view.array] = Leaf(len(self.values) - 1)
-        return self.found[view.array]
+        self.results.append(view.array)
+        self.values.append(view)
+        self.whole[len(self.values) - 1] = value if isinstance(value, View) else view
+        return Leaf(len(self.values) - 1)
 
     def new(self, value: Value) -> Template:
         if isinstance(value, Closure):
@@ -180,8 +235,9 @@ class _Given(Outputs):
 class _Made:
     """A call that is made, and what comes of it."""
 
-    def __init__(self, s: Stager, call: PythonCall, given: list[ArrayValue], name: str) -> None:
-        self.s, self.call, self.given, self.name = s, call, given, name
+    def __init__(self, s: Stager, call: PythonCall, given: _Given, name: str) -> None:
+        self.s, self.call, self.name = s, call, name
+        self.given, self.whole = given.values, given.whole
         self.form = call.seen.form
 
     def result(self) -> Value:
@@ -202,8 +258,16 @@ class _Made:
         for f, out in zip(forms, self.emit(results), strict=True):
             if isinstance(f, NumberForm):
                 number = called_back.number(s, out)
-                assert isinstance(number, Number)
-                leaves.append(Number(number.expr, f.kind))
+                if isinstance(number, ComplexNumber):
+                    leaves.append(ComplexNumber(number.real, number.imag, f.kind))
+                else:
+                    assert isinstance(number, Number)
+                    leaves.append(Number(number.expr, f.kind))
+            elif f.of is not None:
+                kind, k = f.of
+                shape = Sequence([Static(n) for n in f.shape], tuple)
+                source = self.whole[k] if kind == "given" else leaves[k]
+                leaves.append(s.call(Static(np.reshape), [source, shape], {}))
             else:
                 leaves.append(out)
         return self.assembled(self.form, iter(leaves))
@@ -212,18 +276,23 @@ class _Made:
         s = self.s
         path = Address(Fixed(Held(self.call)))
         address = to_array(s, Number(Ref(s.parameter("i64", path, "call")), int))
-        constant = [0, *[k + 1 for k, v in enumerate(self.given) if v.dtype != "float64"]]
+        constant = [0, *[k + 1 for k, v in enumerate(self.given) if v.dtype not in ("float64", "complex128")]]
         failure = s.failure(Replay, self.name)
         ins = [address, *self.given]
         options: dict[str, Any] = {"modes": ()}
         return called_back.emit(s, HOME, "run", ins, results, options, failure, constant, {"own": True})
 
-    def assembled(self, form: Any, leaves: Iterator[Value]) -> Value:
+    def assembled(self, form: Any, leaves: Iterator[Value], inside: bool = False) -> Value:
         s = self.s
         if isinstance(form, (NumberForm, ArrayForm)):
             return next(leaves)
         if isinstance(form, ObjectForm):
             return Static(form.obj)
+        if isinstance(form, HiddenForm) and not inside:
+            kind = form.kind.__qualname__
+            _refuse(
+                s, f"{self.name} gives an object of class {kind}", "call it outside the compiled function"
+            )
         if isinstance(form, HiddenForm):
             from tapeless.backends.native.staging.twins import Later  # it asks this module
 
@@ -232,9 +301,13 @@ class _Made:
                 raise s.refuse(f"an object of class {kind}, of what {self.name} gives, is read", "leave it")
 
             return Later(Bound(Static(Method("read", read)), NONE))
-        items = [self.assembled(f, leaves) for f in form.items]
+        table = isinstance(form, TableForm) and not isinstance(form, InstanceForm)
+        items = [self.assembled(f, leaves, table) for f in form.items]
+        if isinstance(form, InstanceForm):
+            made: Value = s.heap.born(Instance(form.kind, dict(zip(form.keys, items, strict=True))))
+            return made
         if isinstance(form, TableForm):
-            table: Value = s.heap.born(Mapping(dict(zip(form.keys, items, strict=True)), form.kind))
-            return table
-        made: Value = Sequence(items, form.kind)
-        return s.heap.born(made) if form.kind is list else made
+            mapping: Value = s.heap.born(Mapping(dict(zip(form.keys, items, strict=True)), form.kind))
+            return mapping
+        whole: Value = Sequence(items, form.kind)
+        return s.heap.born(whole) if form.kind is list else whole

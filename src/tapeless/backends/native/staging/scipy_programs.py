@@ -86,3 +86,65 @@ def hankel(c: Any, r: Any = None) -> Any:
     r = np.zeros_like(c) if r is None else np.asarray(r).ravel()
     both = np.concatenate((c, r[1:]))
     return both[np.arange(len(c))[:, None] + np.arange(len(r))]
+
+
+# ---- frozen distributions
+
+
+class Frozen:
+    """A distribution with its parameters, of which SciPy's would make a distribution of its own."""
+
+    def __init__(self, dist: Any, args: Any, kwds: Any) -> None:
+        self.dist, self.args, self.kwds = dist, args, kwds
+
+    def pdf(self, x: Any) -> Any:
+        return self.dist.pdf(x, *self.args, **self.kwds)
+
+    def logpdf(self, x: Any) -> Any:
+        return self.dist.logpdf(x, *self.args, **self.kwds)
+
+    def pmf(self, k: Any) -> Any:
+        return self.dist.pmf(k, *self.args, **self.kwds)
+
+    def logpmf(self, k: Any) -> Any:
+        return self.dist.logpmf(k, *self.args, **self.kwds)
+
+    def cdf(self, x: Any) -> Any:
+        return self.dist.cdf(x, *self.args, **self.kwds)
+
+    def logcdf(self, x: Any) -> Any:
+        return self.dist.logcdf(x, *self.args, **self.kwds)
+
+    def sf(self, x: Any) -> Any:
+        return self.dist.sf(x, *self.args, **self.kwds)
+
+    def logsf(self, x: Any) -> Any:
+        return self.dist.logsf(x, *self.args, **self.kwds)
+
+    def ppf(self, q: Any) -> Any:
+        return self.dist.ppf(q, *self.args, **self.kwds)
+
+    def isf(self, q: Any) -> Any:
+        return self.dist.isf(q, *self.args, **self.kwds)
+
+    def mean(self) -> Any:
+        return self.dist.mean(*self.args, **self.kwds)
+
+    def var(self) -> Any:
+        return self.dist.var(*self.args, **self.kwds)
+
+    def std(self) -> Any:
+        return self.dist.std(*self.args, **self.kwds)
+
+    def median(self) -> Any:
+        return self.dist.median(*self.args, **self.kwds)
+
+    def entropy(self) -> Any:
+        return self.dist.entropy(*self.args, **self.kwds)
+
+    def stats(self, moments: Any = "mv") -> Any:
+        return self.dist.stats(*self.args, **{**self.kwds, "moments": moments})
+
+
+def freeze(self: Any, *args: Any, **kwds: Any) -> Any:
+    return Frozen(self, args, kwds)

@@ -365,12 +365,16 @@ def stage(
     both: NotCompilable | None = None
     grew: set[Any] = set()
     added: set[Any] = set()
+    handed: set[Any] = set()
+    from tapeless.backends.native.staging import python_calls
+
     for _ in range(RESTARTS):
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
         stager.recursive, stager.peeled, stager.tracked = recursive, peeled, tracked
         stager.ruled, stager.short = ruled, ShortLoops(kept, limited)
+        python_calls.HANDED[stager] = handed
         limit = stager.depth_limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, DEEP))
         try:
@@ -424,7 +428,12 @@ def stage(
                     grows |= stager.indexed
                     unrolled.clear()
                     continue
-                raise tried or refused or error from None
+                place = python_calls.refused_in(stager)
+                if place is None or place in handed:
+                    raise tried or refused or error from None
+                handed.add(place)  # CPython makes this call of SciPy
+                tried = refused = None
+                continue
             refused = refused or error
             never |= stager.grew  # what else can be done is to unroll the loops
             for site in never:

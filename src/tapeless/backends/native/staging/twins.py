@@ -17,6 +17,7 @@ PARAMETERS = ("fun", "t_span", "y0", "method", "t_eval", "dense_output", "events
 
 #: Functions inside SciPy, by module and name (they may not be loaded).
 INSIDE: dict[tuple[str, str], Any] = {
+    ("scipy.stats._distn_infrastructure", "freeze"): scipy_programs.freeze,
     ("scipy.stats._axis_nan_policy", "_masked_arrays_2_sentinel_arrays"): scipy_programs.unmasked,
     ("scipy._lib._array_api", "xp_promote"): scipy_programs.promoted,
     ("scipy._lib.array_api_extra._lib._funcs", "_apply_where"): scipy_programs.apply_where,
@@ -39,13 +40,13 @@ class Later(Value):
 
 def twin_of(s: Any, obj: Any, args: list[Value], kwargs: dict[str, Value]) -> FunctionType | None:
     """The function that is staged in place of one of SciPy."""
-    if isinstance(obj, FunctionType) and statistics.is_wrapped(obj):
-        return statistics.wrapper(obj)  # type: ignore[no-any-return]
     from tapeless.backends.native.staging import python_calls
 
-    over = python_calls.handed_over(obj)
+    over = python_calls.handed_over(s, obj, args)
     if over is not None:
         return over  # type: ignore[return-value]
+    if isinstance(obj, FunctionType) and statistics.is_wrapped(obj):
+        return statistics.wrapper(obj)  # type: ignore[no-any-return]
     name, module = getattr(obj, "__name__", ""), str(getattr(obj, "__module__", ""))
     if s.differentiated and name in SEARCHES and module.startswith("scipy.optimize."):
         s.refuse(f"the derivative of a minimum by scipy.optimize.{name}", "differentiate outside jit")
