@@ -89,7 +89,7 @@ class Moving:
                     found[s.var] = substituted(s.value, found)
             value = substituted(value, found)
             inside = loop
-        return value if _operations(value) <= CHEAP else None
+        return value if operations(value) <= CHEAP else None
 
     def stays(self, array: Array) -> bool:
         """Whether somebody else may see when an array is stored to, or it is of no interest."""
@@ -236,11 +236,12 @@ def _only(s: Stmt, array: Array, index: tuple[Expr, ...]) -> bool:
     return here and all(isinstance(x, Load) and x.array is array and x.index == index for x in used)
 
 
-def _operations(e: Expr) -> int:
+def operations(e: Expr) -> int:
+    """How many operations an expression takes; those that are not quick count as too many."""
     if not isinstance(e, Apply):
         return 0
     quick = e.op in QUICK or (e.op == "div" and isinstance(e.args[1], Const))
-    return (1 if quick else CHEAP + 1) + sum(map(_operations, e.args))
+    return (1 if quick else CHEAP + 1) + sum(map(operations, e.args))
 
 
 def changed_in(s: Stmt, store: Store, by: list[Stmt]) -> Stmt:

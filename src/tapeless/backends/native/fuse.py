@@ -157,7 +157,7 @@ class Fusion:
         return self.known[id(s)][1]
 
     def body(self, body: list[Stmt]) -> list[Stmt]:
-        out = self.fused([s for s in body if not _empty(s)]) if len(body) <= LONG else list(body)
+        out = self.fused([s for s in body if not empty(s)]) if len(body) <= LONG else list(body)
         return [with_bodies(s, [self.body(inner) for inner in children(s)]) for s in out]
 
     def fused(self, body: list[Stmt]) -> list[Stmt]:
@@ -286,8 +286,8 @@ def _plain(loop: For) -> bool:
     return all(isinstance(s, (Assign, Store, For, If, Comment)) for s in walk(loop.body))
 
 
-def _empty(s: Stmt) -> bool:
-    return isinstance(s, For) and all(map(_empty, s.body))
+def empty(s: Stmt) -> bool:
+    return isinstance(s, For) and all(map(empty, s.body))
 
 
 def replaced(body: list[Stmt], change: Callable[[Stmt], list[Stmt] | None]) -> list[Stmt]:

@@ -17,6 +17,7 @@ from tapeless.backends.native.peeled import peel
 from tapeless.backends.native.products import multiply
 from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
+from tapeless.backends.native.unstored import unstored
 
 
 def optimise(fn: Function, *, parallel: bool = False) -> Function:
@@ -29,7 +30,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = momentary(fuse(fn if parallel else multiply(fn)))
     peeled = peel(fn)
     fn = fn if peeled is fn else momentary(fuse(peeled))
-    fn = in_order(delay(defer(fn)))
+    fn = in_order(unstored(delay(defer(fn)), parallel=parallel))
     fn = jam(fn)
     return fn if parallel else passing(start(fn))
 
