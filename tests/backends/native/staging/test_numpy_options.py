@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
+from tapeless.errors import NotCompilable
 
 A = np.array([0.3, 0.5, 2.0, -1.2])
 B = np.array([1.0, 2.0, 0.5, 3.0])
@@ -164,3 +165,15 @@ def test_elements_under_a_mask_that_one_path_replaces():
     x = np.linspace(-1.0, 2.0, 6)
     assert tl.jit(f)(x, 0.3) == pytest.approx(f(x, 0.3), rel=1e-12)
     assert tl.jit(tl.grad(f, argnums=1))(x, 0.3) == pytest.approx(tl.grad(f, argnums=1)(x, 0.3), rel=1e-12)
+
+
+def test_nan_to_num_of_integers_is_a_copy_and_of_what_is_not_compiled_refused():
+    def f(k):
+        made = np.nan_to_num(k)
+        made[0] = 7
+        return k[0], made[0]
+
+    assert tl.jit(f)(I) == f(I) == (3, 7)
+    for g in (lambda x: np.nan_to_num(x * 1j), lambda x: np.nan_to_num(x, nan=x * 2.0)):
+        with pytest.raises(NotCompilable):
+            tl.jit(g)(NAN)

@@ -130,10 +130,14 @@ def nan_to_num(
             storage.assign(stager, writable(stager, x), made)
             return x
     value = array(stager, x)
+    if value.dtype.startswith("complex"):
+        stager.refuse("nan_to_num of complex numbers", "take the real and imaginary parts")
     if not is_float(value.dtype):
-        return x
+        return storage.store_copy(stager, x) if isinstance(x, ArrayValue) else x
     info = np.finfo(value.dtype)
     other = operand(stager, Static(0.0) if nan is None else nan)
+    if other.shape:
+        stager.refuse("nan_to_num with an array of numbers to put in", "use np.where")
     number = convert(other.at(stager, ()), other.dtype, value.dtype)
     assert isinstance(number, Expr)
     high, low = option(stager, posinf), option(stager, neginf)
