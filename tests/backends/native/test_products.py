@@ -9,7 +9,18 @@ from tapeless.backends.native import panels, show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.lengths import known_lengths
 from tapeless.backends.native.machine import compile
-from tapeless.backends.native.nest import Alloc, Function, Intrinsic, Store, const, walk
+from tapeless.backends.native.nest import (
+    Alloc,
+    Assign,
+    For,
+    Function,
+    If,
+    Intrinsic,
+    Store,
+    children,
+    const,
+    walk,
+)
 from tapeless.backends.native.optimise import optimise
 from tapeless.backends.native.precedence import Nest
 from tapeless.backends.native.products import multiply
@@ -213,6 +224,15 @@ def test_gradients_of_products_by_name_are_stored_not_added():
     np.testing.assert_allclose(slopes[0], 2 * (a @ b) @ b.T, rtol=1e-12)
     np.testing.assert_allclose(slopes[1], 2 * a.T @ (a @ b), rtol=1e-12)
     assert np.isclose(value, np.sum((a @ b) ** 2))
+
+
+def test_the_loops_that_stay_have_variables_of_their_own():
+    """What is assigned once can be followed: lengths that are equal, loops that may become one."""
+    nest = multiply(known_lengths(staged_function(tl.grad(symmetric, argnums=(0, 1)), make(), {}).function))
+    ways = [s for s in nest.body if isinstance(s, If) and any(isinstance(x, For) for x in s.orelse)]
+    names = [[{x.var for x in walk(body) if isinstance(x, Assign)} for body in children(s)] for s in ways]
+    assert any(loops for _, loops in names)
+    assert not any(blas & loops for blas, loops in names)
 
 
 def test_single_precision():

@@ -24,8 +24,10 @@ from tapeless.backends.native.mirrored import expanded
 from tapeless.backends.native.moving import Change, Move, Sum, mentions
 from tapeless.backends.native.nest import (
     FLOATS,
+    I64,
     Alloc,
     Apply,
+    Array,
     Assign,
     Comment,
     Dim,
@@ -46,9 +48,9 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.precedence import Nest
 from tapeless.backends.native.promote import stable_definitions
-from tapeless.backends.native.renaming import clone
+from tapeless.backends.native.renaming import Renaming, clone
 from tapeless.backends.native.rewrite import change_stmt
-from tapeless.backends.native.scopes import names, reads, touched, written
+from tapeless.backends.native.scopes import exposed, names, reads, touched, written
 from tapeless.backends.native.tidy import is_zero
 
 
@@ -244,7 +246,19 @@ class _Loop(Nest):
     def made(self, change: Change) -> list[Stmt]:
         outer = replace(self.outer, body=clone(self.rebuilt(self.outer.body, change)))
         then = [*expanded(change.before), outer, *expanded(change.after)]
-        return [If(change.large, then, [self.outer], line=self.outer.line)]
+        return [If(change.large, then, [self.copied()], line=self.outer.line)]
+
+    def copied(self) -> Stmt:
+        """The loop as it was, in variables of its own: what is assigned in one place can be followed."""
+        mine = Counter(mentions([self.outer]))
+        own = {x for x in self.changed if mine[x] == self.uses[x]} - exposed([self.outer])
+        names: dict[Name, Name] = {
+            s.var: Scalar(s.var.name, I64) for s in walk([self.outer]) if isinstance(s, For)
+        }
+        for x in own:
+            names[x] = Scalar(x.name, x.type) if isinstance(x, Scalar) else Array(x.name, x.dtype, x.ndim)
+        (made,) = Renaming(names).body([self.outer])
+        return made
 
     def rebuilt(self, body: list[Stmt], change: Change) -> list[Stmt]:
         out: list[Stmt] = []
