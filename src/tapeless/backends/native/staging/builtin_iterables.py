@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, filterfalse
 from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import (
@@ -252,17 +252,26 @@ def map_(s: Builtins, function: Value, *many: Value) -> Value:
     return Iter(s, make, steps)
 
 
-@lowers(filter)
-def filter_(s: Builtins, function: Value, items: Value) -> Value:
+def filtered(s: Builtins, function: Value, items: Value, wanted: bool) -> Value:
     inner = source(s, items)
 
     def kept() -> Iterator[Value]:
         for v in s.items_of(inner()):
             test = v if isinstance(function, Static) and function.obj is None else s.call(function, [v], {})
-            if s.known(s.boolean(s.truth(test)), "filter with np.where or a loop"):
+            if bool(s.known(s.boolean(s.truth(test)), "filter with np.where or a loop")) is wanted:
                 yield v
 
     return Iter(s, lambda: Iteration(list(kept())), kept)
+
+
+@lowers(filter)
+def filter_(s: Builtins, function: Value, items: Value) -> Value:
+    return filtered(s, function, items, True)
+
+
+@lowers(filterfalse)
+def filterfalse_(s: Builtins, function: Value, items: Value) -> Value:
+    return filtered(s, function, items, False)
 
 
 @lowers(reversed)

@@ -14,10 +14,11 @@ from tapeless.backends.native.nest import FALSE
 from tapeless.backends.native.staging import deques, growing
 from tapeless.backends.native.staging.attributes import SuperOf
 from tapeless.backends.native.staging.base import describe
-from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NONE, lowers
+from tapeless.backends.native.staging.builtin_table import BUILTINS, EMPTY, NO, NONE, lowers
 from tapeless.backends.native.staging.callables import Cached, Method, Partial
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.iterables import Entries, Generator, Iter
+from tapeless.backends.native.staging.managers import Quiet
 from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.paths import Missing
 from tapeless.backends.native.staging.values import (
@@ -228,6 +229,21 @@ def warn(s: Builtins, *args: Value, **kwargs: Value) -> Value:
     """CPython makes the calls that warn."""
     s.replay_unless(FALSE)
     s.die()
+    return NONE
+
+
+@lowers(warnings.catch_warnings)
+def catch_warnings(s: Builtins, *, record: Value = NO, **options: Value) -> Value:
+    if s.known(record) or options:
+        s.refuse("warnings are recorded", "call it outside the compiled function")
+    return Static(Quiet())
+
+
+@lowers(warnings.simplefilter, warnings.filterwarnings)
+def filter_warnings(s: Builtins, action: Value, *args: Value, **options: Value) -> Value:
+    """Compiled code gives no warnings; what is set up goes with the block around it."""
+    if not s.quiet or s.known(action) == "error":
+        s.refuse("the filters of warnings are changed", "use warnings.catch_warnings(), and no errors")
     return NONE
 
 

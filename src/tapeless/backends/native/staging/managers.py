@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tapeless.backends.native.nest import FALSE, Assign, Ref, Stmt
+from tapeless.backends.native.intrinsics import CALLED_BACK
+from tapeless.backends.native.nest import FALSE, Assign, Intrinsic, Ref, Stmt
 from tapeless.backends.native.staging.base import Exit, Frame, Target
 from tapeless.backends.native.staging.calls import Calls
 from tapeless.backends.native.staging.joins import Conflict, Maybe
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How control leaves a block that is not by an exception.
 WAYS = ("return", "break", "continue")
+#: What is called back and gives no warnings.
+SILENT = ("sort", "fft", "slogdet", "qr", "eigh", "svd", "print", "settle", "random")
 SIMPLE = "give the value on every path, once, outside of loops"
 
 
@@ -41,6 +44,10 @@ class Region:
     ways: dict[Target, Target] = field(default_factory=dict)
 
 
+class Quiet:
+    """`warnings.catch_warnings()`."""
+
+
 class Managers(Calls):
     """Statements with context managers."""
 
@@ -51,6 +58,22 @@ class Managers(Calls):
         self.entering: tuple[Generator, Var] | None = None
         """The manager whose block is the next `try` statement."""
         self.regions: list[Region] = []
+        self.quiet: list[Quiet] = []
+        """The blocks around that have filters of warnings of their own."""
+        self.unwound.append(self.quiet)
+
+    def emit(self, stmt: Stmt) -> None:
+        if (
+            self.quiet
+            and isinstance(stmt, Intrinsic)
+            and stmt.name in CALLED_BACK
+            and stmt.name not in SILENT
+        ):
+            self.refuse(
+                "a function that may warn is called where the filters of warnings are others",
+                "call it outside of warnings.catch_warnings()",
+            )
+        super().emit(stmt)
 
     def special(self, owner: Value, name: str, args: list[Value], op: Op) -> Value:
         if name == "__enter__" and isinstance(owner, Instance) and owner.cls is _GeneratorContextManager:
@@ -58,6 +81,12 @@ class Managers(Calls):
             if type(generator).__name__ == "Generator":
                 self.entering = generator, op.outs[0]
                 return Static(None)
+        if isinstance(owner, Static) and isinstance(owner.obj, Quiet):
+            if name == "__enter__":
+                self.quiet.append(owner.obj)
+            elif owner.obj in self.quiet:
+                del self.quiet[self.quiet.index(owner.obj) :]
+            return Static(None)
         return super().special(owner, name, args, op)
 
     def op_try(self, op: Op) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from tapeless.backends.native.nest import F64, I64, apply, const
+from tapeless.backends.native.staging.base import Text
 from tapeless.backends.native.staging.callables import Method
 from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
 from tapeless.backends.native.staging.tables import copied_kind, popitem
@@ -79,7 +80,12 @@ def draw(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Val
 
 
 def join(s: Any, owner: Any, items: Value) -> Value:
-    return s.evaluate(owner.obj.join, Sequence(s.listed(items), list))  # type: ignore[no-any-return]
+    parts = s.listed(items)
+    if any(isinstance(v, Text) for v in parts):
+        if not all(isinstance(v, Text) or isinstance(v, Static) and isinstance(v.obj, str) for v in parts):
+            s.refuse("something that may be no text is joined", "make a text of it with str()")
+        return s.text(("join", owner.obj), list(parts))  # type: ignore[no-any-return]
+    return s.evaluate(owner.obj.join, Sequence(parts, list))  # type: ignore[no-any-return]
 
 
 def format_(s: Any, owner: Any, *values: Value, **named: Value) -> Value:

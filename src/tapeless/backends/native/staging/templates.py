@@ -159,7 +159,7 @@ def assembled(item: Any, numbers: Iterator[Any]) -> Any:
 @dataclass(eq=False, slots=True)
 class Written(Template):
     """A text of objects: `how` is "f" and the parts of an f-string, "%" or "format" and a text
-    (with the names of what is given by name), or "+"."""
+    (with the names of what is given by name), "join" and what is between, or "+"."""
 
     how: tuple[Any, ...]
     parts: list[Template]
@@ -174,6 +174,8 @@ def written(how: tuple[Any, ...], objects: list[Any]) -> Any:
     if how[0] == "format":
         count = len(objects) - len(how[2])
         return how[1].format(*objects[:count], **dict(zip(how[2], objects[count:], strict=True)))
+    if how[0] == "join":
+        return how[1].join(objects)
     if how[0] == "+":
         return objects[0] + objects[1]
     made, rest = "", iter(objects)
