@@ -55,3 +55,29 @@ def test_roots_on_the_axes_have_the_derivatives_of_both_sides(root):
         assert got == pytest.approx(wanted, rel=1e-12)
         slope = 0.5 / cmath.sqrt(complex(x, y))
         assert got == pytest.approx([(slope * d).real * 1.3 + (slope * d).imag * 0.7 for d in (1, 1j)])
+
+
+INVERSE = {n: getattr(cmath, n) for n in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "tan", "tanh")}
+
+
+@pytest.mark.parametrize("name", INVERSE)
+def test_functions_of_cmath(name):
+    function = INVERSE[name]
+
+    def f(x, y):
+        return function(complex(x, y))
+
+    def part(x, y):
+        return f(x, y).real * 1.3 + f(x, y).imag * 0.7
+
+    compiled, slope = tl.jit(f), tl.jit(tl.grad(part, argnums=(0, 1)))
+    for x in (0.0, -0.0, 0.5, -2.0, 1.0):
+        for y in (0.0, -0.0, 0.5, -2.0, 1.0):
+            try:
+                want = f(x, y)
+            except ValueError:
+                with pytest.raises(ValueError, match="math domain error"):
+                    compiled(x, y)
+                continue
+            assert compiled(x, y) == pytest.approx(want, rel=1e-12)
+    assert slope(0.3, -0.8) == pytest.approx(tl.grad(part, argnums=(0, 1))(0.3, -0.8), rel=1e-12)

@@ -94,7 +94,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 
 
 def putmask(a: Any, mask: Any, values: Any) -> None:
-    new = np.asarray(values)
+    new = np.asarray(values, dtype=a.dtype) if isinstance(values, int) else np.asarray(values)
     if new.ndim:
         new = np.resize(new, a.shape)
     a[...] = np.where(mask, new.astype(a.dtype), a)

@@ -6,7 +6,7 @@ import cmath
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.nest import Expr, apply
+from tapeless.backends.native.nest import Expr, apply, const
 from tapeless.backends.native.staging import complexes
 from tapeless.backends.native.staging.mathematics import domain
 from tapeless.backends.native.staging.values import ComplexNumber, Number, Sequence, Static, Value
@@ -98,3 +98,21 @@ trigonometric(cmath.sin, lambda x, y: f("sin", x) * f("cosh", y), lambda x, y: f
 trigonometric(cmath.cos, lambda x, y: f("cos", x) * f("cosh", y), lambda x, y: -(f("sin", x) * f("sinh", y)))
 trigonometric(cmath.sinh, lambda x, y: f("sinh", x) * f("cos", y), lambda x, y: f("cosh", x) * f("sin", y))
 trigonometric(cmath.cosh, lambda x, y: f("cosh", x) * f("cos", y), lambda x, y: f("sinh", x) * f("sin", y))
+
+
+def inverse(function: Any, of_parts: Callable[..., tuple[Expr, Expr]], pole: int | None = None) -> None:
+    """A function whose poles are where the part of this number is 1 or -1, and the other one 0."""
+
+    @lowers(function)
+    def run(s: Any, z: Value) -> Value:
+        parts = pair(s, z)
+        if pole is not None:
+            at = apply("eq", apply("fabs", parts[pole]), const(1.0))
+            s.replay_unless(apply("not", apply("all", at, apply("eq", parts[1 - pole], const(0.0)))))
+        return made(s, *of_parts(s.bind, parts))
+
+
+for _function in (cmath.asin, cmath.acos, cmath.asinh, cmath.acosh, cmath.tan, cmath.tanh):
+    inverse(_function, getattr(complexes, _function.__name__))
+inverse(cmath.atanh, complexes.atanh, 0)
+inverse(cmath.atan, complexes.atan, 1)

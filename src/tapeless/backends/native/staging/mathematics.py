@@ -262,11 +262,9 @@ def fsum(s: Any, items: Value) -> Value:
 
 
 def dist(s: Any, p: Value, q: Value) -> Value:
-    squares: Value = NIL_FLOAT
-    for a, b in zip(s.listed(p), s.listed(q), strict=True):
-        d = s.binary("Sub", a, b)
-        squares = s.binary("Add", squares, s.binary("Mult", d, d))
-    return MATH[math.sqrt](s, squares)
+    pairs = zip(s.listed(p), s.listed(q), strict=True)
+    gaps = [s.binary("Sub", s.to_float(a), s.to_float(b)) for a, b in pairs]
+    return MATH[math.hypot](s, *gaps) if gaps else NIL_FLOAT
 
 
 for _function in (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt):

@@ -43,6 +43,18 @@ def expm_tangent_each(a: Any, da: Any) -> Any:
     return np.stack([expm_tangent(flat[k], rates[k]) for k in range(len(flat))]).reshape(a.shape)
 
 
+def weighted_logsumexp(a: Any, axis: Any, b: Any, keepdims: Any) -> Any:
+    b = np.asarray(b) * 1.0
+    a = np.where(b == 0, -np.inf, np.asarray(a))
+    top = np.max(a, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    total = np.sum(b * np.exp(a - top), axis=axis, keepdims=True)
+    made = np.log(total) + top
+    if keepdims:
+        return made
+    return np.squeeze(made, axis=axis)[()]
+
+
 # ---- what SciPy's Python goes through
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.special as special  # type: ignore[import-untyped]
 
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import scipy_programs, storage
+from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.elementwise import ufunc, where
 from tapeless.backends.native.staging.extrema import amax
-from tapeless.backends.native.staging.lowerings import array, lowers, option, unsupported
+from tapeless.backends.native.staging.lowerings import array, given, lowers, option
 from tapeless.backends.native.staging.reductions import sum_
 from tapeless.backends.native.staging.reshaping import reshaped
 from tapeless.backends.native.staging.values import ArrayValue, Static, Value
@@ -33,9 +34,12 @@ def logsumexp(
     keepdims: Value | None = None,
     return_sign: Value | None = None,
 ) -> Value:  # fmt: skip
-    unsupported(stager, "logsumexp", b=b)
     if option(stager, return_sign, False):
         stager.refuse("logsumexp with return_sign=True", "leave it out")
+    if given(b):
+        assert b is not None
+        own = [a, axis or Static(None), b, Static(bool(option(stager, keepdims, False)))]
+        return stager.call(Static(scipy_programs.weighted_logsumexp), own, {})
     value = array(stager, a)
     if not value.ndim:
         return ufunc(stager, np.positive, [a])
@@ -67,3 +71,12 @@ def log_softmax(stager: Stager, x: Value, axis: Value | None = None) -> Value:
     less, _ = _shifted(stager, value, axis)
     total = sum_(stager, ufunc(stager, np.exp, [less]), axis, keepdims=Static(True))
     return ufunc(stager, np.subtract, [less, ufunc(stager, np.log, [total])])
+
+
+@lowers(np.i0)
+def i0(stager: Stager, x: Value) -> Value:
+    """The same polynomials as SciPy's."""
+    value = array(stager, x)
+    if value.dtype.startswith("complex"):
+        storage.fail(stager, TypeError, "i0 not supported for complex values")
+    return to_array(stager, ufunc(stager, special.i0, [value]))
