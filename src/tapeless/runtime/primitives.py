@@ -12,6 +12,7 @@ import numpy as np
 from tapeless.errors import MissingRuleError, TapelessError, UntrackedMutationError
 from tapeless.rules import lookup, tangent
 from tapeless.rules.compat import find
+from tapeless.rules.outputs import place_of_out
 from tapeless.rules.registry import Elementwise, Linear, Nondifferentiable
 from tapeless.runtime.arguments import Arguments, hides, keeping, name_of
 from tapeless.runtime.items import nones, tuple_tangent
@@ -141,8 +142,12 @@ class Primitives(Arguments):
         self, rule: Any, f: Any, args: Any, ts: Any, kw: Any = None, kts: Any = None
     ) -> tuple[Any, Any]:
         """Call `f`, which has a rule, and derive the tangent of its result."""
-        if kw or (type(f) is np.ufunc and len(args) > f.nin):
-            return self.general(rule, f, args, ts, kw or {}, kts or {})
+        if type(f) is np.ufunc:
+            if kw or len(args) > f.nin:
+                return self.general(rule, f, args, ts, kw or {}, kts or {})
+        elif kw or (len(args) > 1 and len(args) > place_of_out(f)):
+            args, ts, kw = self.out_by_name(f, args, ts, kw or {})
+            return self.general(rule, f, args, ts, kw, kts or {})
         arrays = active = False
         targs = []
         for a, t in zip(args, ts):  # noqa: B905
@@ -162,13 +167,26 @@ class Primitives(Arguments):
             return value, None
         return self.finished(rule, value, value, args, {}, tuple(targs), {})
 
+    def out_by_name(self, f: Any, args: Any, ts: Any, kw: Any) -> tuple[Any, Any, Any]:
+        """Arguments of a function that is no ufunc, where its result is to go being a keyword."""
+        k = place_of_out(f)
+        if len(args) <= k or not isinstance(args[k], np.ndarray):
+            return args, ts, kw
+        if len(args) > k + 1:
+            self.refuse(
+                UntrackedMutationError,
+                f"cannot differentiate {name_of(f)}() with more after `out`; give it all by name",
+            )
+        return args[:k], ts[:k], {**kw, "out": args[k]}
+
     def general(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
         """`primitive` of any operands: containers, subclasses, keywords, and where a result is to go."""
         outs = _outputs(f, args, kw) if "out" in kw or type(f) is np.ufunc else ()
         if type(rule) is Nondifferentiable:
             value = self.quietly(f, *args, **kw)
+            mask = kw.get("where", True) if type(f) is np.ufunc else True  # of what is summed, elsewhere
             for out in outs:
-                self.overwrite(out, (), None)
+                self.overwrite(out, np.broadcast_to(mask, out.shape) if given(mask) else (), None)
             return value, None
         subclasses, called, left = False, args, None
         for a in args:

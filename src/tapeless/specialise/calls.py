@@ -12,6 +12,7 @@ import numpy as np
 
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 from tapeless.rules import lookup
+from tapeless.rules.outputs import place_of_out
 from tapeless.specialise import sampling
 from tapeless.specialise.packs import Packs
 from tapeless.specialise.types import (
@@ -138,7 +139,8 @@ class Calls(Packs):
     def prim(self, op: Op, fn: Any, text: str, args: list[Any], names: tuple[str, ...], result: Any) -> None:
         """A call of a function that is run as it is."""
         copying = fn is np.nan_to_num and len(args) == 1
-        if not copying and (fn in WRITERS or "out" in names or "where" in names):
+        placed = not isinstance(fn, np.ufunc) and len(args) - len(names) > place_of_out(fn)
+        if placed or not copying and (fn in WRITERS or "out" in names or "where" in names):
             raise NotTyped(f"{text} writes into an argument", self.line)
         if isinstance(fn, np.ufunc) and (len(args) > fn.nin or names):
             raise NotTyped("a ufunc with options", self.line)
@@ -379,7 +381,8 @@ class Calls(Packs):
                 self.container_method(op, base, kind, name, args)
             case Array():
                 method = getattr(np.ndarray, name, None)
-                if lookup(method) is None or name in WRITING_METHODS or "out" in names:
+                placed = len(args) - len(names) >= place_of_out(method)
+                if lookup(method) is None or name in WRITING_METHODS or "out" in names or placed:
                     raise NotTyped(f"the array method {name}", self.line)
                 result = self.sampled(method, [base, *args], names)
                 self.method(op, base, args, names, name, method, result)
