@@ -18,6 +18,7 @@ from tapeless.backends.native.products import multiply
 from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.unstored import unstored
+from tapeless.backends.native.vanishing import leave_out, put_back
 
 
 def optimise(fn: Function, *, parallel: bool = False) -> Function:
@@ -30,7 +31,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = momentary(fuse(fn if parallel else multiply(fn)))
     peeled = peel(fn)
     fn = fn if peeled is fn else momentary(fuse(peeled))
-    fn = in_order(unstored(delay(defer(fn)), parallel=parallel))
+    fn = in_order(leave_out(unstored(delay(defer(fn)), parallel=parallel)))
     fn = jam(fn)
     return fn if parallel else passing(start(fn))
 
@@ -41,5 +42,5 @@ def in_order(fn: Function) -> Function:
         made = lay_out(fn)
         if made is fn:
             break
-        fn = fuse(known_lengths(interchange(made)))
-    return interchange(fn)
+        fn = fuse(known_lengths(interchange(put_back(made))))
+    return interchange(put_back(fn))
