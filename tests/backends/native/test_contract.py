@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tapeless as tl
 from tapeless.backends.native import show
 from tapeless.backends.native.build import staged_function
 from tapeless.backends.native.contract import contract
@@ -100,3 +101,15 @@ def test_one_loop_without_arrays():
     assert sum(isinstance(s, For) for s in walk(fn.body)) == 1
     assert sum(isinstance(s, Alloc) for s in walk(fn.body)) == 1
     assert all(s.array in fn.results for s in walk(fn.body) if isinstance(s, Alloc))
+
+
+def test_an_array_without_axes_is_no_row():
+    def f(x):
+        total, last = np.zeros(len(x)), 0.3
+        for k in range(3):
+            for i in range(len(x)):
+                last = np.where(0.4 > 0.2, 0.4, 0.4)
+                total[i] += x[i, k] * last
+        return np.append(total, last)
+
+    np.testing.assert_allclose(tl.jit(tl.jacfwd(f))(X), tl.jacfwd(f)(X), rtol=1e-12)

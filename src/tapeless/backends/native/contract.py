@@ -209,8 +209,8 @@ class _Contraction:
             assert isinstance(loop, For)
             if self.at.setdefault(a, loop) is not loop:
                 self.bad.add(a)
-            for first, *rest in mine:
-                if first != Ref(loop.var) or not all(isinstance(i, Const) for i in rest):
+            for index in mine:
+                if index[:1] != (Ref(loop.var),) or not all(isinstance(i, Const) for i in index[1:]):
                     self.bad.add(a)
 
     def scalar(self, a: Array, index: tuple[Expr, ...]) -> Scalar:
