@@ -53,13 +53,15 @@ def refuse(function: str, options: dict[str, Any]) -> None:
         )
 
 
-def one_triangle(da: Any, lower: bool) -> Any:
-    """The symmetric tangent of a matrix of which one triangle is read."""
-    n = da.shape[-1]
-    half = np.tril(np.ones((n, n))) if lower else np.triu(np.ones((n, n)))
-    strict = da * (half - np.eye(n))
-    diagonal = (da.real if da.dtype.kind == "c" else da) * np.eye(n)
-    return strict + adjoint(strict) + diagonal
+def one_triangle(a: Any, lower: bool, turned: Any = adjoint) -> Any:
+    """The Hermitian matrix, or symmetric by `turned`, of which one triangle is read; or its tangent."""
+    n = a.shape[-1]
+    half = a * (np.tril(np.ones((n, n))) if lower else np.triu(np.ones((n, n))))
+    return (half + turned(half)) * (1 - 0.5 * np.eye(n))
+
+
+def transposed_matrix(a: Any) -> Any:
+    return np.swapaxes(a, -1, -2)
 
 
 @jvp_rule(sl.inv, rows=[row(_S)])
@@ -83,7 +85,16 @@ _SYMMETRIC = {"sym", "symmetric", "her", "hermitian", "pos", "positive definite"
 
 
 @jvp_rule(
-    sl.solve, rows=[row(_S, _V), row(_S, _S.T), row(_SPD, _V, assume_a="pos"), row(_S, _V, transposed=True)]
+    sl.solve,
+    rows=[
+        row(_S, _V),
+        row(_S, _S.T),
+        row(_SPD, _V, assume_a="pos"),
+        row(_S, _V, transposed=True),
+        row(_S + 1j * _SPD, _V, assume_a="sym"),
+        row(_HERMITE + 0.1j, _V, assume_a="her", lower=True),
+        row(np.stack([_S, _SPD]), _V),
+    ],
 )
 def _(
     a: Any,
@@ -101,14 +112,17 @@ def _(
 ) -> Any:
     a = np.asarray(a)
     if assume_a in _SYMMETRIC:
-        half = np.tril(a) if lower else np.triu(a)
-        a = half + adjoint(half) - np.diag(np.diag(half))
-        da = None if da is None else one_triangle(da, lower)
+        turned = transposed_matrix if assume_a in ("sym", "symmetric") else adjoint
+        a = one_triangle(np.tril(a) if lower else np.triu(a), lower, turned)
+        da = None if da is None else one_triangle(da, lower, turned)
     elif assume_a not in (None, "gen", "general"):
         raise NotImplementedError(f"scipy.linalg.solve has no derivative rule with assume_a={assume_a!r}")
     if transposed:
-        a, da = a.T, None if da is None else np.transpose(da)
-    return solve_linear(a, minus(db, None if da is None else da @ out), np.ndim(b) == 1)
+        a, da = transposed_matrix(a), None if da is None else transposed_matrix(da)
+    vector = np.ndim(b) == 1
+    columns = out[..., None] if vector else out
+    moved = None if da is None else da @ columns
+    return solve_linear(a, minus(db, moved[..., 0] if vector and moved is not None else moved), vector)
 
 
 @jvp_rule(
@@ -356,6 +370,7 @@ def _(
         row(_A.T, mode="economic"),
         row(_A),
         row(_S, mode="r"),
+        row(_A.T, mode="r"),
         row(_S, pivoting=True),
         row(_S + 1j),
     ],
@@ -377,6 +392,8 @@ def _(
     order = out[-1] if pivoting else np.arange(np.shape(a)[-1])
     factors = sl.qr(a[:, order], mode="full" if mode == "full" else "economic") if mode == "r" else out[:2]
     dq, dr = qr_tangent(a[:, order], da[:, order], modes["economic" if mode == "r" else mode], out=factors)
+    if mode == "r":  # all rows of the full factor
+        dr = np.concatenate([dr, np.zeros((np.shape(a)[0] - np.shape(dr)[0], np.shape(dr)[1]))])
     found = (dr,) if mode == "r" else (dq, dr)
     return (*found, None) if pivoting else found
 
@@ -456,7 +473,7 @@ def dense(bands: Any, above: int) -> Any:
 
 @jvp_rule(
     sl.solveh_banded,
-    rows=[row(_BANDS[:2], _V), row(_BANDS[1:], _S, lower=True)],
+    rows=[row(_BANDS[:2], _V), row(_BANDS[1:], _S, lower=True), row(_BANDS[:2] + 0.1j, _V)],
 )
 def _(
     ab: Any,
@@ -472,7 +489,7 @@ def _(
 ) -> Any:
     def whole(bands: Any) -> Any:
         half = dense(bands, 0 if lower else np.shape(bands)[0] - 1)
-        return half + adjoint(half) * (1 - np.eye(half.shape[-1]))
+        return (half + adjoint(half)) * (1 - 0.5 * np.eye(half.shape[-1]))  # whose diagonal is taken as real
 
     moved = None if dab is None else whole(dab) @ out
     return solve_linear(whole(ab), minus(db, moved), np.ndim(b) == 1)
