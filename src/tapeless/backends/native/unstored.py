@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from tapeless.backends.native.activity import Name, root
 from tapeless.backends.native.affine import Ranges, affine, expression, plus
 from tapeless.backends.native.delay import Moving, Place, changed_in, operations, places
-from tapeless.backends.native.fuse import empty, replaced, with_bodies
+from tapeless.backends.native.fuse import LONG, empty, replaced, with_bodies
 from tapeless.backends.native.nest import (
     ONE,
     Alias,
@@ -134,7 +134,7 @@ class _Search(Moving):
             top = at if outermost is None else outermost
             if isinstance(s, Check) and outermost is None and self.lasts(s.condition):
                 self.ranges.facts += self.ranges.implied(s.condition, True)
-            for place in places(s):
+            for place in places(s) if len(body) <= LONG else ():
                 key = id(place.store), len(place.loops)
                 if key not in self.hopeless:
                     made = self.without(body, at, place, top)
