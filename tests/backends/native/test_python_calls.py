@@ -67,7 +67,7 @@ def test_the_rest_of_the_program_is_compiled(f, args):
     "f",
     [
         area,
-        lambda a: so.brentq(lambda x: x**3 + x - a, 0.0, 5.0) * a,
+        lambda a: so.brenth(lambda x: x**3 + x - a, 0.0, 5.0) * a,
         lambda a: so.fsolve(lambda v: [v[0] * v[1] - a, v[0] - v[1] ** 2], [1.0, 1.0])[0] ** 2,
     ],
 )
@@ -85,7 +85,7 @@ class Model:
         return x * x * self.w[0] - self.k
 
     def solve(self):
-        return so.brentq(self.level, 0.0, 10.0)
+        return so.brenth(self.level, 0.0, 10.0)
 
 
 def test_what_functions_are_made_of():
@@ -105,7 +105,7 @@ def test_what_functions_are_made_of():
         def power(x, n):
             return 1.0 if n == 0 else x * power(x, n - 1)
 
-        return so.brentq(lambda x: power(x, 3) - a, 0.0, 3.0)
+        return so.brenth(lambda x: power(x, 3) - a, 0.0, 3.0)
 
     for f in (by_method, by_partial, by_structures, itself):
         for _ in range(2):
@@ -126,15 +126,15 @@ def test_calls_that_do_more_than_give_a_value_are_left_to_cpython(capsys):
             many += 1
             return x**3 - a
 
-        return so.brentq(f, 0.0, 5.0) + calls[0] + many
+        return so.brenth(f, 0.0, 5.0) + calls[0] + many
 
     def prints(a):
         print("before")
-        return so.brentq(lambda x: print("at", x) or x - a, 0.0, 5.0)
+        return so.brenth(lambda x: print("at", x) or x - a, 0.0, 5.0)
 
     def raises(a):
         try:
-            return so.brentq(lambda x: x * x + a, 0.0, 1.0)
+            return so.brenth(lambda x: x * x + a, 0.0, 1.0)
         except ValueError:
             return 3 * a
 
@@ -145,7 +145,7 @@ def test_calls_that_do_more_than_give_a_value_are_left_to_cpython(capsys):
             w[0] += 1e-3
             return x - w[1]
 
-        return so.brentq(f, -10.0, 10.0) + w[0]
+        return so.brenth(f, -10.0, 10.0) + w[0]
 
     for f in (counts, prints, raises, stores):
         for run in (f, tl.value_and_grad(f)):
@@ -163,11 +163,11 @@ def test_what_is_outside():
             LEVEL[0] += 1.0
             return x - a
 
-        return so.brentq(f, 0.0, 5.0) + LEVEL[0]
+        return so.brenth(f, 0.0, 5.0) + LEVEL[0]
 
     def changed(a):
         LEVEL[0] = a
-        return so.brentq(lambda x: x * x - LEVEL[0], 0.0, 5.0)
+        return so.brenth(lambda x: x * x - LEVEL[0], 0.0, 5.0)
 
     LEVEL[0] = 0.0
     calls = seen(1.3) - 1.3
@@ -184,7 +184,7 @@ def test_what_a_solver_tells_beside_its_result():
     with pytest.raises(tl.TapelessError, match="no derivative rule"):
         tl.jit(tl.grad(lambda a: sum(si.quad(lambda t: t * a, 0, 1))))(1.3)
     with pytest.raises(tl.TapelessError, match="singular"):
-        tl.jit(tl.grad(lambda a: so.brentq(lambda x: (x - a) ** 3, 0.0, 2.0)))(1.0)
+        tl.jit(tl.grad(lambda a: so.brenth(lambda x: (x - a) ** 3, 0.0, 2.0)))(1.0)
     value = tl.jit(lambda a: so.minimize(lambda x: (x[0] - a) ** 2, [0.0]).message)
     for _ in range(3):
         assert value(1.3) == so.minimize(lambda x: (x[0] - 1.3) ** 2, [0.0]).message
@@ -204,4 +204,4 @@ def test_a_solver_in_a_loop_that_gives_other_lengths():
 
 def test_a_solver_is_not_exported(tmp_path):
     with pytest.raises(tl.TapelessError, match="solver of SciPy"):
-        tl.export(lambda a: so.brentq(lambda x: x - a, 0.0, 5.0), (1.3,), tmp_path / "made.py")
+        tl.export(lambda a: so.brenth(lambda x: x - a, 0.0, 5.0), (1.3,), tmp_path / "made.py")

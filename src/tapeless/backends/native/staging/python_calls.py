@@ -67,7 +67,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "odeint": None, "quad_vec": None,
     },
     "scipy.optimize": {
-        "brentq": 0.0, "brenth": 0.0, "bisect": 0.0, "ridder": 0.0, "toms748": 0.0, "fsolve": None,
+        "brentq": 0.0, "bisect": 0.0, "brenth": 0.0, "ridder": 0.0, "toms748": 0.0, "fsolve": None,
         "root": None, "root_scalar": None, "minimize": None, "minimize_scalar": None, "least_squares": None,
         "leastsq": None, "curve_fit": None, "fmin": None, "fmin_bfgs": None, "fmin_cg": None,
         "fmin_powell": None, "fmin_l_bfgs_b": None, "fmin_slsqp": None, "fminbound": None, "brent": None,
@@ -103,13 +103,18 @@ def _place(frames: list[Frame], line: int) -> Any:
     return (*[(f.program.filename, f.line) for f in frames], line)
 
 
+def handed(s: Stager) -> bool:
+    """Whether what the program calls here could not be compiled."""
+    return _place(s.frames, s.line) in HANDED.get(s, ())
+
+
 def handed_over(s: Stager, function: Any, args: list[Value]) -> Callable[..., Any] | None:
     """A program in place of a function whose calls CPython makes; None for other functions."""
     name, module = getattr(function, "__name__", ""), str(getattr(function, "__module__", ""))
     listed = any(name in names and f"{module}.".startswith(f"{home}.") for home, names in FORMS.items())
     if not listed and not module.startswith(LIBRARIES):
         return None
-    if not listed and _place(s.frames, s.line) not in HANDED.get(s, ()):
+    if not listed and not handed(s):
         return None
     BUILTINS[hand_over], BUILTINS[become] = _hand_over, _become
     if name != "__init__":
