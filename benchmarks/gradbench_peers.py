@@ -57,6 +57,9 @@ VERDICT = (
     "derivative, ms", "fastest other, ms",
 )  # fmt: skip
 
+SLOW = 0.2  # seconds: whose derivative takes longer is asked once
+PATIENCE = 40  # seconds for all runs of a program
+
 Run = Callable[[str, Path], tuple[Any, float]]  # function and inputs to result and seconds of the best run
 
 
@@ -88,7 +91,12 @@ def answer(text: str) -> tuple[Any, float]:
 
 def executed(program: Path) -> Run:
     def run(function: str, inputs: Path) -> tuple[Any, float]:
-        done = subprocess.run([program, inputs, function], capture_output=True, text=True)
+        try:
+            done = subprocess.run(
+                [program, inputs, function], capture_output=True, text=True, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired as slow:
+            raise Cannot(f"takes more than {PATIENCE} s") from slow
         if done.returncode:
             raise Cannot(f"ends with {done.returncode}: {done.stderr[-200:]}")
         return answer(done.stdout)
@@ -197,6 +205,8 @@ def measure(
                 out[tool] = str(reason)
         for _ in range(1 if settings.smoke else 3):  # each is a process with several runs
             for tool, run in tools.items():
+                if tool in best and best[tool][1] > SLOW:
+                    continue  # it had its runs
                 took = [run(function, inputs)[1] if function else math.nan for function in problem.functions]
                 known = best.get(tool, took)
                 best[tool] = [min(pair) for pair in zip(known, took, strict=True)]
@@ -205,7 +215,7 @@ def measure(
 
 def written(problem: Problem, path: Path, settings: Settings) -> Path:
     """The inputs as a file, with how often a program has to run."""
-    runs = {"min_runs": 3 if settings.smoke else 10, "min_seconds": 2 * settings.seconds}
+    runs = {"min_runs": 3, "min_seconds": 5 * settings.seconds}
     path.write_text(json.dumps(problem.inputs | runs, default=np.ndarray.tolist), encoding="ascii")
     return path
 

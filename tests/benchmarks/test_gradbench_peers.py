@@ -75,6 +75,15 @@ def test_a_problem_that_nobody_else_takes_part_in_has_a_row_too() -> None:
     assert peers.verdict(lse(), {"tapeless": [1e-3, 3e-3]})[2:] == ["–", "–", "–", "3", "–"]
 
 
+def test_a_program_that_does_not_end_takes_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!{sys.executable}\nimport time; time.sleep(60)\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(peers, "PATIENCE", 0.1)
+    with pytest.raises(peers.Cannot, match="takes more than"):
+        peers.executed(program)("gradient", tmp_path)
+
+
 def test_nothing_is_measured_without_a_checkout() -> None:
     (table,) = peers.run(Settings(smoke=True))
     assert not table.rows
