@@ -68,6 +68,7 @@ CALLS = {
     "trim_zeros": lambda x: np.trim_zeros(x * np.array([0.0, 1.0, 1.0, 0.0])) ** 2,
     "kaiser": lambda x: np.kaiser(5, 2.0) * x[0],
     "cond": lambda x: np.linalg.cond(M * x[:3], 1),
+    "cond of no norm": lambda x: np.linalg.cond(M * x[:3], None),
     "norm keepdims": lambda x: np.linalg.norm(T * x[0], 1, axis=(2, 0), keepdims=True),
     "cross": lambda x: np.cross(M * x[0], M.T, axis=0),
     "cross of rows": lambda x: np.linalg.cross(M * x[0], M.T),

@@ -10,9 +10,9 @@ SVD: Any = type(np.linalg.svd(np.eye(1)))
 
 
 def cond(x: Any, p: Any = None) -> Any:
-    if p == 2 or p == -2:
+    if p is None or p == 2 or p == -2:
         found = np.linalg.svdvals(x)
-        return found[..., 0] / found[..., -1] if p == 2 else found[..., -1] / found[..., 0]
+        return found[..., -1] / found[..., 0] if p == -2 else found[..., 0] / found[..., -1]
     if np.ndim(x) == 2 and np.linalg.slogdet(x)[0] == 0:
         return np.float64(np.inf)
     inverse = np.linalg.inv(x)
