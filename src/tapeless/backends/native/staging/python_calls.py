@@ -73,6 +73,9 @@ FORMS: dict[str, dict[str, Any]] = {
         "fmin_powell": None, "fmin_l_bfgs_b": None, "fmin_slsqp": None, "fminbound": None, "brent": None,
         "golden": None, "differential_evolution": None, "linprog": None, "fixed_point": None,
     },
+    "scipy.signal": dict.fromkeys(
+        ("butter", "cheby1", "cheby2", "ellip", "bessel", "iirfilter", "iirdesign", "firwin", "get_window")
+    ),
     # the dtype that they give depends on signs
     "numpy.lib._scimath_impl": dict.fromkeys(
         ("sqrt", "log", "log10", "log2", "logn", "power", "arccos", "arcsin", "arctanh")
