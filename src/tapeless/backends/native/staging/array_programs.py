@@ -174,6 +174,8 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Between samples of a periodic function: the last one stands before the first, too."""
+    if period is None:
+        return np.interp(x, xp, fp, left, right)
     if period == 0:
         raise ValueError("period must be a non-zero value")
     period = abs(period)

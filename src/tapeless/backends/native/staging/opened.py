@@ -41,12 +41,21 @@ def opened(
     stager: Stager, program: Callable[..., Any], name: str, args: tuple[Value, ...], kwargs: dict[str, Value]
 ) -> Value:
     """A call of a program in the place of the function that it is for."""
+    signature = inspect.signature(program)
     try:
-        inspect.signature(program).bind(*args, **kwargs)
+        signature.bind(*args, **kwargs)
     except TypeError as error:
         stager.refuse(f"this call of {name} ({error})", "use fewer options")
-    made: Value = stager.call(Static(program), list(args), kwargs)
+    kwargs = {k: v for k, v in kwargs.items() if not _left_out(v)}
+    defaults = [p.default for p in signature.parameters.values()]
+    values = [Static(defaults[k]) if k < len(defaults) and _left_out(v) else v for k, v in enumerate(args)]
+    made: Value = stager.call(Static(program), values, kwargs)
     return made
+
+
+def _left_out(value: Value) -> bool:
+    """Whether NumPy's sign for no value is given: the program's own default stands for it."""
+    return isinstance(value, Static) and value.obj is np._NoValue
 
 
 def in_place_of(program: Callable[..., Any], function: Any) -> None:

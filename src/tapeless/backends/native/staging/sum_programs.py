@@ -65,7 +65,7 @@ def cov(
         more = np.atleast_2d(np.asarray(y))
         rows = np.concatenate((rows, more if rowvar or more.shape[0] == 1 else more.T))
     less = ddof if ddof is not None else (0 if bias else 1)
-    weights: Any = 1.0
+    weights: Any = np.ones(rows.shape[1])
     if fweights is not None:
         weights = np.asarray(fweights) * 1.0
     if aweights is not None:
