@@ -90,15 +90,21 @@ def test_loops_inside():
         agrees(f, 0.8, n, m, cut=n * m > 0 or None)
 
 
-def test_arrays_are_read():
-    def f(a, x):
+def test_parameters_in_an_array_are_read():
+    def f(p, x, n):
         y = x
-        for i in range(a.shape[0]):
-            y = math.sin(y * a[i]) + y
+        for _ in range(n):
+            y = math.sin(y * p[0]) + p[1] * y
         return y
 
-    a = np.linspace(0.1, 0.9, 23)
-    agrees(f, a, 0.7, argnums=1)
+    agrees(f, np.array([0.7, 0.4]), 0.7, 23, argnums=1)
+
+
+def test_sums_over_arrays_stay_one_loop():
+    def f(x):
+        return np.sum(np.sin(x[1:] - x[:-1]) / 0.3 * x[1:])
+
+    agrees(f, np.linspace(0.1, 2.0, 40), cut=False)
 
 
 def test_what_changes_later_is_not_run_again_from():

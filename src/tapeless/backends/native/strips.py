@@ -1,4 +1,4 @@
-"""Long loops that save a known number of values run strip by strip, and save one strip at a time.
+"""Long loops over scalars that save a known number of values run strip by strip, one saved at a time.
 
     saved = np.empty(n*k)                   for strip in range(strips):
     for i in range(n):                          then[strip] = x
@@ -17,8 +17,10 @@ from tapeless.backends.native.nest import (
     I64,
     ONE,
     ZERO,
+    Apply,
     Assign,
     Check,
+    Const,
     Expr,
     For,
     If,
@@ -29,17 +31,36 @@ from tapeless.backends.native.nest import (
     Store,
     apply,
     const,
+    expressions,
+    leaves,
     walk,
 )
 from tapeless.backends.native.saving import Frame
+from tapeless.backends.native.scopes import reads
 
 #: A loop that saves more values than `MOST` (64 MB) is cut into strips that save about `SIZE` (1 MB).
 MOST, SIZE = 1 << 23, 1 << 17
 
 
-def scalar(loop: For) -> bool:
-    """Whether iterations compute nothing but scalars, one after the other."""
-    return not loop.independent and all(isinstance(s, (Assign, Check, For, If)) for s in walk(loop.body))
+def recurrent(loop: For, carried: list[Scalar]) -> bool:
+    """Whether iterations compute scalars from those of the one before, and have no elements of their own.
+
+    What adds up elements of arrays saves no more than these have, and its loops are better left together.
+    """
+    inside = list(walk(loop.body))
+    if loop.independent or not all(isinstance(s, (Assign, Check, For, If)) for s in inside):
+        return False
+    used = [leaf for s in inside for e in expressions(s) for leaf in leaves(e)]
+    if any(isinstance(x, Load) and not all(isinstance(k, Const) for k in x.index) for x in used):
+        return False
+    return any(x in reads(s) for x in carried for s in inside if not _folds(s, x))
+
+
+def _folds(s: Stmt, x: Scalar) -> bool:
+    if not isinstance(s, Assign) or s.var is not x or not isinstance(s.value, Apply):
+        return False
+    first, *others = s.value.args
+    return first == Ref(x) and not any(Ref(x) in leaves(e) for e in others)
 
 
 class Strips:
