@@ -61,6 +61,8 @@ class Places(Inputs):
             self.put_global(vars(owner), name, value)
             return
         known = type(owner) in (type, ABCMeta) and of_program(owner) or isinstance(owner, types.FunctionType)
+        if owner in self.made_classes or id(owner) in self.made_functions:  # each call has one of its own
+            known = False
         held = vars(owner).get(name, Missing) if known else Missing
         if held is Missing or hasattr(type(held), "__get__") or name.startswith("__"):
             self.refuse(f"the attribute {name!r} of {owner!r} is set", "return the value instead")
