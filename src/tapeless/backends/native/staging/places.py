@@ -19,6 +19,9 @@ from tapeless.program.ir import Op
 class Places(Inputs):
     """Reads and assigns them."""
 
+    made_classes: set[type]
+    made_functions: dict[int, Any]
+
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.places: dict[Path, Cell] = {}
