@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tapeless.errors import MissingRuleError, StructureError
+from tapeless.errors import MissingRuleError, StructureError, UntrackedMutationError
 from tapeless.rules.operations import Operation
 from tapeless.rules.registry import nondifferentiable
 from tapeless.rules.spaces import space_of, zeros
@@ -106,7 +106,8 @@ HANDLERS[gradient_hook] = _hooked
 class checkpoint:
     """`fun`, whose residuals are not kept: the reverse pass runs it again (less memory for more time).
 
-    `fun` must depend on its arguments only, and must not change them.
+    `fun` must depend on its arguments only, and must not change them: where it gives another value when it
+    runs again, UntrackedMutationError is raised.
 
     >>> import math, tapeless as tl
     >>> tl.grad(tl.checkpoint(lambda x: math.sin(x) ** 2))(0.0)
@@ -127,13 +128,18 @@ class checkpoint:
 class _Again(Operation):
     """The derivative of a checkpointed call: runs the function when it is asked for."""
 
-    __slots__ = ("args", "fun", "where")
+    __slots__ = ("args", "fun", "sums", "where")
 
-    def __init__(self, fun: Any, args: tuple[Any, ...], where: list[int]) -> None:
-        self.fun, self.args, self.where = fun, args, where
+    def __init__(self, fun: Any, args: tuple[Any, ...], where: list[int], value: Any) -> None:
+        self.fun, self.args, self.where, self.sums = fun, args, where, _sums(value)
 
     def run(self) -> tuple[Linearized, Any]:
         lin = Linearized(self.fun, copy.deepcopy(self.args), {}, list(self.where), "derivative")
+        if not _like(_sums(lin.value), self.sums):
+            raise UntrackedMutationError(
+                f"checkpoint runs {getattr(self.fun, '__name__', self.fun)} again, and it gave another value: it "
+                "depends on more than its arguments. Give it all that it reads as arguments, or leave checkpoint out"
+            )
         return lin, lin.run.tangent_of(lin.value, lin.tangent)
 
     def apply(self, *tangents: Any, careful: bool = False) -> Any:
@@ -148,6 +154,19 @@ class _Again(Operation):
         lin, t = self.run()
         flat = [one for group in lin.lins for one in group]
         return tuple(lin.run.record.pullback([] if t is None else [(t, ct)], flat))
+
+
+def _sums(value: Any) -> Any:
+    """What tells results apart, but for rounding, without keeping them."""
+    if not isinstance(value, (float, complex, np.ndarray, np.generic)):
+        return None
+    return np.sum(value), np.sum(np.abs(value))
+
+
+def _like(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-6 * float(abs(a[1])), equal_nan=True))
 
 
 def _checkpointed(run: Any, f: checkpoint, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
@@ -165,7 +184,7 @@ def _checkpointed(run: Any, f: checkpoint, args: Any, ts: Any, kw: Any, kts: Any
     where = [i for i, t in enumerate(found) if t is not None]
     if not where:
         return value, None
-    op = _Again(f.fun, kept, where)
+    op = _Again(f.fun, kept, where, value)
     return run.give(value, run.record.linear(op, [found[i] for i in where], value), ())
 
 
