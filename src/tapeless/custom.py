@@ -136,9 +136,10 @@ class _Again(Operation):
     def run(self) -> tuple[Linearized, Any]:
         lin = Linearized(self.fun, copy.deepcopy(self.args), {}, list(self.where), "derivative")
         if not _like(_sums(lin.value), self.sums):
+            name = getattr(self.fun, "__name__", self.fun)
             raise UntrackedMutationError(
-                f"checkpoint runs {getattr(self.fun, '__name__', self.fun)} again, and it gave another value: it "
-                "depends on more than its arguments. Give it all that it reads as arguments, or leave checkpoint out"
+                f"checkpoint runs {name} again, and it gave another value: it depends on more than its arguments. "
+                "Give it all that it reads as arguments, or leave checkpoint out"
             )
         return lin, lin.run.tangent_of(lin.value, lin.tangent)
 
