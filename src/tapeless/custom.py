@@ -138,8 +138,8 @@ class _Again(Operation):
         if not _like(_sums(lin.value), self.sums):
             name = getattr(self.fun, "__name__", self.fun)
             raise UntrackedMutationError(
-                f"checkpoint runs {name} again, and it gave another value: it depends on more than its arguments. "
-                "Give it all that it reads as arguments, or leave checkpoint out"
+                f"checkpoint runs {name} again, and it gave another value: it depends on more than its "
+                "arguments. Give it all that it reads as arguments, or leave checkpoint out"
             )
         return lin, lin.run.tangent_of(lin.value, lin.tangent)
 
