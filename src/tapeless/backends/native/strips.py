@@ -38,8 +38,8 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.saving import Frame
 from tapeless.backends.native.scopes import reads
 
-#: A loop that saves more values than `MOST` (64 MB) is cut into strips that save about `SIZE` (1 MB).
-MOST, SIZE = 1 << 23, 1 << 17
+#: A loop that saves more values than `MOST` (256 MB) is cut into strips that save about `SIZE` (1 MB).
+MOST, SIZE = 1 << 25, 1 << 17
 
 
 def recurrent(loop: For, carried: list[Scalar]) -> bool:
