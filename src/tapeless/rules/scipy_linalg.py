@@ -488,8 +488,7 @@ def _(
     out: Any,
 ) -> Any:
     def whole(bands: Any) -> Any:
-        half = dense(bands, 0 if lower else np.shape(bands)[0] - 1)
-        return (half + adjoint(half)) * (1 - 0.5 * np.eye(half.shape[-1]))  # whose diagonal is taken as real
+        return one_triangle(dense(bands, 0 if lower else np.shape(bands)[0] - 1), lower)
 
     moved = None if dab is None else whole(dab) @ out
     return solve_linear(whole(ab), minus(db, moved), np.ndim(b) == 1)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tapeless.backends.native.affine import simplify
+from tapeless.backends.native.needed import COSTLY
 from tapeless.backends.native.nest import (
     FLOATS,
-    FUNCTIONS,
     I64,
     Alias,
     Alloc,
@@ -52,8 +52,7 @@ from tapeless.backends.native.sweeps import Loop
 
 #: How far apart two loops may stand, how long a body may be to be looked at, and one of an innermost loop.
 NEAR, LONG, INNERMOST = 24, 400, 30
-#: Elementary functions, and how many of them two innermost loops may have as one: more do not fit registers.
-ELEMENTARY = {*FUNCTIONS, "pow", "atan2", "hypot"} - {"sqrt", "fabs", "floor", "ceil", "trunc", "rint"}
+#: How many elementary functions two innermost loops may have as one: more do not fit registers.
 ELEMENTARY_MOST = 4
 
 #: Operations that read and write their arrays, and cannot fail.
@@ -263,7 +262,7 @@ def _functions(loop: For) -> int:
 
     def count(e: Expr) -> int:
         inside = e.args if isinstance(e, Apply) else e.index if isinstance(e, Load) else ()
-        mine = isinstance(e, Apply) and e.op in ELEMENTARY
+        mine = isinstance(e, Apply) and e.op in COSTLY
         return mine + sum(map(count, inside))
 
     return sum(count(e) for s in walk(loop.body) for e in expressions(s))

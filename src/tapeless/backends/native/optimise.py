@@ -31,8 +31,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     fn = momentary(fuse(fn if parallel else multiply(fn)))
     peeled = peel(fn)
     fn = fn if peeled is fn else momentary(fuse(peeled))
-    fn = in_order(leave_out(unstored(delay(defer(fn)), parallel=parallel)))
-    fn = jam(fn)
+    fn = jam(in_order(leave_out(unstored(delay(defer(fn)), parallel=parallel))))
     return fn if parallel else passing(start(fn))
 
 

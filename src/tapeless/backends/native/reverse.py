@@ -56,7 +56,7 @@ from tapeless.backends.native.reserve import reserve
 from tapeless.backends.native.saving import Frame, Site, Tape, trip_count
 from tapeless.backends.native.scopes import Block, Scopes, look
 from tapeless.backends.native.spelled import spelled_out
-from tapeless.backends.native.strips import Strips, recurrent
+from tapeless.backends.native.strips import Strips, recurrent, scalar
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.sweeps import Sweep
 from tapeless.backends.native.tidy import Tidy
@@ -280,11 +280,12 @@ class _Reverse:
         if saves and mine is None and (handed := self.handed_on(s, body)) is not None:
             self.pieces[id(s)] = Pieces(s, handed, body, self.tape.stacks.values())
             return [*reserve(s, self.layout, self.tape, LIMIT), *self.pieces[id(s)].forward()]
-        handed = self.handed_on(s, body) if outermost and once else None
-        if mine is not None and handed and recurrent(s, handed):
-            strips = self.strips[id(s)] = Strips(s, handed, mine)
-            sized += [*strips.before, *self.tape.claim(mine, once)]
-            return [*sized, *strips.forward(self.forward(self.inner(s.body), mine))]
+        if outermost and once and mine is not None and scalar(s):
+            handed = self.handed_on(s, body) or []
+            if recurrent(s, handed):
+                strips = self.strips[id(s)] = Strips(s, handed, mine)
+                sized += [*strips.before, *self.tape.claim(mine, once)]
+                return [*sized, *strips.forward(self.forward(self.inner(s.body), mine))]
         out += self.kept.room(s)
         out += reserve(s, self.layout, self.tape) if saves and mine is None and once else []
         free = s.independent and (not saves or mine is not None)

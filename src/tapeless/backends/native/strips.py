@@ -42,8 +42,8 @@ from tapeless.backends.native.scopes import reads
 MOST, SIZE = 1 << 25, 1 << 17
 
 
-def recurrent(loop: For, carried: list[Scalar]) -> bool:
-    """Whether iterations compute scalars from those of the one before, and have no elements of their own.
+def scalar(loop: For) -> bool:
+    """Whether iterations compute scalars only, and have no elements of arrays of their own.
 
     What adds up elements of arrays saves no more than these have, and its loops are better left together.
     """
@@ -51,9 +51,12 @@ def recurrent(loop: For, carried: list[Scalar]) -> bool:
     if loop.independent or not all(isinstance(s, (Assign, Check, For, If)) for s in inside):
         return False
     used = [leaf for s in inside for e in expressions(s) for leaf in leaves(e)]
-    if any(isinstance(x, Load) and not all(isinstance(k, Const) for k in x.index) for x in used):
-        return False
-    return any(x in reads(s) for x in carried for s in inside if not _folds(s, x))
+    return all(isinstance(k, Const) for x in used if isinstance(x, Load) for k in x.index)
+
+
+def recurrent(loop: For, carried: list[Scalar]) -> bool:
+    """Whether iterations do more with the scalars that they hand on than to add to them, and the like."""
+    return any(x in reads(s) for x in carried for s in walk(loop.body) if not _folds(s, x))
 
 
 def _folds(s: Stmt, x: Scalar) -> bool:
