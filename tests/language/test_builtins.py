@@ -1,5 +1,8 @@
 """Builtins that work on active values."""
 
+import copy
+import functools
+import itertools
 import math
 import operator
 
@@ -88,7 +91,14 @@ def divides(x):
 
 
 def powers(x):
-    return pow(x, 3) + pow(2.0, x) + x**x + x**-2 + pow(x, 0.5) + x**0
+    by_name = pow(x, exp=3) + pow(exp=x, base=2.0) + functools.partial(pow, exp=x)(x)
+    return pow(x, 3) + pow(2.0, x) + x**x + x**-2 + pow(x, 0.5) + x**0 + by_name
+
+
+def by_names(x):
+    held = copy.copy(x=[x, 2.0])
+    again = copy.deepcopy(x=held, memo={})
+    return held[0] * again[0] * next(itertools.repeat(object=x, times=2))
 
 
 def iterates(x):
@@ -172,6 +182,7 @@ def operator_module(x):
         rounds,
         divides,
         powers,
+        by_names,
         iterates,
         ranges_and_lengths,
         conversions,

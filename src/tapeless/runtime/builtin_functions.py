@@ -418,6 +418,13 @@ def _divmod(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 @handle(builtins.pow)
 def _pow(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    if kw:
+        given = dict(zip(("base", "exp", "mod"), zip(args, ts, strict=True), strict=False))
+        named = {name: (value, kts.get(name)) for name, value in kw.items()}
+        both = given | named
+        if len(given) + len(named) == 2 and both.keys() == {"base", "exp"}:
+            args, ts = zip(both["base"], both["exp"], strict=True)
+            kw = {}
     if len(args) == 2 and not kw:
         return run.binary("Pow", args[0], ts[0], args[1], ts[1])  # type: ignore[no-any-return]
     return pow(*args, **kw), None

@@ -80,15 +80,15 @@ HANDLERS[copyreg._slotnames] = made_plainly(copyreg._slotnames)  # type: ignore[
 
 @handle(copy.copy)
 def _copy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    x = args[0]
+    x, dx = (args[0], ts[0]) if args else (kw["x"], kts.get("x"))
     if copied_by_python(type(x)):
-        return run.call(_opened_copy, args, ts)  # type: ignore[no-any-return]
+        return run.call(_opened_copy, (x,), (dx,))  # type: ignore[no-any-return]
     if isinstance(x, np.ndarray):
         return run.call_method(x, None, "copy", (), ())  # type: ignore[no-any-return]
     value = copy.copy(x)
     if value is not x:
         copy_mirrors(run, x, value)
-    return value, ts[0]
+    return value, dx
 
 
 def copy_mirrors(run: Any, old: Any, new: Any) -> None:
@@ -103,10 +103,11 @@ def copy_mirrors(run: Any, old: Any, new: Any) -> None:
 
 @handle(copy.deepcopy)
 def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    x = args[0]
+    x, dx = (args[0], ts[0]) if args else (kw["x"], kts.get("x"))
     if leads_to(x, lambda part: copied_by_python(type(part))):
         return run.call(_opened_deepcopy, args, ts, kw, kts)  # type: ignore[no-any-return]
-    memo: dict[int, Any] = args[1] if len(args) > 1 and args[1] is not None else {}
+    memo: Any = args[1] if len(args) > 1 else kw.get("memo")
+    memo = {} if memo is None else memo
     value = copy.deepcopy(x, memo)
     stack, seen = [x], set()
     while stack:
@@ -123,7 +124,7 @@ def _deepcopy(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
             else:
                 copy_mirrors(run, old, new)
         stack += references(old)
-    return value, ts[0]
+    return value, dx
 
 
 # ---- callable objects

@@ -225,12 +225,12 @@ def _pairwise(iterable):
 
 
 @twin(itertools.repeat)
-def _repeat(item, times=None):
+def _repeat(object, times=None):
     if times is None:
         while True:
-            yield item
+            yield object
     for _ in range(times):
-        yield item
+        yield object
 
 
 @twin(itertools.starmap)
