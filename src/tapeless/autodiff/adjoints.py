@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.rules import Linear
+from tapeless.autodiff.linear import Record
+from tapeless.rules import Linear, lookup, tangent
 from tapeless.rules.operations import careful_product
 
 ndarray = np.ndarray
@@ -69,6 +70,20 @@ def present(ct: Any, like: Any) -> Any:
 def sums(a: Any, b: Any) -> Any:
     """The sum of the cotangents of two lists."""
     return [x if y is None else y if x is None else x + y for x, y in zip(a, b, strict=True)]
+
+
+def pulled(ct: Any, fn: Any, position: int, y: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """The cotangent of one argument of `y = fn(*args, **kwargs)`, by a rule for tangents: the tangent is
+    recorded and run backwards."""
+    record, rule = Record(), lookup(fn)
+    assert rule is not None
+    moving = record.input(args[position])
+    targs = tuple([moving if k == position else None for k in range(len(args))])
+    t = tangent(rule, y, args, kwargs, targs, {})
+    back = None if t is None else record.pullback([(t, ct)], [moving])[0]
+    if back is None:
+        return np.zeros_like(args[position]) if args[position].__class__ is ndarray else 0.0
+    return back
 
 
 class Transposed:

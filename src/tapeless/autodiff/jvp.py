@@ -16,7 +16,7 @@ import numpy as np
 from tapeless.autodiff.partials import partials
 from tapeless.autodiff.residuals import Expr, binary, call, lit, unary
 from tapeless.program.ir import Lit, Op, Var
-from tapeless.rules import Elementwise, Linear, lookup
+from tapeless.rules import Elementwise, Jvp, Linear, lookup
 from tapeless.rules.operators import power_by_exponent
 from tapeless.specialise.types import Array, NotTyped, Scalar
 
@@ -59,6 +59,24 @@ class Form:
     def mapped(self, f: Callable[[Expr], Expr]) -> Form:
         args = tuple(None if a is None else f(a) for a in self.args)
         return Form(self.rule, args, tuple((k, f(e)) for k, e in self.keywords), self.position)
+
+
+@dataclass(slots=True, eq=False)
+class Pulled:
+    """The tangent that the rule of `fn` gives for argument `position` of a call that gave `out`."""
+
+    fn: Any
+    args: tuple[Expr, ...]
+    keywords: tuple[tuple[str, Expr], ...]
+    position: int
+    out: Expr
+
+    def exprs(self) -> list[Expr]:
+        return [*self.args, *(e for _, e in self.keywords), self.out]
+
+    def mapped(self, f: Callable[[Expr], Expr]) -> Pulled:
+        args = tuple(map(f, self.args))
+        return Pulled(self.fn, args, tuple((k, f(e)) for k, e in self.keywords), self.position, f(self.out))
 
 
 @dataclass(slots=True, eq=False)
@@ -166,6 +184,16 @@ def call_terms(fn: Any, op: Op, x: list[Any], v: list[Expr], y: Expr, kinds: lis
                     raise NotTyped("an argument that the rule does not differentiate", op.line)
                 found.append(Term(a, form=Form(rule, tuple(v[:split]), keywords, i)))
         return found
+    if isinstance(rule, Jvp) and not rule.sequence and isinstance(op.outs[0].type, Scalar | Array):
+        split = len(v) - len(names)
+        if any(a is not None for a in x[min(split, rule.count) :]):
+            raise NotTyped("a derivative through an option", op.line)
+        keywords = tuple(zip(names, v[split:], strict=True))
+        return [
+            Term(a, form=Pulled(fn, tuple(v[:split]), keywords, i, y))
+            for i, a in enumerate(x)
+            if a is not None
+        ]
     raise NotTyped(f"the rule of {getattr(fn, '__name__', fn)}", op.line)
 
 
@@ -192,4 +220,16 @@ def normal(e: Expr | None) -> tuple[int, Expr | None, Expr | None]:
     return 1, e, None
 
 
-__all__ = ["Form", "Lit", "MatMul", "Method", "Scalar", "Term", "Var", "call_terms", "product_terms", "unary"]
+__all__ = [
+    "Form",
+    "Lit",
+    "MatMul",
+    "Method",
+    "Pulled",
+    "Scalar",
+    "Term",
+    "Var",
+    "call_terms",
+    "product_terms",
+    "unary",
+]

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.autodiff.adjoints import Transposed, unbroadcast
+from tapeless.autodiff.adjoints import Transposed, pulled, unbroadcast
 from tapeless.autodiff.builder import Builder, Careful, typed
 from tapeless.autodiff.control import leaves
-from tapeless.autodiff.jvp import Form, MatMul, Method, Term
+from tapeless.autodiff.jvp import Form, MatMul, Method, Pulled, Term
 from tapeless.autodiff.linear_program import Cell, LBlock, LCall, LIf, Lin, LLoop, LSequence, LStore
 from tapeless.autodiff.linearize import Linearized
 from tapeless.autodiff.residuals import Expr, Version
@@ -356,6 +356,10 @@ class Transpose(Sequences):
                         else total
                     )
                 return result
+            case Pulled(fn=fn, args=args, keywords=keywords, position=position, out=out):
+                values = [ct, Lit(fn), Lit(position), self.expr(out), *map(self.expr, args)]
+                values += [self.expr(e) for _, e in keywords]
+                return self.b.call(pulled, tuple(values), x.type, tuple(k for k, _ in keywords))
         raise NotTyped("a linear function of this kind")
 
     def matmul(self, ct: Operand, other: Operand, side: int, ndims: tuple[int, int], x: Cell) -> Operand:

@@ -66,6 +66,8 @@ class Iterating:
 
 #: functions that write into an argument
 WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis, np.nan_to_num}
+#: functions without a rule, for arguments that carry no derivative, which keep and change nothing
+PURE = (np.arange,)
 WRITING_METHODS = (
     "fill",
     "sort",
@@ -122,6 +124,8 @@ class Calls(Packs):
             raise NotTyped(f"{text or fn!r}, which has a rule of its own", self.line)
         if rule is not None:
             self.prim(op, fn, text, args, names, None)
+        elif any(fn is f for f in PURE):
+            self.prim(op, fn, text, args, names, self.sampled(fn, args, names, (False,)))
         elif isinstance(fn, FunctionType):
             self.call_unit(op, fn, args, names)
         elif (
@@ -155,10 +159,16 @@ class Calls(Packs):
         if isinstance(result, Const):
             self.bind(op.outs[0], Known(result.value))
 
-    def sampled(self, fn: Any, args: list[Any], names: tuple[str, ...]) -> Any:
+    def sampled(
+        self,
+        fn: Any,
+        args: list[Any],
+        names: tuple[str, ...],
+        literals: tuple[bool, ...] = (True, False),
+    ) -> Any:
         """The type of a pure primitive's result: asked with the literals as they are, else with other
         samples."""
-        for literal in (True, False):
+        for literal in literals:
             kinds = [Const(a.value) if literal and isinstance(a, Lit) else self.kind(a) for a in args]
             split = len(args) - len(names)
             keywords = dict(zip(names, kinds[split:], strict=True))
