@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import linecache
 import os
+import re
 import sys
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
@@ -14,10 +17,24 @@ from tapeless.frontend.bytecode import function_from_bytecode
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.GeneratorExp
 
-_COMPREHENSIONS = (ast.GeneratorExp,)
+_Index = dict[tuple[str, int], list[Any]]
+
 #: Syntax trees of functions that tapeless itself has generated, by their code.
 GENERATED: dict[CodeType, ast.FunctionDef] = {}
-_trees: dict[tuple[str, int], dict[tuple[str, int], list[Any]]] = {}
+
+
+@dataclass
+class _File:
+    """The lines of a file, and what was parsed of it: functions and classes by name and first line."""
+
+    lines: list[str]
+    alone: _Index = field(default_factory=dict)
+    whole: _Index | None = None
+
+
+_files: dict[str, _File] = {}
+#: How many ends of a function are tried before the whole file is parsed.
+_ENDS = 8
 
 
 def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> FunctionNode:
@@ -28,8 +45,8 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     generated = GENERATED.get(code)
     if generated is not None:
         return generated
-    index = _index(code.co_filename, module_globals)
-    candidates: list[Any] = [] if index is None else index.get((code.co_name, code.co_firstlineno), [])
+    found = _nodes(code, module_globals)
+    candidates: list[Any] = found or []
     if len(candidates) > 1:
         candidates = _innermost(code, candidates)
     if len(candidates) == 1 and not isinstance(candidates[0], ast.ClassDef):
@@ -39,7 +56,7 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
     rebuilt = function_from_bytecode(code)
     if rebuilt is not None:
         return rebuilt
-    if index is None:
+    if found is None:
         raise SourceUnavailableError(
             f"the source of {code.co_qualname!r} cannot be read (file {code.co_filename!r}); define it in a "
             "file or a notebook cell, give a rule with tapeless.jvp_rule, or declare it constant"
@@ -52,8 +69,7 @@ def node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> 
 
 def class_node_of(code: CodeType, module_globals: dict[str, object] | None = None) -> ast.ClassDef:
     """The syntax tree of the class whose body `code` is."""
-    index = _index(code.co_filename, module_globals) or {}
-    for node in index.get((code.co_name, code.co_firstlineno), []):
+    for node in _nodes(code, module_globals) or []:
         if isinstance(node, ast.ClassDef):
             return node
     raise SourceUnavailableError(
@@ -61,9 +77,9 @@ def class_node_of(code: CodeType, module_globals: dict[str, object] | None = Non
     )
 
 
-def _index(
-    filename: str, module_globals: dict[str, object] | None
-) -> dict[tuple[str, int], list[Any]] | None:
+def _nodes(code: CodeType, module_globals: dict[str, object] | None) -> list[Any] | None:
+    """What begins where `code` begins, and has its name; None if the file cannot be read."""
+    filename = code.co_filename
     if filename.startswith("<frozen "):  # a module of the standard library that Python has built in
         filename = str((module_globals or {}).get("__file__") or filename)
     if not (filename.startswith("<") and filename.endswith(">")):
@@ -76,25 +92,94 @@ def _index(
     lines = linecache.getlines(filename, module_globals)
     if not lines:
         return None
-    text = "".join(lines)
-    key = (filename, hash(text))
-    if key not in _trees:
+    file = _files.get(filename)
+    if file is None or file.lines != lines:
+        file = _files[filename] = _File(lines)
+    key = code.co_name, code.co_firstlineno
+    if key not in file.alone:
+        nodes = _alone(code, lines)
+        if not nodes:
+            if file.whole is None:
+                file.whole = _index(lines)
+            return None if file.whole is None else file.whole.get(key, [])
+        file.alone[key] = nodes
+    return file.alone[key]
+
+
+def _alone(code: CodeType, lines: list[str]) -> list[ast.AST]:
+    """What begins where `code` begins, parsed without the rest of the file; empty if that does not work.
+
+    A function ends before a line that is not indented more, and outside of brackets and texts, which would
+    not parse.  A lambda is looked for in the function around it, or in the statement.
+    """
+    key = code.co_name, code.co_firstlineno
+    unnamed = code.co_name.startswith("<")
+    first = _around(code, lines) if unnamed else code.co_firstlineno
+    head = lines[first - 1] if 1 <= first <= len(lines) else ""
+    inside = head.lstrip()
+    indent = len(head) - len(inside)
+    begins = bool(inside) if unnamed else inside.startswith(("def ", "async def ", "class ", "@"))
+    if not begins or (indent and first == 1):
+        return []
+    # an indented one is the body of an `if`; everything keeps its place in the file
+    before = "\n" * (first - 2) + "if 1:\n" if indent else "\n" * (first - 1)
+    ends = (k for k in range(_last_line(code), len(lines)) if _is_outside(lines[k], indent))
+    for end in itertools.islice(itertools.chain(ends, (len(lines),)), _ENDS):
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(before + "".join(lines[first - 1 : end]))
         except SyntaxError:
-            return None
-        index: dict[tuple[str, int], list[Any]] = {}
-        for node in ast.walk(tree):
-            match node:
-                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                    index.setdefault((node.name, first), []).append(node)
-                case ast.Lambda():
-                    index.setdefault(("<lambda>", node.lineno), []).append(node)
-                case ast.GeneratorExp():
-                    index.setdefault(("<genexpr>", node.lineno), []).append(node)
-        _trees[key] = index
-    return _trees[key]
+            continue
+        nodes = itertools.islice(ast.walk(tree), None if unnamed else 4)  # module, `if`, its test, body
+        return [node for node in nodes if _key(node) == key]
+    return []
+
+
+def _around(code: CodeType, lines: list[str]) -> int:
+    """The first line of the function with a name, or of the statement, in which `code` is written, or 0."""
+    before = range(min(code.co_firstlineno, len(lines)), 0, -1)
+    names = re.findall(r"(\w+)\.<locals>\.", code.co_qualname)
+    if names:
+        definition = re.compile(rf"\s*(async\s+)?def {names[-1]}\b")
+        return next((k for k in before if definition.match(lines[k - 1])), 0)
+    return next((k for k in before if _is_outside(lines[k - 1], 0) and lines[k - 1][0] not in ")]}"), 0)
+
+
+def _last_line(code: CodeType) -> int:
+    """The last line of which there is code, in the functions inside too."""
+    lines = [line for _, _, line in code.co_lines() if line is not None]
+    inner = [_last_line(c) for c in code.co_consts if isinstance(c, CodeType)]
+    return max([code.co_firstlineno, *lines, *inner])
+
+
+def _is_outside(line: str, indent: int) -> bool:
+    inside = line.lstrip()
+    return len(line) - len(inside) <= indent and inside != "" and not inside.startswith("#")
+
+
+def _index(lines: list[str]) -> _Index | None:
+    """All functions and classes of a file."""
+    try:
+        tree = ast.parse("".join(lines))
+    except SyntaxError:
+        return None
+    index: _Index = {}
+    for node in ast.walk(tree):
+        key = _key(node)
+        if key is not None:
+            index.setdefault(key, []).append(node)
+    return index
+
+
+def _key(node: ast.AST) -> tuple[str, int] | None:
+    """The name of a node's code, and its first line."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return node.name, min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        case ast.Lambda():
+            return "<lambda>", node.lineno
+        case ast.GeneratorExp():
+            return "<genexpr>", node.lineno
+    return None
 
 
 def _takes_the_same(code: CodeType, node: FunctionNode) -> bool:
