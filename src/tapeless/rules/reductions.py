@@ -187,6 +187,9 @@ def chosen(
     dinitial: Any = None,
 ) -> Any:
     """The tangent of the element that a maximum or minimum chose; 0 where it was the initial value."""
+    if where is True and initial is None and isinstance(a, np.ndarray) and da is not None:
+        if axis is None or isinstance(axis, int):
+            return _taken(a, da, axis, keepdims, pick)
     if where is not True:
         a = np.where(where, a, worst)
     rows = together(a, axis)
@@ -200,6 +203,18 @@ def chosen(
             best >= initial if worst < 0 else best <= initial, t, 0 if dinitial is None else dinitial
         )
     return settled(np.reshape(t, index.shape[:-1]), a, axis, keepdims)
+
+
+def _taken(a: Any, da: Any, axis: Any, keepdims: Any, pick: Any) -> Any:
+    """`chosen` by an index, so that a pullback touches nothing but the elements."""
+    shape = a.shape
+    if axis is None:
+        t = da[np.unravel_index(pick(a), shape)]
+        return np.reshape(t, (1,) * len(shape)) if keepdims is True else t
+    places = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - 1 - k)) for k, n in enumerate(shape)]
+    places[axis] = np.expand_dims(pick(a, axis=axis), axis)
+    t = da[tuple(places)]
+    return t if keepdims is True else np.squeeze(t, axis)
 
 
 _EXTREMES = [
