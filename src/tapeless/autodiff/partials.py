@@ -7,6 +7,8 @@ import inspect
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from tapeless.autodiff.residuals import Expr, binary, call, lit, unary
 from tapeless.errors import TapelessError
 from tapeless.frontend.source import node_of
@@ -86,6 +88,8 @@ def _expr(node: ast.expr, scope: dict[str, Expr], fn: FunctionType) -> Expr:
             orelse=given,
         ) if name in scope and scope[name].kind == "lit":
             return _expr(absent if scope[name].args[0] is None else given, scope, fn)
+        case ast.IfExp(test=ast.Call(func=f), orelse=real) if _value(f, fn) is np.iscomplexobj:
+            return _expr(real, scope, fn)  # complex numbers are not differentiated here
         case ast.Name() | ast.Attribute():
             value = _value(node, fn)
             if isinstance(value, int | float):

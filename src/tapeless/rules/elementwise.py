@@ -12,6 +12,7 @@ from tapeless.rules.registry import elementwise, jvp_rule, nondifferentiable, ro
 
 _ANY = [0.3, -0.3, 0.0, 2.5, -1.75]
 _UNIT = [0.3, -0.3, 0.0, 0.9]
+_CUTS = [0.3 + 0.4j, -1.7 - 0.2j, 0.1 + 2.5j]
 _POSITIVE = [0.3, 1.0, 20.0]
 _PAIRS = [(2.0, 3.5), (-1.5, 0.5), (0.7, -2.25), (-0.6, -1.7)]
 _TIES = [*_PAIRS, singular(0.5, 0.5)]
@@ -34,17 +35,43 @@ elementwise(np.reciprocal, partials=lambda y, x: -y * y, rows=[0.3, -0.3, 2.5, s
 elementwise(np.sin, partials=lambda y, x: np.cos(x), rows=_ANY)
 elementwise(np.cos, partials=lambda y, x: -np.sin(x), rows=_ANY)
 elementwise(np.tan, partials=lambda y, x: 1 + y * y, rows=_ANY)
-elementwise(np.arcsin, partials=lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)), rows=[*_UNIT, singular(1.0)])
-elementwise(np.arccos, partials=lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)), rows=[*_UNIT, singular(-1.0)])
+elementwise(
+    np.arcsin,
+    partials=lambda y, x: (
+        1 / beside(np.cos(y), np.sqrt((1 - x) * (1 + x)))
+        if np.iscomplexobj(x)
+        else 1 / np.sqrt((1 - x) * (1 + x))
+    ),
+    rows=[*_CUTS, *_UNIT, singular(1.0)],
+)
+elementwise(
+    np.arccos,
+    partials=lambda y, x: (
+        -1 / beside(np.sin(y), np.sqrt((1 - x) * (1 + x)))
+        if np.iscomplexobj(x)
+        else -1 / np.sqrt((1 - x) * (1 + x))
+    ),
+    rows=[*_CUTS, *_UNIT, singular(-1.0)],
+)
 elementwise(np.arctan, partials=lambda y, x: 1 / (1 + x * x), rows=_ANY)
 elementwise(np.sinh, partials=lambda y, x: np.cosh(x), rows=_ANY)
 elementwise(np.cosh, partials=lambda y, x: np.sinh(x), rows=_ANY)
 elementwise(np.tanh, partials=lambda y, x: 1 - y * y, rows=[0.3, -0.3, 0.0, 20.0])
-elementwise(np.arcsinh, partials=lambda y, x: 1 / np.sqrt(1 + x * x), rows=_ANY)
 elementwise(
-    np.arccosh,  # two roots: their product is on the right branch for complex numbers
-    partials=lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
-    rows=[1.5, 20.0, singular(1.0)],
+    np.arcsinh,
+    partials=lambda y, x: (
+        1 / beside(np.cosh(y), np.sqrt(1 + x * x)) if np.iscomplexobj(x) else 1 / np.sqrt(1 + x * x)
+    ),
+    rows=[*_CUTS, *_ANY],
+)
+elementwise(
+    np.arccosh,
+    partials=lambda y, x: (
+        1 / beside(np.sinh(y), np.sqrt(x - 1) * np.sqrt(x + 1))
+        if np.iscomplexobj(x)
+        else 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))
+    ),
+    rows=[*_CUTS, 1.5, 20.0, singular(1.0)],
 )
 elementwise(np.arctanh, partials=lambda y, x: 1 / ((1 - x) * (1 + x)), rows=[*_UNIT, singular(1.0)])
 elementwise(np.fabs, partials=lambda y, x: sign(x), rows=[0.3, -0.3, singular(0.0)])
@@ -67,6 +94,11 @@ elementwise(
     partials=lambda y, z, deg=False: (angle_slope(z, 180 / np.pi if deg else 1),),
     rows=[0.3 + 0.4j, -0.7 + 0.2j, row(0.3 - 0.4j, deg=True), 0.3],
 )
+
+
+def beside(near: Any, root: Any) -> Any:
+    """The one of a root's two signs that is near a number: on a branch cut, that of the function's value."""
+    return np.where((near * np.conj(root)).real < 0, -root, root)
 
 
 def angle_slope(z: Any, unit: Any) -> Any:

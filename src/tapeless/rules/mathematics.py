@@ -196,6 +196,12 @@ nondifferentiable(
 
 _COMPLEX = [0.3 + 0.4j, -0.7 + 0.2j, 1.5 - 2.0j]
 
+
+def beside(near: complex, root: complex) -> complex:
+    """The one of a root's two signs that is near a number: on a branch cut, that of the function's value."""
+    return -root if (near * root.conjugate()).real < 0 else root
+
+
 elementwise(cmath.exp, partials=lambda y, z: y, rows=_COMPLEX)
 elementwise(
     cmath.log,
@@ -210,15 +216,23 @@ elementwise(cmath.sqrt, partials=lambda y, z: 0.5 / y, rows=[*_COMPLEX, singular
 elementwise(cmath.sin, partials=lambda y, z: cmath.cos(z), rows=_COMPLEX)
 elementwise(cmath.cos, partials=lambda y, z: -cmath.sin(z), rows=_COMPLEX)
 elementwise(cmath.tan, partials=lambda y, z: 1.0 + y * y, rows=_COMPLEX)
-elementwise(cmath.asin, partials=lambda y, z: 1.0 / cmath.sqrt(1.0 - z * z), rows=_COMPLEX)
-elementwise(cmath.acos, partials=lambda y, z: -1.0 / cmath.sqrt(1.0 - z * z), rows=_COMPLEX)
+elementwise(
+    cmath.asin, partials=lambda y, z: 1.0 / beside(cmath.cos(y), cmath.sqrt(1.0 - z * z)), rows=_COMPLEX
+)
+elementwise(
+    cmath.acos, partials=lambda y, z: -1.0 / beside(cmath.sin(y), cmath.sqrt(1.0 - z * z)), rows=_COMPLEX
+)
 elementwise(cmath.atan, partials=lambda y, z: 1.0 / (1.0 + z * z), rows=_COMPLEX)
 elementwise(cmath.sinh, partials=lambda y, z: cmath.cosh(z), rows=_COMPLEX)
 elementwise(cmath.cosh, partials=lambda y, z: cmath.sinh(z), rows=_COMPLEX)
 elementwise(cmath.tanh, partials=lambda y, z: 1.0 - y * y, rows=_COMPLEX)
-elementwise(cmath.asinh, partials=lambda y, z: 1.0 / cmath.sqrt(1.0 + z * z), rows=_COMPLEX)
 elementwise(
-    cmath.acosh, partials=lambda y, z: 1.0 / (cmath.sqrt(z - 1.0) * cmath.sqrt(z + 1.0)), rows=_COMPLEX
+    cmath.asinh, partials=lambda y, z: 1.0 / beside(cmath.cosh(y), cmath.sqrt(1.0 + z * z)), rows=_COMPLEX
+)
+elementwise(
+    cmath.acosh,
+    partials=lambda y, z: 1.0 / beside(cmath.sinh(y), cmath.sqrt(z - 1.0) * cmath.sqrt(z + 1.0)),
+    rows=_COMPLEX,
 )
 elementwise(cmath.atanh, partials=lambda y, z: 1.0 / (1.0 - z * z), rows=_COMPLEX)
 elementwise(cmath.phase, partials=lambda y, z: -1j / z if np.iscomplexobj(z) else 0.0, rows=[*_COMPLEX, 0.3])

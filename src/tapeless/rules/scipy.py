@@ -160,13 +160,19 @@ elementwise(
 elementwise(sc.entr, partials=lambda y, x: -np.log(x) - 1, rows=[0.3, 2.5, singular(0.0)])
 elementwise(
     sc.rel_entr,
-    partials=(lambda y, a, b: np.log(a / b) + 1, lambda y, a, b: -a / b),
-    rows=[*_PAIRS, singular(0.0, 0.5)],
+    partials=(
+        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, np.log(a / b) + 1),
+        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, -a / b),
+    ),
+    rows=[*_PAIRS, singular(0.0, 0.5), singular(-1.0, 0.5), singular(-1.0, -0.5)],
 )
 elementwise(
     sc.kl_div,
-    partials=(lambda y, a, b: np.log(a / b), lambda y, a, b: 1 - a / b),
-    rows=[*_PAIRS, singular(0.0, 0.5)],
+    partials=(
+        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, np.log(a / b)),
+        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, 1 - a / b),
+    ),
+    rows=[*_PAIRS, singular(0.0, 0.5), singular(-1.0, 0.5), singular(-1.0, -0.5)],
 )
 elementwise(
     sc.huber,

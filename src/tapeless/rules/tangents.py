@@ -58,6 +58,8 @@ def tangent(
             kwargs, tkwargs = _renamed(kwargs), _renamed(tkwargs)
         args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
         _further(rule, [], (), kwargs, tkwargs)
+        if "dtype" in kwargs:
+            args = _in_dtype(y, args)
         mask = kwargs.get("where", True)
         if mask is True or mask is np._NoValue:
             return _elementwise(rule, y, args, targs)
@@ -78,6 +80,13 @@ def tangent(
         more = _further(rule, rule.further, targs[n:], kwargs, tkwargs) if kwargs or len(targs) > n else None
         return _jvp(rule, y, args, kwargs, targs, more)
     return None
+
+
+def _in_dtype(y: Any, args: Any) -> Any:
+    """Operands as a ufunc that is asked for complex numbers takes them: partials are then those there."""
+    if np.asarray(y).dtype.kind != "c" or any([np.asarray(a).dtype.kind == "c" for a in args]):
+        return args
+    return tuple([np.asarray(a).astype(y.dtype)[()] for a in args])
 
 
 def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:

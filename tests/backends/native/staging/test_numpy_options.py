@@ -70,6 +70,9 @@ CALLS = {
     "cov of weights": lambda x: np.cov(M * x[0], aweights=B[:3], fweights=I[:3]),
     "cov of weights alone": lambda x: np.cov(x, B, aweights=S),
     "compress": lambda x: np.compress([True, False, True], M * x[0], axis=1),
+    "compress by fewer": lambda x: np.compress([True, False, True], x),
+    "compress by more": lambda x: np.compress([True, False, True, True, False, False], x) ** 2,
+    "extract by fewer": lambda x: np.extract([[True], [True]], x),
     "compress method": lambda x: x.compress(MASK),
     "compress method along": lambda x: (M * x[0]).compress([False, True], axis=0),
     "take clipped": lambda x: x.take([1, 9], mode="clip"),
@@ -145,6 +148,8 @@ def test_parts_of_a_python_number():
     [
         lambda x: np.add.reduceat(x, [0, 4]),
         lambda x: np.median(x, axis=(0, 1)),
+        lambda x: np.compress([True, False, True, True, True], x),
+        lambda x: np.compress(M > 1.0, M * x[0]),
         lambda x: np.put(x * 1.0, [4], 1.0),
         lambda x: np.interp(x, S, B, period=0),
     ],

@@ -133,6 +133,8 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
 
 
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    if np.asarray(condition).ndim != 1:
+        raise ValueError("condition must be a 1-d array")
     return np.take(a, np.flatnonzero(condition), axis, out)
 
 

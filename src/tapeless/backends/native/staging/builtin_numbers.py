@@ -103,7 +103,7 @@ def _absolute(s: Builtins, x: Value) -> Value:
     n = s.number(x)
     if n.kind is float:
         return Number(apply("fabs", n.expr), float)
-    return Number(apply("abs", s.convert(n.expr, I64)), int)
+    return Number(s.turned("abs", s.convert(n.expr, I64)), int)
 
 
 @lowers(round)

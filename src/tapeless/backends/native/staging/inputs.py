@@ -402,7 +402,8 @@ class Inputs(Operations):
             return False
         if e.var not in self.small_ones:
             self.small_ones.add(e.var)
-            self.assume_at_entry(apply("lt", apply("abs", e), const(SMALL)))
+            inside = apply("all", apply("gt", e, const(-SMALL)), apply("lt", e, const(SMALL)))
+            self.assume_at_entry(inside)
         return True
 
     def assume_at_entry(self, condition: Expr) -> None:

@@ -45,6 +45,8 @@ OPS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 BITS = {"BitOr": "or", "BitXor": "xor", "BitAnd": "and"}
 #: Integers below this are multiplied in pairs without a thought.
 SMALL = 2**31
+#: The least integer of 64 bits, which has no negative of 64 bits.
+LEAST = const(-(2**63))
 
 
 class Scalars(Control):
@@ -68,7 +70,12 @@ class Scalars(Control):
             self.nonzero(
                 right, "integer division or modulo by zero" if op == "FloorDiv" else "integer modulo by zero"
             )
-            return Number(apply("floordiv" if op == "FloorDiv" else "mod", left, right), int)
+            if op == "Mod":
+                return Number(apply("mod", left, right), int)
+            if self.degree(left) is None and not (isinstance(right, Const) and right.value != -1):
+                left, right = self.bind(left), self.bind(right)
+                self.replay_unless(apply("any", apply("ne", left, LEAST), apply("ne", right, -1)))
+            return Number(apply("floordiv", left, right), int)
         name = {"Add": "add", "Sub": "sub", "Mult": "mul"}.get(op)
         if name is None:
             self.throw(TypeError, f"unsupported operand type(s) for {op}: 'int' and 'int'")
@@ -98,6 +105,13 @@ class Scalars(Control):
         sign = Apply("and", (Apply("xor", (a, made), I64), other), I64)
         self.replay_unless(apply("ge", sign, ZERO))
         return made
+
+    def turned(self, op: str, e: Expr) -> Expr:
+        """`-e` or `abs(e)` of an integer: of the least one with 64 bits it has 65."""
+        if self.degree(e) is None:
+            e = self.bind(e)
+            self.replay_unless(apply("ne", e, LEAST))
+        return apply(op, e)
 
     def small(self, e: Expr) -> bool:
         return isinstance(e, Const) and abs(e.value) < SMALL
@@ -354,7 +368,9 @@ class Scalars(Control):
                 return a
             return Number(Apply("invert", (self.convert(x.expr, I64),), I64), int)
         e = self.convert(x.expr, I64) if x.kind is bool else x.expr
-        return Number(apply("neg", e) if op == "USub" else e, int if x.kind is bool else x.kind)
+        if op == "USub":
+            e = self.turned("neg", e) if e.type == I64 else apply("neg", e)
+        return Number(e, int if x.kind is bool else x.kind)
 
     def number_compare(self, op: str, a: Value, b: Value) -> Value:
         if self.is_complex(a) or self.is_complex(b):

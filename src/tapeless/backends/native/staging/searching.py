@@ -72,13 +72,18 @@ def argwhere(stager: Stager, a: Value) -> Value:
 
 @lowers(np.extract)
 def extract(stager: Stager, condition: Value, arr: Value) -> Value:
-    return getitem(stager, ravel(stager, arr), truths(stager, ravel(stager, condition)))
+    rows, chosen = ravel(stager, arr), truths(stager, ravel(stager, condition))
+    if stager.ranges.proves(apply("eq", rows.shape[0], chosen.shape[0])):
+        return getitem(stager, rows, chosen)
+    return take(stager, rows, nonzero(stager, chosen)[0])  # it may be shorter, and longer where it is false
 
 
 @lowers(np.compress)
 def compress(
     stager: Stager, condition: Value, a: Value, axis: Value | None = None, out: Value | None = None
 ) -> Value:
+    if array(stager, condition).ndim != 1:
+        storage.fail(stager, ValueError, "condition must be a 1-d array")
     return finished(stager, extract(stager, condition, a), out)
 
 

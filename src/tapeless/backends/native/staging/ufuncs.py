@@ -179,10 +179,22 @@ def times_log(logarithm: Callable[[Expr], Expr]) -> Callable[[Expr, Expr], Expr]
     return rule
 
 
+def without_slope(where: Expr, *operands: Expr) -> Expr:
+    """Infinity whose slope by each operand is inf - inf, not a number, where a function has no value."""
+    total: Expr | None = None
+    for x in operands:
+        size = select(where, const(math.inf, x.type), const(0.0, x.type))
+        finite = select(apply("isfinite", x), x, const(0.0, x.type))
+        term = (size + finite) * (size - finite)
+        total = term if total is None else total + term
+    assert total is not None
+    return total
+
+
 def entropy(x: Expr) -> Expr:
     zero = const(0.0, x.type)
     # the root is the 0 there whose slope is infinite, as the function's
-    below = select(apply("eq", x, zero), apply("sqrt", x), const(-math.inf, x.type))
+    below = select(apply("eq", x, zero), apply("sqrt", x), -without_slope(apply("lt", x, zero), x))
     inside = apply("neg", x * apply("log", x))
     return select(apply("any", apply("gt", x, zero), apply("isnan", x)), inside, below)
 
@@ -190,9 +202,10 @@ def entropy(x: Expr) -> Expr:
 def relative_entropy(x: Expr, y: Expr) -> Expr:
     zero = const(0.0, x.type)
     nothing = apply("all", apply("eq", x, zero), apply("ge", y, const(0.0, y.type)))
-    outside = select(nothing, zero - apply("sqrt", x), const(math.inf, x.type))
     inside = apply("all", apply("gt", x, zero), apply("gt", y, const(0.0, y.type)))
     unknown = apply("any", apply("isnan", x), apply("isnan", y))
+    beyond = apply("not", apply("any", nothing, inside))
+    outside = select(nothing, zero - apply("sqrt", x), without_slope(beyond, x, y))
     return select(apply("any", inside, unknown), x * apply("log", x / y), outside)
 
 
