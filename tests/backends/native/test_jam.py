@@ -1,5 +1,7 @@
 """Iterations of outer loops are done together where their inner loops add to the same elements."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from tapeless.backends.native.nest import (
     ZERO,
     Alloc,
     Array,
+    Assign,
     Dim,
     For,
     Function,
@@ -20,6 +23,7 @@ from tapeless.backends.native.nest import (
     Store,
     walk,
 )
+from tapeless.backends.native.sums import sums
 from tapeless.backends.native.verify import verify
 
 
@@ -90,6 +94,16 @@ def last_positive(x, m):
     return np.sum(t * t) + 3.0 * a
 
 
+def outer_product(x, m):
+    """Rows of a matrix are written, and little is shared."""
+    w, t = np.zeros(m.shape), np.zeros(m.shape[1])
+    for i in range(m.shape[0]):
+        for j in range(m.shape[1]):
+            w[i, j] = x[i] * m[i, j]
+            t[j] += x[i] * m[i, j]
+    return np.sum(w * w * w) + np.sum(t * t)
+
+
 def make(n=7):
     rng = np.random.default_rng(0)
     return rng.normal(size=n), rng.normal(size=(n, 5))
@@ -128,6 +142,21 @@ def test_second_order(f):
     args = make(6)
     twice = tl.hessian(lambda x: f(x, args[1]))
     np.testing.assert_allclose(tl.jit(twice, cache=False)(args[0]), twice(args[0]), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"), [(outer_product, [4, 0, 60]), (transposed, [4, 8, 60])], ids=lambda x: str(x)[:13]
+)
+def test_rows_that_are_written_are_jammed_by_their_size(f, wanted, monkeypatch):
+    monkeypatch.setattr("tapeless.backends.native.jam.NEAR", 64)
+    monkeypatch.setattr("tapeless.backends.native.jam.FAR", 512)
+    fn = jam(sums(staged_function(f, make(), {}).function))
+    (to,) = (s.var for s in walk(fn.body) if isinstance(s, Assign) and s.var.name == "jam_to")
+    run = show.python(replace(fn, results=[*fn.results, to]))
+    for n, done in zip((4, 8, 60), wanted, strict=True):
+        value, end = run(*make(n))
+        assert end == done
+        assert np.isclose(value, f(*make(n)), rtol=1e-13)
 
 
 def test_no_iterations():

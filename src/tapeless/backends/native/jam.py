@@ -8,6 +8,10 @@
 
 It is done where the inner loop stores into elements that are the same ones for every `i`, and each keeps the
 order of what is added to it.  Numbers that the inner loop adds to are four sums, added in the end.
+
+An iteration's own rows are then walked four at a time.  To write four rows beside four that are read is
+slower than one of each as long as they come from the last cache; where less is shared than makes up for that,
+their size decides at run time.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from tapeless.backends.native.fuse import with_bodies
 from tapeless.backends.native.nest import (
     FLOATS,
     I64,
+    TRUE,
     Alloc,
     Apply,
     Array,
@@ -32,6 +37,7 @@ from tapeless.backends.native.nest import (
     For,
     Function,
     If,
+    Load,
     Ref,
     Scalar,
     Stmt,
@@ -43,6 +49,7 @@ from tapeless.backends.native.nest import (
     leaves,
     walk,
 )
+from tapeless.backends.native.normalise import harmless
 from tapeless.backends.native.promote import stable_definitions
 from tapeless.backends.native.renaming import Renaming, map_leaves
 from tapeless.backends.native.scopes import exposed, names, touched, written
@@ -50,6 +57,10 @@ from tapeless.backends.native.sweeps import Accesses, Loop
 
 #: So many iterations at once; inner bodies of more statements are left alone.
 TIMES, LONG = 4, 12
+#: So many accesses to shared elements make up for each one to an iteration's own, of which some are written.
+SHARED = 2
+#: From so many elements of its own on a nest is in the last cache, and from so many in none.
+NEAR, FAR = 2**18, 5 * 2**19
 
 
 def jam(fn: Function) -> Function:
@@ -60,6 +71,7 @@ def jam(fn: Function) -> Function:
 class _Jam:
     def __init__(self, fn: Function) -> None:
         self.definitions = stable_definitions(fn)
+        self.params = set(fn.params)
         self.uses = Counter(_mentions(fn.body))
         self.uses.update(root(x) for x in (*fn.params, *fn.results))
 
@@ -99,18 +111,33 @@ class _Jam:
         if any(isinstance(x, Dim) and x.array.root in whole.made for x in bounds):
             return None
         own = _own(outer)
-        if not _pays(whole, loops) or own is None or not _legal(outer, whole):
+        adding = _adding(whole, loops)
+        if not adding or own is None or not _legal(outer, whole):
             return None
         parts = [{v: Scalar(v.name, v.type) for v in _sums(outer, own)} for _ in range(TIMES - 1)]
         copies = [_copy(outer, own, k, table) for k, table in enumerate([*parts, {}])]
         before = [Assign(part, const(0, v.type)) for table in parts for v, part in table.items()]
         after = [Assign(v, Ref(v) + Ref(part)) for table in parts for v, part in table.items()]
         main = apply("mul", apply("floordiv", trips, const(TIMES)), const(TIMES))
+        for path in adding:
+            main = apply("select", self.cached(trips, path, whole), main, const(0))
         stop = apply("add", outer.start, apply("maximum", main, const(0)))
         counted = Scalar("jam_to", I64)
         jammed = replace(outer, stop=Ref(counted), step=TIMES, body=_together(copies))
         rest = replace(_fresh(outer), start=Ref(counted))
         return [Assign(counted, stop, line=outer.line), *before, jammed, *after, rest]
+
+    def cached(self, trips: Expr, path: list[For], whole: Loop) -> Expr:
+        """Whether rows that the last loop of a path writes for one iteration alone are no hindrance."""
+        own, shared, written = _accesses(path[-1], whole.changed - {s.var for s in path})
+        size: Expr = const(own)
+        for n in (trips, *(apply("sub", s.stop, s.start) for s in path)):
+            size = apply("mul", size, apply("maximum", self.spelled(n), const(0)))
+        known = {x.array if isinstance(x, Dim) else x.var if isinstance(x, Ref) else x for x in leaves(size)}
+        there = all(isinstance(x, Const) or x in self.params for x in known) and harmless(size)
+        if not written or shared >= SHARED * own or not there:
+            return TRUE
+        return apply("any", apply("lt", size, const(NEAR)), apply("ge", size, const(FAR)))
 
     def left(self, outer: For) -> bool:
         """Whether something is used outside that the last iteration need not be the one to have set."""
@@ -184,17 +211,41 @@ def _count(x: Accesses) -> int:
     return len(x.loads) + len(x.adds) + len(x.puts)
 
 
-def _pays(whole: Loop, loops: list[For]) -> bool:
-    """Whether an innermost loop adds to elements that all iterations of the outer one add to."""
-    mine = {s.var for s in loops}
+def _adding(whole: Loop, loops: list[For]) -> list[list[For]]:
+    """The innermost loops that add to elements that all iterations of the outer one add to, if that pays."""
+    others = whole.changed - {s.var for s in loops}
     innermost = [s for s in loops if not any(map(children, s.body))]
-    common = False
-    for loop in innermost:
-        for s in loop.body:
-            if isinstance(s, Store) and s.add:
-                used = {x for i in s.index for x in names(i)}
-                common = common or (loop.var in used and not used & (whole.changed - mine))
-    return common and all(len(s.body) <= LONG for s in innermost)
+    if any(len(s.body) > LONG for s in innermost):
+        return []
+    found = [s for s in innermost if any(_common(x, s, others) for x in s.body)]
+    return [[s for s in loops if any(x is inner for x in walk([s]))] for inner in found]
+
+
+def _common(s: Stmt, loop: For, others: set[Name]) -> bool:
+    """Whether a statement adds to an element that moves with a loop, and does not depend on `others`."""
+    used = {x for i in s.index for x in names(i)} if isinstance(s, Store) and s.add else set()
+    return loop.var in used and used.isdisjoint(others)
+
+
+def _accesses(loop: For, others: set[Name]) -> tuple[int, int, bool]:
+    """How many elements move with a loop that depend on `others`, how many do not; are the former written?"""
+    known: dict[tuple[Array, tuple[Expr, ...], bool], bool] = {}
+
+    def access(array: Array, index: tuple[Expr, ...], write: bool) -> None:
+        used = {x for i in index for x in names(i)}
+        if loop.var in used and (write or (array.root, index, True) not in known):
+            known[array.root, index, write] = not used.isdisjoint(others)
+
+    for s in loop.body:
+        for x in (x for e in expressions(s) for x in leaves(e)):
+            if isinstance(x, Load):
+                access(x.array, x.index, False)
+        if isinstance(s, Store):
+            if s.add:
+                access(s.array, s.index, False)
+            access(s.array, s.index, True)
+    own = sum(known.values())
+    return own, len(known) - own, any(mine and write for (_, _, write), mine in known.items())
 
 
 def _own(outer: For) -> set[Scalar] | None:
