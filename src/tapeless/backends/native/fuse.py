@@ -247,7 +247,7 @@ class Fusion:
 
     def vector(self, first: For, second: For) -> bool:
         """Whether two innermost loops remain fit for vector units as one."""
-        several = [_functions(first), _functions(second)]
+        several = [functions(first), functions(second)]
         if all(several) and sum(several) > ELEMENTARY_MOST:
             return False
         return self.free(first) and self.free(second) and len(first.body) + len(second.body) <= INNERMOST
@@ -257,7 +257,7 @@ class Fusion:
         return loop.independent or not self.effects(loop).writes or _sums(loop)
 
 
-def _functions(loop: For) -> int:
+def functions(loop: For) -> int:
     """How many elementary functions an iteration computes, each in some twenty registers."""
 
     def count(e: Expr) -> int:

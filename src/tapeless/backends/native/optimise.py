@@ -15,6 +15,7 @@ from tapeless.backends.native.nest import Function
 from tapeless.backends.native.passing import passing
 from tapeless.backends.native.peeled import peel
 from tapeless.backends.native.products import multiply
+from tapeless.backends.native.staggered import stagger
 from tapeless.backends.native.started import start
 from tapeless.backends.native.sums import sums
 from tapeless.backends.native.unstored import unstored
@@ -32,7 +33,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
     peeled = peel(fn)
     fn = fn if peeled is fn else momentary(fuse(peeled))
     fn = jam(in_order(leave_out(unstored(delay(defer(fn)), parallel=parallel))))
-    return fn if parallel else passing(start(fn))
+    return fn if parallel else stagger(passing(start(fn)))
 
 
 def in_order(fn: Function) -> Function:

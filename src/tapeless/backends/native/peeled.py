@@ -107,7 +107,7 @@ class _Peel:
         if cleared is None or added is None or not self.may_turn(out[to], added):
             return None
         ends = [e for w in (cleared, added) for s in w.loops for e in (s.start, s.stop)]
-        if not all(map(_stays(out[at : to + 1]), ends)):
+        if not all(map(stays(out[at : to + 1]), ends)):
             return None
         made = self.apart(cleared, added)
         if made is None:
@@ -215,7 +215,7 @@ class _Peel:
         return out
 
 
-def _stays(body: list[Stmt]) -> Callable[[Expr], bool]:
+def stays(body: list[Stmt]) -> Callable[[Expr], bool]:
     """Whether a bound is the same all through a body."""
     changed = written(body)
     lengths: set[Name] = set()
