@@ -494,3 +494,25 @@ def descriptors_that_give_none(x):
 
 def test_descriptors_that_give_none():
     check(descriptors_that_give_none, 0.7)
+
+
+def test_a_setter_that_uses_a_variable():
+    def f(x):
+        class K:
+            def __init__(self, a):
+                self._a = a
+
+            @property
+            def a(self):
+                return self._a * x
+
+            @a.setter
+            def a(self, value):
+                self._a = value * x
+
+        k = K(x)
+        k.a = 3.0 * x
+        k.a += k.a
+        return k.a
+
+    check(f, 0.7)

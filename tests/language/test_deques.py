@@ -39,3 +39,13 @@ def extended_by_itself(x):
 @pytest.mark.parametrize("f", [joined, repeated, repeated_in_place, extended_by_itself])
 def test_deque(f):
     check(f, 1.7)
+
+
+def test_items_given_by_name():
+    class Longer(deque):
+        pass
+
+    def f(x):
+        return deque(iterable=[x, x * x], maxlen=1)[0] * Longer(iterable=[x, 3.0 * x])[1]
+
+    check(f, 0.7)

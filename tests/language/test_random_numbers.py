@@ -123,3 +123,11 @@ def test_whichever_generator_comes_first(home):
         "assert abs(g - 1.0) < 1e-12, g\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_picked_by_name():
+    def f(x):
+        rng = np.random.default_rng(4)
+        return rng.choice(a=x, size=2) * rng.permutation(x=x)[:2]
+
+    check(f, X)

@@ -63,7 +63,12 @@ def tangent(
         mask = kwargs.get("where", True)
         if mask is True or mask is np._NoValue:
             return _elementwise(rule, y, args, targs)
-        return _masked(rule, y, args, targs, mask, _only(tkwargs.get("out")))
+        return _masked(_elementwise(rule, y, args, targs), y, mask, _only(tkwargs.get("out")))
+    if kwargs and any([isinstance(f, np.ufunc) for f in rule.functions]):
+        kwargs, mask = _computed_anyhow(rule, kwargs), kwargs.get("where", True)
+        if mask is not True:
+            out, tkwargs = _only(tkwargs.get("out")), {k: v for k, v in tkwargs.items() if k != "out"}
+            return _masked(tangent(rule, y, args, kwargs, targs, tkwargs), y, mask, out)
     if isinstance(rule, Linear):
         if kwargs:
             args, targs, kwargs, _ = _bound(rule.names, args, kwargs, targs, tkwargs)
@@ -125,7 +130,7 @@ def _bound(names: list[str], args: Any, kwargs: dict[str, Any], targs: Any, tkwa
 
 
 def _only(out: Any) -> Any:
-    return out[0] if isinstance(out, tuple) and out else out
+    return out[0] if isinstance(out, _LIST) and out else out
 
 
 # ---- elementwise ---------------------------------------------------------------------------------
@@ -253,9 +258,16 @@ def _scaled(active: list[tuple[Any, Any]], space: Space) -> Any:
     return record.append(Scale(tuple(p for p, _ in active)), tuple(t.index for _, t in active), space)
 
 
-def _masked(rule: Elementwise, y: Any, args: Any, targs: Any, mask: Any, out: Any) -> Any:
+def _computed_anyhow(rule: Rule, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of a ufunc without those that say how it goes about it, and where to."""
+    unheard = {"where", "out", "casting", "order", "subok"} | ({"dtype"} if isinstance(rule, Jvp) else set())
+    return {k: v for k, v in kwargs.items() if k not in unheard}
+
+
+def _masked(inside: Any, y: Any, mask: Any, out: Any) -> Any:
     """A ufunc with `where=`: elements that are masked out keep what `out` held, and its tangent."""
-    inside = _elementwise(rule, y, args, targs)
+    if isinstance(y, tuple):
+        raise NotImplementedError("a function of several results has no derivative rule with where=")
     space = space_of(y)
     if space is None or (inside is None and out is None):
         return None

@@ -339,6 +339,9 @@ def _slice(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
 
 for _kind in (
     property,
+    property.getter,
+    property.setter,
+    property.deleter,
     classmethod,
     staticmethod,
     object,

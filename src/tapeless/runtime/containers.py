@@ -430,16 +430,19 @@ for _name in ("intersection", "difference", "symmetric_difference"):
 def _deque(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
     maxlen = kw.get("maxlen", args[1] if len(args) > 1 else None)
     x: Any = deque(maxlen=maxlen)
-    if args:
-        _extend(run, (x, args[0]), (None, ts[0]), {}, {})
+    if args or "iterable" in kw:
+        items, t = (args[0], ts[0]) if args else (kw["iterable"], kts.get("iterable"))
+        _extend(run, (x, items), (None, t), {}, {})
     return x, None
 
 
 @handle(deque.__init__)
 def _deque_init(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    deque.__init__(args[0], (), *args[2:], **kw)
+    deque.__init__(args[0], (), *args[2:], **{k: v for k, v in kw.items() if k != "iterable"})
     if len(args) > 1:
         _extend(run, args[:2], ts[:2], {}, {})
+    elif "iterable" in kw:
+        _extend(run, (args[0], kw["iterable"]), (ts[0], kts.get("iterable")), {}, {})
     return None, None
 
 

@@ -22,6 +22,8 @@ def by_formula(original: Any, formula: Any) -> None:
     """Take the value of a call of `original` from itself, and its tangent from `formula`."""
 
     def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        if isinstance(original, np.ufunc) and (len(args) > original.nin or kw.get("out") is not None):
+            return run_into(run, args, ts, kw, kts)
         args, ts = list(args), list(ts)
         for i, x in enumerate(args):
             if hasattr(type(x), "__next__"):  # an iterator can be read only once
@@ -35,6 +37,16 @@ def by_formula(original: Any, formula: Any) -> None:
             found = run.tangent_of(again, t)
             return run.give(value, found, ())
         return value, t
+
+    def run_into(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        """A result that goes into an array: it is made, and stored."""
+        n = original.nin
+        given = args[n] if len(args) > n else kw["out"]
+        out = given[0] if isinstance(given, tuple) else given
+        rest = {k: v for k, v in kw.items() if k != "out"}
+        value, t = run_both(run, args[:n], ts[:n], rest, {k: t for k, t in kts.items() if k != "out"})
+        run.setitem(out, Ellipsis, None, value, t)
+        return out, None
 
     HANDLERS[original] = run_both
 

@@ -61,28 +61,43 @@ def scatter_sum(n, positions, values):  # type: ignore[no-untyped-def]
     return np.bincount(positions, weights=values, minlength=n)
 
 
-@handle(np.multiply.at)
-def _multiply_at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _at_one_by_one(run, "Mult", args, ts)
-
-
-@handle(np.divide.at)
-def _divide_at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
-    return _at_one_by_one(run, "Div", args, ts)
-
-
-def _at_one_by_one(run: Any, name: str, args: Any, ts: Any) -> Pair:
-    """`ufunc.at` in the order of its definition: element by element."""
-    a, index, b = args
+@handle(np.ufunc.at)
+def _at(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """`ufunc.at(a, index, b)` in the order of its definition: element by element."""
+    f, a, index, *b = args
+    if not run.reaches((a, *b), (None, *ts[3:])):
+        f.at(*args[1:])
+        return None, None
     places = np.arange(a.size).reshape(a.shape)[index]
-    spread, _ = run.call(np.broadcast_to, (b, np.shape(places)), (ts[2], None))
+    spread = [
+        run.call(np.broadcast_to, (x, np.shape(places)), (t, None)) for x, t in zip(b, ts[3:], strict=True)
+    ]
     for k in np.ndindex(np.shape(places)):
         where = np.unravel_index(places[k], a.shape)
-        old, t = run.array_item(a, where)
-        factor, dt = run.array_item(spread, k)
-        value, t = run.binary(name, old, t, factor, dt)
+        pairs = [run.array_item(a, where), *[run.array_item(x, k) for x, _ in spread]]
+        value, t = run.call(f, tuple([x for x, _ in pairs]), tuple([t for _, t in pairs]))
         run.array_store(a, where, value, t)
     return None, None
+
+
+@handle(np.ufunc.reduceat)
+def _reduceat(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Pair:
+    """`ufunc.reduceat(a, starts)`: what is between two starts is reduced, or the first of it taken."""
+    given, _ = _named("f array indices axis dtype out", args, ts, kw, kts)
+    f, axis = given["f"], given.get("axis") or 0
+    if not run.reaches((*args, *kw.values()), (*ts, *kts.values())):
+        return f.reduceat(*args[1:], **kw), None
+    a, _ = run.call(np.asarray, (given["array"],), (ts[1] if len(ts) > 1 else kts.get("array"),))
+    if given.get("dtype") is not None or given.get("out") is not None:
+        run.missing_rule(f"{f.__name__}.reduceat() with dtype= or out=")
+    moved, _ = run.call(np.moveaxis, (a, axis, 0), (None, None, None))
+    starts = [int(i) for i in given["indices"]]
+    pieces = []
+    for i, j in zip(starts, [*starts[1:], len(moved)], strict=True):
+        piece, _ = run.getitem(moved, None, slice(i, j if i < j else i + 1), None)
+        pieces.append(run.call(f.reduce, (piece,), (None,)))
+    made = run.filled([x for x, _ in pieces], [t for _, t in pieces])
+    return run.call(np.stack, (made, axis), (None, None))  # type: ignore[no-any-return]
 
 
 def _named(names: str, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -181,6 +181,8 @@ class Primitives(Arguments):
 
     def general(self, rule: Any, f: Any, args: Any, ts: Any, kw: Any, kts: Any) -> tuple[Any, Any]:
         """`primitive` of any operands: containers, subclasses, keywords, and where a result is to go."""
+        if type(f) is np.ufunc and len(args) > f.nin and kw:
+            kw, args, ts = {**kw, "out": tuple(args[f.nin :])}, args[: f.nin], ts[: f.nin]
         outs = _outputs(f, args, kw) if "out" in kw or type(f) is np.ufunc else ()
         if type(rule) is Nondifferentiable:
             value = self.quietly(f, *args, **kw)

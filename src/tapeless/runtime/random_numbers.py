@@ -53,6 +53,13 @@ def picked(name: str) -> None:
 def _picked(original: Any) -> None:
     @handle(original)
     def run_both(run: Any, args: Any, ts: Any, kw: Any, kts: Any) -> Any:
+        name = "x" if original.__name__ == "permutation" else "a"
+        if len(args) == 1 and name in kw:
+            args, ts, kw = (
+                (args[0], kw[name]),
+                (ts[0], kts.get(name)),
+                {k: v for k, v in kw.items() if k != name},
+            )
         if len(args) < 2 or not run.reaches(args[1:2], ts[1:2]):
             return run.foreign(original, args, ts, kw, kts)
         if run.reaches((*args[2:], *kw.values()), (*ts[2:], *kts.values())):
