@@ -188,7 +188,7 @@ def chosen(
 ) -> Any:
     """The tangent of the element that a maximum or minimum chose; 0 where it was the initial value."""
     if where is True and initial is None and isinstance(a, np.ndarray) and da is not None:
-        if axis is None or isinstance(axis, int):
+        if a.ndim and (axis is None or isinstance(axis, int)):
             return _taken(a, da, axis, keepdims, pick)
     if where is not True:
         a = np.where(where, a, worst)
