@@ -52,6 +52,9 @@ class Arguments(Iteration):
             return x, t
         if isinstance(x, (np.generic, float, complex, int)) or kind in ATOMS:
             return x, t
+        method = getattr(kind, "__array__", None)
+        if type(method) is FunctionType:  # rules ask for shapes, of constants too
+            return self.call(method, (x,), (t,))
         if not self.reaches((x,), (t,)):
             return x, t
         if kind is np.flatiter:  # of contiguous memory NumPy makes a view
@@ -66,7 +69,7 @@ class Arguments(Iteration):
         if kind is deque or not inside and _is_collection(kind):
             items, found = self.collect(x, t)
             return self.filled(items, found), None
-        for name in ("__array__",) if inside else ("__array__", "__float__", "__complex__"):
+        for name in () if inside else ("__float__", "__complex__"):
             method = getattr(kind, name, None)
             if type(method) is FunctionType:
                 return self.call(method, (x,), (t,))

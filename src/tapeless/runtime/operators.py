@@ -59,6 +59,12 @@ UFUNCS = {
     "Add": np.add, "Sub": np.subtract, "Mult": np.multiply, "Div": np.true_divide, "Mod": np.remainder,
     "FloorDiv": np.floor_divide, "Pow": np.power, "MatMult": np.matmul,
 }  # fmt: skip
+_COMPARISONS = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal,
+    "!=": np.not_equal,
+}  # fmt: skip
+#: what NumPy looks for in an object of which it makes an array
+_AS_ARRAYS = ("__array__", "__array_interface__", "__array_struct__", "__buffer__")
 _UNARY_UFUNCS = {"USub": np.negative, "UAdd": np.positive, "Invert": np.invert}
 
 
@@ -177,8 +183,10 @@ class Operators(State):
         for f, a, da, b, db in order:
             if is_python(f) or called_in_python(f):
                 value, t = self.special(f, forward if f is fx and a is x else reflected, (a, b), (da, db))
-            elif isinstance(a, (np.ndarray, np.generic)):
-                continue  # NumPy would call the other operand's Python method element by element
+            elif isinstance(a, _ARRAYS):
+                if a is not x or not leaves_to(a, b):
+                    return self.by_numpy(symbol, forward, x, dx, y, dy)
+                continue
             elif symbol is None:
                 value, t = f(a, b), None
             else:
@@ -193,6 +201,34 @@ class Operators(State):
             return BINARY[symbol][0](_Refuse(kx), _Refuse(ky)), None
         compare = {v[1]: k for k, v in COMPARE.items()}[forward]
         raise TypeError(f"'{compare}' not supported between instances of '{kx.__name__}' and '{ky.__name__}'")
+
+    def by_numpy(self, name: str | None, forward: str, x: Any, dx: Any, y: Any, dy: Any) -> tuple[Any, Any]:
+        """An operator of an array and an object that NumPy makes an array of, or asks for each element."""
+        other = y if isinstance(x, _ARRAYS) else x
+        whole = hasattr(type(other), "__array_ufunc__")
+        if name is None:
+            op, ufunc = next((spec[0], _COMPARISONS[k]) for k, spec in COMPARE.items() if spec[1] == forward)
+            return self.call(ufunc, (x, y), (dx, dy)) if whole else (self.quietly(op, x, y), None)
+        if name in UFUNCS and (whole or makes_array(other)):
+            if not whole and not self.reaches((other,), (dy if other is y else dx,)):
+                held = self.quietly(np.asarray, other)
+                x, y = (x, held) if other is y else (held, y)
+            return self.call(UFUNCS[name], (x, y), (dx, dy))
+        if name not in UFUNCS or name == "MatMult":
+            if self.reaches((x, y), (dx, dy)):
+                self.missing_rule(f"operator {BINARY[name][2]} of {type(x).__name__} and {type(y).__name__}")
+            return BINARY[name][0](x, y), None
+        array, t = (x, dx) if other is y else (y, dy)
+        made = np.empty(array.shape, object)
+        for index in np.ndindex(array.shape):
+            item, dt = self.call(type(array).item, (array, *index), (t, *[None] * len(index)))
+            pair = (item, dt, y, dy) if other is y else (x, dx, item, dt)
+            made[index], found = self.binary(name, *pair)
+            if made.ndim == 0:
+                return made[()], found
+            if found is not None:
+                self.missing_rule(f"operator {BINARY[name][2]} of an array and a {type(other).__name__}")
+        return made, None
 
     def by_builtin(self, name: str, f: Any, a: Any, b: Any, operands: Any, ts: Any) -> tuple[Any, Any]:
         """`f(a, b)`, of a builtin class, where the other operand's class has a method in Python."""
@@ -432,6 +468,22 @@ def _own_arrays(kind: type, method: str) -> bool:
 def _by_ufunc(kind: type, method: str) -> bool:
     """Whether an operator of this type is NumPy's, which asks a ufunc, so a Python `__array_ufunc__`."""
     return not issubclass(kind, np.ndarray) or getattr(kind, method, None) is getattr(np.ndarray, method)
+
+
+def leaves_to(array: Any, other: Any) -> bool:
+    """Whether NumPy's operator of `array` leaves the work to the reflected method of `other`."""
+    kind = type(other)
+    if hasattr(kind, "__array_ufunc__"):
+        return kind.__array_ufunc__ is None
+    own = 0.0 if isinstance(array, np.ndarray) else -1e6
+    return not issubclass(kind, type(array)) and own < getattr(kind, "__array_priority__", -1e6)
+
+
+def makes_array(x: Any) -> bool:
+    """Whether NumPy makes an array of numbers of an object, not one that holds the object."""
+    kind = type(x)
+    sequence = hasattr(kind, "__len__") and hasattr(kind, "__getitem__") and not issubclass(kind, dict)
+    return sequence or isinstance(x, _NUMBERS) or any([hasattr(x, name) for name in _AS_ARRAYS])
 
 
 class _Refuse:
