@@ -174,20 +174,6 @@ def refused_write(x):
     return x.sum()
 
 
-def refused_alias(x):
-    a = np.zeros(2)
-    b = a
-    b[0] = x
-    return a.sum()
-
-
-def refused_view(x):
-    a = np.zeros(4)
-    v = a[1:]
-    v[0] = x
-    return a.sum()
-
-
 def refused_out(x):
     a = np.zeros(2)
     np.multiply(x, 2.0, out=a)
@@ -214,8 +200,6 @@ def refused_shared_list(x):
     ("f", "args"),
     [
         (refused_write, (np.ones(2),)),
-        (refused_alias, (1.0,)),
-        (refused_view, (1.0,)),
         (refused_out, (np.ones(2),)),
         (refused_nested_return, (1.0,)),
         (refused_shared_list, (1.0,)),

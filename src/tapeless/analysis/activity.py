@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+from tapeless.analysis.aliases import groups_of
 from tapeless.program.ir import Op, Var
 from tapeless.rules import Nondifferentiable, lookup
 from tapeless.specialise.types import differentiable
@@ -46,11 +47,21 @@ def active_variables(unit: Unit, params: tuple[bool, ...]) -> set[Var]:
         for op in unit.body.walk()
         if op.kind not in ("if", "while") and not passive(op)
     ]
+    groups = groups_of(unit)
+    together = [vs for group, vs in groups.members(unit).items() if group in groups.written and len(vs) > 1]
+
+    def spread(found: set[Var]) -> bool:
+        """Take the other names of written storage along."""
+        more = {v for vs in together if not found.isdisjoint(vs) for v in vs if differentiable(v.type)}
+        before = len(found)
+        found |= more
+        return len(found) > before
+
     varied = {p for p, active in zip(unit.params, params, strict=True) if active and differentiable(p.type)}
     useful = {a for op, ins, _ in ops if op.kind == "return" for a in ins}
     changed = True
     while changed:
-        changed = False
+        changed = spread(varied)
         for _, ins, outs in ops:
             if any(i in varied for i in ins):
                 for o in outs:
@@ -59,7 +70,7 @@ def active_variables(unit: Unit, params: tuple[bool, ...]) -> set[Var]:
                         changed = True
     changed = True
     while changed:
-        changed = False
+        changed = spread(useful)
         for _, ins, outs in reversed(ops):
             if any(o in useful for o in outs):
                 for i in ins:

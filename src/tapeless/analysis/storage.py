@@ -5,11 +5,17 @@ Safe side: a variable counts as written if any operation may write into the obje
 
 from __future__ import annotations
 
-from tapeless.program.ir import Op, Var
-from tapeless.specialise.types import Array, Dict, List, NotTyped, Struct, Tuple
+from tapeless.analysis.aliases import Aliases, groups_of
+from tapeless.program.ir import Lit, Op, Var
+from tapeless.specialise.types import Array, Dict, List, NotTyped
 from tapeless.specialise.unit import Unit
 
-_FRESH = ("binary", "unary", "list", "dict", "inplace")
+
+def _makes_list(op: Op) -> bool:
+    """Whether an operation makes a list or dict that nobody else has."""
+    if op.kind == "call":
+        return op.args[0] == Lit(list)
+    return op.kind in ("binary", "list", "dict") or op.kind == "call_method" and op.attrs["name"] == "copy"
 
 
 def _writes(op: Op) -> Var | None:
@@ -29,35 +35,31 @@ def writes_to_others(unit: Unit, seen: set[int]) -> bool:
     if id(unit) in seen:
         return False
     seen.add(id(unit))
+    groups = groups_of(unit)
+    if groups.foreign & groups.written:
+        return True
     ops = list(unit.body.walk())
-    made = {o for op in ops if op.kind in _FRESH or creates(op) for o in op.outs}
+    made = {o for op in ops if _makes_list(op) for o in op.outs}
     for op in ops:
         written = _writes(op)
-        if written is not None and (written not in made or written in unit.params):
-            return True
+        if written is not None and isinstance(written.type, List | Dict):
+            if written not in made or written in unit.params:
+                return True
         callee = op.attrs.get("unit")
         if callee is not None and writes_to_others(callee, seen):
             return True
     return False
 
 
-def creates(op: Op) -> bool:
-    """Whether a call makes storage that nobody else has."""
-    if op.kind == "call" and "unit" not in op.attrs:
-        import numpy as np
-
-        fn = op.args[0].value  # type: ignore[union-attr]
-        return isinstance(fn, np.ufunc) or fn in (
-            np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.array,
-            np.copy, np.arange, np.linspace, list,
-        )  # fmt: skip
-    return op.kind == "call_method" and op.attrs["name"] == "copy"
+def _one(members: list[Var]) -> str:
+    """A name of storage that several variables may share: one that the program has."""
+    return min((v.name for v in members), key=lambda name: (name.startswith("_"), name))
 
 
 class Storage:
-    """Storage facts of one unit."""
+    """Storage facts of one unit; `lent` are parameters whose storage the caller writes into later."""
 
-    def __init__(self, unit: Unit, active: set[Var]) -> None:
+    def __init__(self, unit: Unit, active: set[Var], lent: set[Var] | None = None) -> None:
         self.unit = unit
         ops = list(unit.body.walk())
         self._written = {v for op in ops if (v := _writes(op)) is not None}
@@ -75,23 +77,30 @@ class Storage:
             for a in op.args
             if isinstance(a, Var) and isinstance(a.type, Array)
         }
-        params = set(unit.params)
-        for v in self._written:
-            if v in params:
-                raise NotTyped(f"the argument {v.name} is written into", unit.program.firstline)
+        for p in unit.params:
+            if p in self._written:
+                raise NotTyped(f"the argument {p.name} is written into", unit.program.firstline)
+        self._groups = groups = groups_of(unit)
+        self._changing = groups.written | {groups.of(v) for v in lent or ()}
+        for group, members in groups.members(unit).items():
+            if group in groups.written and group in groups.foreign:
+                raise NotTyped(f"{_one(members)} is written into and may be shared", unit.program.firstline)
+            if group in self._changing and any(not isinstance(v.type, Array) for v in members):
+                raise NotTyped(f"{_one(members)} is written into and held elsewhere", unit.program.firstline)
         for op in ops:
             self.check(op)
             callee = op.attrs.get("unit")
             if callee is not None and writes_to_others(callee, set()):
                 raise NotTyped(f"{callee.name} writes into its arguments", op.line)
+        self.aliases = Aliases(unit, groups, active)
 
     def check(self, op: Op) -> None:
-        """Refuse a second name for storage that is written into."""
-        outs = [o for o in op.outs if o in self._written]
-        if outs and op.kind not in _FRESH and not creates(op):
+        """Refuse a second name for a list or dict that is written into."""
+        outs = [o for o in op.outs if o in self._written and isinstance(o.type, List | Dict)]
+        if outs and not _makes_list(op):
             raise NotTyped(f"{outs[0].name} is written into and may be shared", op.line)
         for a in op.args:
-            if not isinstance(a, Var) or a not in self._written:
+            if not isinstance(a, Var) or a not in self._written or isinstance(a.type, Array):
                 continue
             if op.kind in ("tuple", "list", "dict", "copy", "unpack") or (
                 op.kind == "setitem" and a is not op.args[0]
@@ -99,22 +108,13 @@ class Storage:
                 raise NotTyped(f"{a.name} is written into and has a second name", op.line)
             if op.kind == "call_method" and a in op.args[1:]:
                 raise NotTyped(f"{a.name} is written into and has a second name", op.line)
-            views = any(isinstance(o.type, Array | List | Dict | Tuple | Struct) for o in op.outs)
-            if isinstance(a.type, List | Dict):
-                views = False  # what is in it is not written into
-            if op.kind in ("getattr", "call_method", "getitem") and views:
-                raise NotTyped(f"a view of {a.name}, which is written into", op.line)
-            if op.kind == "loop" and isinstance(a.type, Array) and a.type.ndim > 1:
-                raise NotTyped(f"a view of {a.name}, which is written into", op.line)
 
     def written(self, var: Var) -> bool:
         return var in self._written
 
-    owned = written
-
     def changes(self, var: Var) -> bool:
         """Whether a reference to what `var` holds may show other numbers later."""
-        return var in self._written and isinstance(var.type, Array)
+        return isinstance(var.type, Array) and self._groups.of(var) in self._changing
 
     def indexed(self, var: Var) -> bool:
         """Whether the cotangent of `var` is better kept as storage than as a value."""

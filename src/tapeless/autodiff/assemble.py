@@ -33,12 +33,19 @@ class Fused:
     value: Operand
 
 
-def linearized(unit: Unit, active: tuple[bool, ...], fused: bool = False, aux: bool = False) -> Linearized:
-    """The halves of `unit` for the active parameters; `fused` asks for one Program that does both."""
-    key = ("fused" if fused else "reverse", active, aux)
+def linearized(
+    unit: Unit,
+    active: tuple[bool, ...],
+    fused: bool = False,
+    aux: bool = False,
+    lent: tuple[bool, ...] = (),
+) -> Linearized:
+    """The halves of `unit` for the active parameters; `fused` asks for one Program that does both, `lent`
+    marks arguments that the caller writes into between the halves."""
+    key = ("fused" if fused else "reverse", active, aux, lent)
     if key not in unit.derived:
         try:
-            _build(unit, active, fused, aux, key)
+            _build(unit, active, fused, aux, lent, key)
         except NotTyped:
             unit.derived.pop(key, None)
             raise
@@ -48,8 +55,10 @@ def linearized(unit: Unit, active: tuple[bool, ...], fused: bool = False, aux: b
     return found
 
 
-def _build(unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, key: Any) -> None:
-    walk = Walk(unit, active, linearized)
+def _build(
+    unit: Unit, active: tuple[bool, ...], fused: bool, aux: bool, lent: tuple[bool, ...], key: Any
+) -> None:
+    walk = Walk(unit, active, linearized, lent)
     lin = unit.derived[key] = walk.result
     lin.forward = Unit(_program(unit, f"{unit.name}_fwd"), unit.namespace, unit.cells, done=True)
     lin.reverse = Unit(_program(unit, f"{unit.name}_rev"), unit.namespace, unit.cells, done=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tapeless.analysis.aliases import Way
 from tapeless.autodiff.control import Tree, kind_of
 from tapeless.autodiff.linear_program import LBlock, LStore
-from tapeless.autodiff.residuals import Expr, Version, lit
+from tapeless.autodiff.residuals import Expr, Version, lit, ref
 from tapeless.program.ir import Lit, Op, Operand, Var
-from tapeless.specialise.types import Array, Dict, List, NotTyped, Struct, Tuple
+from tapeless.specialise.types import Array, Dict, List, NotTyped, Scalar, Struct, Tuple
 
 
 class Contents:
@@ -25,6 +26,8 @@ class Contents:
     parts: dict[Operand, Expr]
     cells: dict[Any, Tree]
     inside_write: bool
+    windows: dict[int, tuple[Expr, Any]]
+    """The indices that made views, and their types, by operation."""
 
     if TYPE_CHECKING:
 
@@ -65,6 +68,7 @@ class Contents:
         x = self.linear(base)
         out = op.outs[0]
         at = self.expr(index)
+        self.windows[id(op)] = at, kind_of(index)
         before = self.named(base) if isinstance(base, Var) and base in self.cur else None
         self.value(op)
         if out not in self.active:
@@ -132,6 +136,41 @@ class Contents:
     def named(self, base: Var) -> Version:
         """A version that names the storage of `base`, whatever is in it."""
         return self.shapes.get(base) or self.cur[base]
+
+    # ---- several names for one array
+
+    def window(self, way: Way) -> Expr:
+        """The index that takes a view from the array that owns its storage."""
+        parts = [self.windows[step] for step in way.steps]
+        if not parts:
+            return Expr("slice", (lit(None),) * 3)
+        *first, (last, kind) = parts
+        if not first:
+            return last
+        if not all(isinstance(k, Scalar) for _, k in first):
+            raise NotTyped("a view of a view, which is written into", self.line)
+        rest = [last]
+        if isinstance(kind, Tuple):
+            rest = [Expr("getitem", (last, lit(i))) for i in range(len(kind.elems))]
+        return Expr("tuple", (*(e for e, _ in first), *rest))
+
+    def refreshed(self, var: Var, way: Any) -> None:
+        """`var` names storage that was written into under another name: it is read anew."""
+        if var in self.active and isinstance(way, Way):
+            self.store("get", self.tree(way.owner), self.named(way.owner), self.window(way), self.tree(var))
+        self.changed(var)
+
+    def written_through(self, op: Op, way: Way) -> None:
+        """`op` has written into a view: its owner holds that from here on."""
+        var, owner = op.args[0], way.owner
+        assert isinstance(var, Var)
+        if owner in self.active:
+            node = LStore(
+                "set", self.tree(owner), self.named(owner), self.window(way), self.tree(var), self.line
+            )
+            node.like = ref(self.named(var))
+            self.lblock.nodes.append(node)
+        self.changed(owner)
 
     def op_list(self, op: Op) -> None:
         out = op.outs[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tapeless.analysis.storage import Storage
 from tapeless.autodiff.linear_program import LBlock, LIf, LLoop
 from tapeless.autodiff.residuals import Expr, Frame, Level, Mark, Version
 from tapeless.program.ir import Block, Op, Operand, Var
@@ -38,6 +39,7 @@ class Control:
     active: set[Var]
     shapes: dict[Var, Version]
     inside_write: bool
+    storage: Storage
 
     if TYPE_CHECKING:
 
@@ -124,6 +126,7 @@ class Control:
             and isinstance(i.args[0], Var)
             and isinstance(i.args[0].type, Array)
         }
+        assigned |= self.storage.aliases.changed_in(inner_ops)
         written = {v for v in assigned if v in self.shapes}
         outer, outer_l, outer_level = self.frame, self.lblock, self.level
         before = dict(self.cur)

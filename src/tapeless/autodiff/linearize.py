@@ -65,11 +65,15 @@ class Linearized:
 class Walk(Contents, Control):
     """Walks the value program once, in order."""
 
-    def __init__(self, unit: Unit, active: tuple[bool, ...], linearize: Any) -> None:
+    def __init__(
+        self, unit: Unit, active: tuple[bool, ...], linearize: Any, lent: tuple[bool, ...] = ()
+    ) -> None:
         self.unit = unit
         self.linearize = linearize
         self.active = active_variables(unit, active)
-        self.storage = Storage(unit, self.active)
+        changing = {p for p, on in zip(unit.params, lent, strict=False) if on}
+        self.storage = Storage(unit, self.active, changing)
+        self.windows = {}
         self.result: Linearized = Linearized(unit, active)
         self.cells: dict[Any, Tree] = {}
         self.cur: dict[Var, Version] = {}
@@ -170,11 +174,15 @@ class Walk(Contents, Control):
     def block(self, block: Block) -> None:
         for op in block.ops:
             self.line = op.line or self.line
+            for var, way in self.storage.aliases.refresh.get(id(op), {}).items():
+                self.refreshed(var, way)
             method = getattr(self, f"op_{op.kind}", None)
             if method is None:
                 self.plain(op)
             else:
                 method(op)
+            if (through := self.storage.aliases.through.get(id(op))) is not None:
+                self.written_through(op, through)
 
     def plain(self, op: Op) -> None:
         """An operation without tangent."""
@@ -378,7 +386,9 @@ class Walk(Contents, Control):
         self.value(op)
         if shape is not None:
             self.shape_class[self.cur[out]] = shape
-        if out in self.active and not passive(op):
+        if out in self.active and passive(op):
+            self.move(self.tree(out), None, out)
+        elif out in self.active:
             if self.sequence(op, fn, x, v):
                 return
             terms = call_terms(fn, op, x, v, ref(self.cur[out]), [kind_of(a) for a in args])
@@ -422,7 +432,9 @@ class Walk(Contents, Control):
         name, method = op.attrs["name"], op.attrs.get("method")
         if method is not None:
             self.value(op)
-            if out in self.active and not passive(op):
+            if out in self.active and passive(op):
+                self.move(self.tree(out), None, out)
+            elif out in self.active:
                 terms = call_terms(method, op, x, v, ref(self.cur[out]), [kind_of(a) for a in op.args])
                 self.lin(self.tree(out), terms, out)
             return
@@ -448,15 +460,17 @@ class Walk(Contents, Control):
         args = op.args[1:]
         out = op.outs[0]
         active = tuple(isinstance(a, Var) and a in self.active and differentiable(a.type) for a in args)
-        for a in args:
-            if isinstance(a, Var) and self.storage.owned(a):
-                raise NotTyped("storage that is written into is passed to a function", self.line)
+        lent = tuple(isinstance(a, Var) and self.storage.changes(a) for a in args)
+        if any(
+            isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a) for a in args
+        ):
+            raise NotTyped("a list that is written into is passed to a function", self.line)
         if out not in self.active or not any(active):
             self.value(op)
             if out in self.active:
                 self.move(self.tree(out), None, out)
             return
-        target = self.linearize(unit, active)
+        target = self.linearize(unit, active, lent=lent if any(lent) else ())
         if any(isinstance(a.type, List | Dict) for a, on in zip(args, active, strict=True) if on):  # type: ignore[union-attr]
             raise NotTyped("an active container passed to a function", self.line)
         version = None

@@ -15,7 +15,7 @@ from tapeless.frontend.lower import lower
 from tapeless.program.ir import Block, Lit, Op, Operand, Param, Program, Var
 from tapeless.rules import registry
 from tapeless.specialise.calls import Calls, Iterating
-from tapeless.specialise.normal import normalise
+from tapeless.specialise.normal import normalise, own_arrays
 from tapeless.specialise.types import (
     INT,
     Array,
@@ -153,6 +153,7 @@ class Interp(Calls):
         if self.unit.result is None:
             raise NotTyped("never returns", self.source.firstline)
         self.unit.program.body = normalise(body)
+        own_arrays(self.unit.program.body, self.unit.params, self.fresh)
         self.unit.done = True
 
     # ---- variables

@@ -7,6 +7,7 @@ undoes it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
@@ -285,6 +286,35 @@ def augmented(block: Block, uses: dict[int, int]) -> None:
         gone |= {id(step), id(load)}
         ops[i] = Op("augitem", (*op.args[:2], step.args[1]), (), {"op": step.attrs["op"]}, (), op.line)
     ops[:] = [o for o in ops if id(o) not in gone]
+
+
+def own_arrays(block: Block, params: list[Var], fresh: Callable[[str], str]) -> None:
+    """Where arrays are written into, a parameter that is bound to another array is another variable from
+    there on: storage of our own under the name of an argument."""
+    if not any(_stores(op) for op in block.walk()):
+        return
+    for param in params:
+        if not isinstance(param.type, Array):
+            continue
+        at = next((i for i, op in enumerate(block.ops) if param in op.outs and _binds(op)), None)
+        if at is None:
+            continue
+        mine = Var(fresh(param.name), param.type)
+        first, rest = block.ops[at], Block(block.ops[at + 1 :])
+        first.outs = tuple(mine if o is param else o for o in first.outs)
+        for op in rest.walk():
+            op.args = tuple(mine if a is param else a for a in op.args)
+            op.outs = tuple(mine if o is param else o for o in op.outs)
+
+
+def _stores(op: Op) -> bool:
+    base = op.args[0] if op.kind in ("setitem", "augitem", "inplace") else None
+    return isinstance(base, Var) and isinstance(base.type, Array)
+
+
+def _binds(op: Op) -> bool:
+    """Whether an operation binds its results anew for certain."""
+    return not op.blocks and op.kind not in ("inplace", "loop")
 
 
 def normalise(block: Block) -> Block:
