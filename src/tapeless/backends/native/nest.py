@@ -14,7 +14,7 @@ elements of arrays and are `I64` once loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +75,11 @@ class Array:
 class Expr:
     """A scalar expression.  Arithmetic on expressions makes expressions."""
 
-    __slots__ = ()
+    __slots__ = ("_hash", "_inside")
     type: str
+    _hash: int
+    _inside: tuple[Expr, ...]
+    """What `leaves` has found inside, once it was asked."""
 
     def __add__(self, other: Any) -> Expr:
         return apply("add", self, other)
@@ -136,6 +139,13 @@ class Load(Expr):
     array: Array
     index: tuple[Expr, ...]
 
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", hash((self.array, self.index)))
+            return self._hash
+
     @property
     def type(self) -> str:  # type: ignore[override]
         return self.array.element
@@ -161,8 +171,16 @@ class Apply(Expr):
     args: tuple[Expr, ...]
     type: str
 
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:  # sums are keys of many tables
+            object.__setattr__(self, "_hash", hash((self.op, self.args, self.type)))
+            return self._hash
+
 
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+_TRUTHS = frozenset((*COMPARISONS, "all", "any", "not", "isnan", "isinf", "isfinite", "signbit"))
 #: Elementary functions of one float, by the names of C's library.
 FUNCTIONS = (
     "sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin",
@@ -212,15 +230,16 @@ def apply(op: str, *operands: Any) -> Expr:
 
     Numbers take the type of the other operand.  Nothing is simplified that could change a float's bits.
     """
-    known = next((x.type for x in operands[op == "select" :] if isinstance(x, Expr)), None)
-    args = tuple(x if isinstance(x, Expr) else const(x, known) for x in operands)
-    truth = op in COMPARISONS or op in ("all", "any", "not", "isnan", "isinf", "isfinite", "signbit")
-    type = BOOL if truth else args[-1].type
+    args: tuple[Expr, ...] = operands
+    if not all([isinstance(x, Expr) for x in operands]):
+        known = next((x.type for x in operands[op == "select" :] if isinstance(x, Expr)), None)
+        args = tuple([x if isinstance(x, Expr) else const(x, known) for x in operands])
+    type = BOOL if op in _TRUTHS else args[-1].type
     a = args[0]
     b = args[1] if len(args) > 1 else None
     if op == "select" and isinstance(a, Const):
         return args[1] if a.value else args[2]
-    if all(isinstance(x, Const) for x in args) and a.type in (I64, BOOL):
+    if isinstance(a, Const) and a.type in (I64, BOOL) and all([isinstance(x, Const) for x in args]):
         folded = _fold(op, *(x.value for x in args))  # type: ignore[attr-defined]
         if folded is not None:
             return const(folded, type)
@@ -266,18 +285,20 @@ def apply(op: str, *operands: Any) -> Expr:
     return Apply(op, args, type)
 
 
+_FOLDED: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "neg": lambda a: -a,
+    "floordiv": lambda a, b: a // b, "mod": lambda a, b: a % b, "abs": abs, "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "all": lambda a, b: a and b,
+    "any": lambda a, b: a or b, "not": lambda a: not a, "minimum": min, "maximum": max,
+}  # fmt: skip
+
+
 def _fold(op: str, *v: Any) -> Any:
     """The value of an operation on known integers or truths; None where it is left to run time."""
     if op in ("floordiv", "mod") and v[1] == 0:
         return None
-    table: dict[str, Any] = {
-        "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "neg": lambda a: -a,
-        "floordiv": lambda a, b: a // b, "mod": lambda a, b: a % b, "abs": abs, "lt": lambda a, b: a < b,
-        "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
-        "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "all": lambda a, b: a and b,
-        "any": lambda a, b: a or b, "not": lambda a: not a, "minimum": min, "maximum": max,
-    }  # fmt: skip
-    made = table[op](*v) if op in table else None
+    made = _FOLDED[op](*v) if op in _FOLDED else None
     return made if made is None or -(2**63) <= made < 2**63 else None
 
 
@@ -290,16 +311,30 @@ def cast(x: Expr, type: str) -> Expr:
     return Apply("cast", (x,), type)
 
 
-def leaves(expr: Expr) -> Iterator[Expr]:
+def leaves(expr: Expr) -> tuple[Expr, ...]:
     """The expressions inside `expr` that are no `Apply`, those in the indices of loads included."""
+    if isinstance(expr, (Apply, Load)):
+        try:
+            inside = expr._inside
+        except AttributeError:
+            found: list[Expr] = []
+            for part in expr.args if isinstance(expr, Apply) else expr.index:
+                _collect(part, found)
+            inside = tuple(found)
+            object.__setattr__(expr, "_inside", inside)
+        return inside if isinstance(expr, Apply) else (expr, *inside)
+    return (expr,)
+
+
+def _collect(expr: Expr, found: list[Expr]) -> None:
     if isinstance(expr, Apply):
         for a in expr.args:
-            yield from leaves(a)
+            _collect(a, found)
     else:
-        yield expr
+        found.append(expr)
         if isinstance(expr, Load):
             for i in expr.index:
-                yield from leaves(i)
+                _collect(i, found)
 
 
 # ---- statements
@@ -478,10 +513,15 @@ def children(stmt: Stmt) -> tuple[list[Stmt], ...]:
 
 def walk(body: list[Stmt]) -> Iterator[Stmt]:
     """Every statement of a body and of the bodies inside it, in order."""
-    for stmt in body:
-        yield stmt
-        for inner in children(stmt):
-            yield from walk(inner)
+    rest = [iter(body)]
+    while rest:
+        for stmt in rest[-1]:
+            yield stmt
+            if isinstance(stmt, (For, While, If)):
+                rest += map(iter, reversed(children(stmt)))
+                break
+        else:
+            rest.pop()
 
 
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import is_not
 from typing import overload
 
 from tapeless.backends.native.nest import (
@@ -34,13 +35,13 @@ Names = Mapping[Scalar | Array, Scalar | Array]
 def map_leaves(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """`e` with `change` applied to what is no `Apply` in it, from the inside out."""
     if isinstance(e, Apply):
-        args = tuple(map_leaves(a, change) for a in e.args)
-        if all(a is b for a, b in zip(args, e.args, strict=True)):
+        args = tuple([map_leaves(a, change) for a in e.args])
+        if not any(map(is_not, args, e.args)):
             return e
         return Apply(e.op, args, e.type) if e.op == "cast" else apply(e.op, *args)
     if isinstance(e, Load):
-        index = tuple(map_leaves(i, change) for i in e.index)
-        if any(a is not b for a, b in zip(index, e.index, strict=True)):
+        index = tuple([map_leaves(i, change) for i in e.index])
+        if any(map(is_not, index, e.index)):
             e = Load(e.array, index)
     return change(e)
 

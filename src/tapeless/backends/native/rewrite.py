@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from operator import is_not
 from typing import Any
 
 from tapeless.backends.native.nest import (
@@ -33,14 +34,13 @@ def change_expr(e: Expr, change: Change) -> Expr:
     if made is not None:
         return made
     if isinstance(e, Apply):
-        args = tuple(change_expr(a, change) for a in e.args)
-        if all(new is old for new, old in zip(args, e.args, strict=True)):
+        args = tuple([change_expr(a, change) for a in e.args])
+        if not any(map(is_not, args, e.args)):
             return e
         return Apply("cast", args, e.type) if e.op == "cast" else apply(e.op, *args)
     if isinstance(e, Load):
-        index = tuple(change_expr(i, change) for i in e.index)
-        same = all(new is old for new, old in zip(index, e.index, strict=True))
-        return e if same else Load(e.array, index)
+        index = tuple([change_expr(i, change) for i in e.index])
+        return Load(e.array, index) if any(map(is_not, index, e.index)) else e
     return e
 
 

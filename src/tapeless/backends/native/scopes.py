@@ -34,47 +34,44 @@ from tapeless.backends.native.nest import (
 )
 
 
-def names(e: Expr) -> Iterator[Name]:
+def names(e: Expr) -> list[Name]:
     """The scalars and the arrays (owners of the memory) that `e` reads; the length of an array counts."""
-    for leaf in leaves(e):
-        if isinstance(leaf, Ref):
-            yield leaf.var
-        elif isinstance(leaf, (Load, Dim)):
-            yield leaf.array.root
+    return [
+        x.var if isinstance(x, Ref) else x.array.root for x in leaves(e) if isinstance(x, (Ref, Load, Dim))
+    ]
 
 
-def reads(s: Stmt) -> Iterator[Name]:
+def reads(s: Stmt) -> list[Name]:
     """What the statement itself reads (not the bodies inside it)."""
-    for e in expressions(s):
-        yield from names(e)
+    found = [x for e in expressions(s) for x in names(e)]
     if isinstance(s, Intrinsic):
-        for x in s.ins:
-            if isinstance(x, Array):
-                yield x.root
+        found += [x.root for x in s.ins if isinstance(x, Array)]
         if s.attrs.get("add"):
-            yield from map(root, s.outs)
+            found += map(root, s.outs)
     elif isinstance(s, Store) and s.add:
-        yield s.array.root
+        found.append(s.array.root)
+    return found
 
 
-def writes(s: Stmt) -> Iterator[Name]:
+def writes(s: Stmt) -> tuple[Name, ...]:
     """What the statement itself changes; the variable of a loop belongs to the loop and is not counted."""
     if isinstance(s, Assign):
-        yield s.var
-    elif isinstance(s, (Store, Alloc, Grow)):
-        yield s.array.root
-    elif isinstance(s, Swap):
-        yield s.a.root
-        yield s.b.root
-    elif isinstance(s, Intrinsic):
-        yield from map(root, s.outs)
+        return (s.var,)
+    if isinstance(s, (Store, Alloc, Grow)):
+        return (s.array.root,)
+    if isinstance(s, Swap):
+        return (s.a.root, s.b.root)
+    if isinstance(s, Intrinsic):
+        return tuple(map(root, s.outs))
+    return ()
 
 
-def touched(s: Stmt) -> Iterator[Name]:
-    yield from reads(s)
-    yield from writes(s)
+def touched(s: Stmt) -> list[Name]:
+    found = reads(s)
+    found += writes(s)
     if isinstance(s, Alias):
-        yield s.array.root
+        found.append(s.array.root)
+    return found
 
 
 def aliases(s: Stmt) -> Iterator[Array]:

@@ -39,8 +39,7 @@ def mentions(body: Iterable[Stmt]) -> Counter[Name]:
     """How often each scalar and array (by the owner of its memory) is named."""
     found: Counter[Name] = Counter()
     for s in walk(list(body)):
-        found.update(touched(s))
-        found.update(a.root for a in aliases(s))
+        found.update([*touched(s), *(a.root for a in aliases(s))])
     return found
 
 
