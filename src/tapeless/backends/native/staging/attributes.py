@@ -19,7 +19,7 @@ from tapeless.backends.native.staging.inputs import SETTLED
 from tapeless.backends.native.staging.iterables import Iterables
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mixed import of_one_class
-from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing, lookup
+from tapeless.backends.native.staging.paths import Field, Fixed, Held, Missing, lookup, slots_named
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Bound,
@@ -166,7 +166,9 @@ class Attributes(Iterables):
                 return Static(None)
             self.refuse(f"the attribute {name} of an exception", "keep what you need in a variable")
         if name == "__dict__":
-            return Mapping(dict(owner.fields))
+            if slots_named(owner.cls) or issubclass(owner.cls, BaseException) or is_deque(owner):
+                self.refuse(f"the dict of a {owner.cls.__name__}", "ask for its attributes by name")
+            return self.heap.dict_of(owner)
         made = self.attribute_by_class(owner, name)
         if self.alive and isinstance(cls_value, functools.cached_property):
             self.set_field(owner, name, made)
@@ -284,6 +286,8 @@ class Attributes(Iterables):
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:
         found = self.on_class(owner.cls, name)
+        if name in ("__dict__", "__class__"):
+            self.refuse(f"{name} of an object is set", "set its attributes one by one")
         if is_deque(owner):
             self.refuse(f"the attribute {name!r} of a deque is set", "keep it in a variable")
         setter = self.on_class(owner.cls, "__setattr__")

@@ -99,6 +99,11 @@ def getattr_(s: Builtins, x: Value, name: Value, default: Value | None = None) -
     return s.getattr(x, n)
 
 
+@lowers(vars)
+def vars_(s: Builtins, x: Value) -> Value:
+    return s.getattr(x, "__dict__")
+
+
 @lowers(setattr)
 def setattr_(s: Builtins, x: Value, name: Value, value: Value) -> Value:
     if isinstance(x, Static):

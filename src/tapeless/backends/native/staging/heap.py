@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapeless.backends.native.staging.values import Cell, Growing, Instance, Mapping, Sequence
+from tapeless.backends.native.staging.values import Cell, Fields, Growing, Instance, Mapping, Sequence
 
 #: What has content that can change.
 Object = Sequence | Growing | Mapping | Instance | Cell
@@ -69,6 +69,11 @@ class Heap:
         """Objects and arrays that may not change now, and what refuses it."""
         self.kept: list[int] = []
         """Those of them that the next iterator goes through."""
+        self.dicts: dict[int, Fields] = {}
+        """Dicts of objects, by the object."""
+
+    def dict_of(self, obj: Instance) -> Fields:
+        return self.dicts.setdefault(id(obj), Fields(obj))
 
     def born(self, obj: Any) -> Any:
         """Note that the program makes an object here."""
@@ -93,6 +98,8 @@ class Heap:
 
     def touch(self, obj: Any) -> None:
         """To be called before an object changes."""
+        if isinstance(obj, Fields):
+            obj = obj.owner
         self.check(obj)
         self.outer_changed = self.outer_changed or not self.age(obj)
         if self.levels and id(obj) not in self.levels[-1]:

@@ -135,9 +135,14 @@ def lookup(cls: type, name: str) -> Any:
 
 def slots_of(obj: Any) -> list[str]:
     """The attributes of an object that are not in its dict."""
-    found = [cls.__dict__.get("__slots__", ()) for cls in type(obj).__mro__]
+    return [n for n in slots_named(type(obj)) if hasattr(obj, n)]
+
+
+def slots_named(cls: type) -> list[str]:
+    """The attributes that objects of a class may have outside of their dict."""
+    found = [base.__dict__.get("__slots__", ()) for base in cls.__mro__]
     names = [n for some in found for n in ([some] if isinstance(some, str) else some)]
-    return [n for n in names if n not in ("__dict__", "__weakref__") and hasattr(obj, n)]
+    return [n for n in names if n not in ("__dict__", "__weakref__")]
 
 
 @dataclass(frozen=True, slots=True)

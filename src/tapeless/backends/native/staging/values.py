@@ -195,6 +195,24 @@ class Instance(Value):
     fields: dict[str, Value]
 
 
+class Fields(Mapping):
+    """The `__dict__` of an object: what it holds are the object's fields."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Instance) -> None:
+        self.owner = owner
+        self.kind = dict
+
+    @property
+    def items(self) -> dict[Any, Value]:
+        return self.owner.fields
+
+    @items.setter
+    def items(self, items: dict[Any, Value]) -> None:
+        self.owner.fields = items
+
+
 @dataclass(eq=False, slots=True)
 class Opaque(Value):
     """A field of an object from outside that staging has no value for: it may be there, not be read.
