@@ -16,7 +16,10 @@ from tapeless.transformed import Transformed, shared
 #: LLVM compiles one thing at a time, and one function is compiled once, whoever asks.
 _LOCK = threading.RLock()
 #: What staging raises where it has met something that nobody has thought of.
-_DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError)
+_DEFECTS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 #: So many calls at most have strong zeros at once, where those before needed them.
 LONGEST = 16

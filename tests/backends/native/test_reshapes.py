@@ -392,3 +392,15 @@ def test_a_shape_that_does_not_fit_raises_as_in_numpy():
 
     with pytest.raises(ValueError, match="cannot reshape array"):
         tl.jit(f)(ROWS.copy())
+
+
+def test_the_shape_of_grids_that_are_known():
+    def f(x):
+        i, j = np.mgrid[0:3, 0:4]
+        places = x[i]
+        i.shape = j.shape = 12
+        return places, i, j, x[i] * j
+
+    x = np.array([0.3, 0.5, 2.0])
+    for got, wanted in zip(tl.jit(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(got, wanted, strict=True)

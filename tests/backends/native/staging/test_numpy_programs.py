@@ -252,7 +252,6 @@ def test_quantiles_that_have_no_program_are_refused():
     for f in (
         lambda x: np.nanquantile(x, 0.3, method="lower"),
         lambda x: np.nanquantile(M * x[0], 0.3, axis=(0, 1)),
-        lambda x: np.quantile(x, 0.3, method="inverted_cdf", weights=B),
         lambda x: np.quantile(x, [[0.1, 0.2], [0.3, 0.4]], keepdims=True),
     ):
         with pytest.raises(tl.TapelessError, match="quantile"):

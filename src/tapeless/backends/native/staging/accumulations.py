@@ -70,12 +70,16 @@ def _running(name: str, start: int) -> Callable[..., Value]:
     return lowering
 
 
+#: Functions with which totals begin at the first element itself.
+IN_ORDER = (np.fmax, np.fmin, np.logaddexp, np.logaddexp2, np.subtract, np.true_divide, np.hypot, np.power)
+
+
 def accumulate(
-    stager: Stager, value: ArrayValue, axis: int, dtype: str, combine: Combine, start: Element
+    stager: Stager, value: ArrayValue, axis: int, dtype: str, combine: Combine, start: Element | None
 ) -> View:
-    """The totals up to each element of an axis."""
+    """The totals up to each element of an axis; without `start` the first one is that element."""
     result = storage.fresh(stager, value.shape, dtype)
-    last = axis == value.ndim - 1
+    last = axis == value.ndim - 1 and start is not None
     others = tuple(n for k, n in enumerate(value.shape) if k != axis)
 
     def full(rest: Index, i: Expr) -> Index:
@@ -85,6 +89,7 @@ def accumulate(
         return convert(storage.at(stager, value, index), value.dtype, dtype)
 
     if last:
+        assert start is not None
         with storage.nest(stager, others) as rest:
             variables = totals(stager, start)
             with storage.nest(stager, (value.shape[axis],), independent=False) as (i,):
@@ -95,7 +100,8 @@ def accumulate(
     with stager.branch(apply("gt", length, ZERO)):
         with storage.nest(stager, others) as rest:
             here = full(rest, ZERO)
-            storage.store(stager, result, here, combine(start, element(here)))
+            first = element(here)
+            storage.store(stager, result, here, first if start is None else combine(start, first))
         with storage.nest(stager, (simplify(length - 1), *others), [False] + [True] * len(others)) as (i, *r):
             rest = tuple(r)
             here = full(rest, i + 1)
@@ -144,9 +150,13 @@ def ufunc_accumulate(
     axis = Static(0) if axis is None else axis
     if function in (np.add, np.multiply):
         return (cumsum if function is np.add else cumprod)(stager, a, axis, dtype, out)
+    value = array(stager, a)
+    if function in IN_ORDER and is_float(value.dtype) and not given(dtype):
+        k = one_axis(stager, option(stager, axis), value.ndim)
+        combine = Operation(stager, function, value.dtype)
+        return finished(stager, accumulate(stager, value, k, value.dtype, combine, None), out)
     if function not in (np.maximum, np.minimum):
         stager.refuse(f"numpy.{function.__name__}.accumulate", "write the loop")
-    value = array(stager, a)
     low = -np.inf if function is np.maximum else np.inf
     if not is_float(value.dtype):
         info = np.iinfo(value.dtype)
@@ -161,7 +171,7 @@ def ufunc_accumulate(
 def trapezoid(
     stager: Stager, y: Value, x: Value | None = None, dx: Value | None = None, axis: Value | None = None
 ) -> Value:
-    from tapeless.backends.native.staging.shapes import along
+    from tapeless.backends.native.staging.shapes import along, expand_dims
 
     value = array(stager, y)
     k = one_axis(stager, option(stager, axis, -1), value.ndim)
@@ -176,7 +186,7 @@ def trapezoid(
             [along(stager, places, own, slice(1, None)), along(stager, places, own, slice(None, -1))],
         )  # fmt: skip
         if places.ndim == 1 and k != value.ndim - 1:
-            stager.refuse("numpy.trapezoid of an axis that is not the last one", "move the axis")
+            step = expand_dims(stager, step, Static(tuple(range(1, value.ndim - k))))
     else:
         step = dx if dx is not None else Static(1.0)
     product = ufunc(stager, np.multiply, [step, area])

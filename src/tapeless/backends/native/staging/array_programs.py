@@ -13,8 +13,11 @@ import numpy as np
 from tapeless.backends.native import called_matrices
 from tapeless.backends.native.called_matrices import partition_order
 from tapeless.backends.native.staging.number_programs import normalize_axis_index
+from tapeless.backends.native.staging.polynomial_programs import leave
 
 EVERYTHING = slice(None)
+#: What `np.require` may be asked for, by its letters.
+FLAGS = {"C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "ALIGNED": "A", "WRITEABLE": "W", "ENSUREARRAY": "E"}
 
 
 # ---- parts put in, left out, replaced
@@ -334,9 +337,13 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
 
 def unique(
     ar: Any, return_index: Any = False, return_inverse: Any = False, return_counts: Any = False,
-    equal_nan: Any = True,
+    axis: Any = None, *, equal_nan: Any = True, sorted: Any = True,
 ) -> Any:  # fmt: skip
     ar = np.asarray(ar)
+    if axis is not None:
+        made = unique_parts(np.moveaxis(ar, axis, 0), return_index, return_inverse, return_counts)
+        parts = np.moveaxis(made[0], 0, axis)
+        return (parts, *made[1:]) if len(made) > 1 else parts
     flat = ar.ravel()
     order = np.argsort(flat, kind="stable")
     row = flat[order]
@@ -355,6 +362,35 @@ def unique(
     if return_counts:
         made = [*made, np.diff(np.append(firsts, len(row)))]
     return tuple(made) if len(made) > 1 else made[0]
+
+
+def unique_parts(ar: Any, return_index: Any, return_inverse: Any, return_counts: Any) -> Any:
+    """The parts of an array along its first axis that differ, in the order of their elements."""
+    rows = ar.reshape(len(ar), -1)
+    order = np.arange(len(ar))
+    for k in range(rows.shape[1] - 1, -1, -1):
+        order = order[np.argsort(rows[order, k], kind="stable")]
+    new = np.ones(len(ar), dtype=bool)
+    new[1:] = np.any(rows[order[1:]] != rows[order[:-1]], axis=1)
+    firsts = np.flatnonzero(new)
+    made = [ar[order[firsts]]]
+    if return_index:
+        made = [*made, order[firsts]]
+    if return_inverse:
+        inverse = np.zeros(len(ar), dtype=np.int64)
+        inverse[order] = np.cumsum(new) - 1
+        made = [*made, inverse]
+    if return_counts:
+        made = [*made, np.diff(np.append(firsts, len(ar)))]
+    return tuple(made)
+
+
+def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """Compiled arrays are aligned and can be written; who owns memory, and columns first, is CPython's."""
+    letters = {FLAGS.get(x.upper(), x) for x in requirements or ()}
+    if like is not None or not letters <= {"C", "A", "W", "E"}:
+        leave()
+    return np.asarray(a, dtype=dtype, order="C" if "C" in letters else None)
 
 
 def setxor1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:

@@ -25,7 +25,8 @@ from tapeless.backends.native.staging import (
     sum_programs,
     under_mask,
 )
-from tapeless.backends.native.staging.broadcasting import to_array
+from tapeless.backends.native.staging.broadcasting import operand, to_array
+from tapeless.backends.native.staging.complexes import COMPLEX_RULES
 from tapeless.backends.native.staging.lowerings import FUNCTIONS, METHODS, given
 from tapeless.backends.native.staging.mixed import called
 from tapeless.backends.native.staging.modules import MODULES
@@ -69,6 +70,7 @@ compare = operation(elementwise.compare)
 attribute = operation(conversions.attribute)
 picked = under_mask.picked
 joined_item = index_tricks.item
+set_part = operation(conversions.set_part)
 truth, to_number, iterate = conversions.truth, conversions.to_number, conversions.iterate
 
 METHODS_OF_UFUNCS = ("reduce", "accumulate", "outer", "at", "reduceat")
@@ -181,6 +183,11 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
     if where is not None and isinstance(where, Static) and where.obj is True:
         where = None
     if out is None or not given(out):
+        if where is None and function not in COMPLEX_RULES and any(c in _COMPLEX for c in _inputs(function)):
+            wide = [operand(stager, a).dtype.startswith("complex") for a in args]
+            made = called_back.call(stager, function, args, {}) if any(wide) else None
+            if made is not None:
+                return made
         if where is None:
             by_rule = getattr(stager, "ruled", None)
             if by_rule and called_back.name_of(function) in by_rule:
@@ -196,6 +203,15 @@ def _call_ufunc(stager: Stager, function: np.ufunc, args: list[Value], kwargs: d
     assert isinstance(out, ArrayValue)
     elementwise.ufunc_into(stager, function, args, out, where)
     return out
+
+
+#: NumPy's letters of complex numbers of which native code has a form.
+_COMPLEX = "FD"
+
+
+def _inputs(function: np.ufunc) -> str:
+    """The letters of what a ufunc takes."""
+    return "".join(t.partition("->")[0] for t in function.types)
 
 
 def _call_method(
@@ -254,6 +270,6 @@ def method(
 __all__ = [
     "MODULES", "Array", "Expr", "Raised", "View", "argument", "attribute", "augitem", "before_write",
     "binary", "call", "compare", "flush", "getitem", "handles", "in_a_list", "inplace", "iterate",
-    "joined_item", "materialise", "method", "picked", "setitem", "settle", "store_copy", "to_number",
-    "truth", "unary",
+    "joined_item", "materialise", "method", "picked", "set_part", "setitem", "settle", "store_copy",
+    "to_number", "truth", "unary",
 ]  # fmt: skip

@@ -268,6 +268,8 @@ class Attributes(Iterables):
             pass
         elif isinstance(owner, ArrayValue) and name == "shape":
             self.set_shape(op.args[0], owner, value)
+        elif isinstance(owner, ArrayValue) and name in ("real", "imag"):
+            self.arrays.set_part(self, owner, name, value)
         elif isinstance(owner, ArrayValue):
             self.refuse(f"the attribute {name!r} of an array is set", "use a function that makes a new array")
         else:

@@ -24,6 +24,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging import arrays
 from tapeless.backends.native.staging.apart import as_value
+from tapeless.backends.native.staging.storage import Raised, fail
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Mapping,
@@ -43,15 +44,18 @@ _ALL = Slice(Static(None), Static(None), Static(None))
 def vmap(stager: Stager, what: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """The results of `what.fun` for every entry of a batch, stacked."""
     axes = what.in_axes if isinstance(what.in_axes, (tuple, list)) else [what.in_axes] * len(args)
-    if len(axes) != len(args):
-        raise ValueError(f"vmap was given {len(axes)} in_axes and {len(args)} arguments")
     lengths: list[Expr] = []
-    for value, axis in zip(args, axes, strict=True):
-        _lengths(stager, value, axis, lengths)
-    for value in kwargs.values():
-        _lengths(stager, value, 0, lengths)
-    if not lengths:
-        raise ValueError("vmap needs an argument with an axis to map over")
+    try:
+        if len(axes) != len(args):
+            fail(stager, ValueError, f"vmap was given {len(axes)} in_axes and {len(args)} arguments")
+        for value, axis in zip(args, axes, strict=True):
+            _lengths(stager, value, axis, lengths)
+        for value in kwargs.values():
+            _lengths(stager, value, 0, lengths)
+        if not lengths:
+            fail(stager, ValueError, "vmap needs an argument with an axis to map over")
+    except Raised:
+        return Static(None)
     n = stager.bind(lengths[0])
     for other in lengths[1:]:
         if other != lengths[0]:
@@ -115,7 +119,7 @@ def _lengths(stager: Stager, value: Value, axis: Any, found: list[Expr]) -> None
         return
     if isinstance(value, ArrayValue):
         if not -value.ndim <= axis < value.ndim:
-            raise ValueError(f"vmap maps over axis {axis} of an array of {value.ndim} axes")
+            fail(stager, ValueError, f"vmap maps over axis {axis} of an array of {value.ndim} axes")
         found.append(value.shape[axis])
     elif isinstance(value, Sequence):
         for k, v in enumerate(value.items):
@@ -124,9 +128,8 @@ def _lengths(stager: Stager, value: Value, axis: Any, found: list[Expr]) -> None
         for k, v in value.items.items():
             _lengths(stager, v, axis[k] if isinstance(axis, dict) else axis, found)
     else:
-        raise ValueError(
-            "vmap maps over arrays; give None in in_axes for an argument that is the same for all"
-        )
+        message = "vmap maps over arrays; give None in in_axes for an argument that is the same for all"
+        fail(stager, ValueError, message)
 
 
 def _entry(stager: Stager, value: Value, axis: Any, i: Expr) -> Value:

@@ -173,6 +173,8 @@ def _total(
                 raise MissingRuleError(f"{rule.name} has no derivative by {rule.names[k]}")
     else:
         made = stager.call(Static(rule.partials), [value, *primals], {})
+        if not stager.alive:
+            raise MissingRuleError(f"{rule.name} has no derivative here")
         several = list(made.items) if isinstance(made, Sequence) else [made]
         parts = {k: several[k] for k in active}
     total: Value = Static(None)

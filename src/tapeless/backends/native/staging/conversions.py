@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Expr, apply, cast, const
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import operand, to_array
 from tapeless.backends.native.staging.complexes import truth as complex_truth
 from tapeless.backends.native.staging.elements import convert, nonzero, python_value, value_of
-from tapeless.backends.native.staging.lowerings import array, lowers
+from tapeless.backends.native.staging.joins import same_view
+from tapeless.backends.native.staging.lowerings import array, given, lowers
 from tapeless.backends.native.staging.storage import fail, known_length
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -166,6 +168,52 @@ def _part(stager: Stager, value: ArrayValue, k: int) -> ArrayValue:
     return storage.lazy(stager, value.shape, kind, element, [value], storage.cost(value))
 
 
+@lowers(method="view")
+def view(stager: Stager, a: Value, dtype: Value | None = None, type: Value | None = None) -> Value:
+    """The same memory: as it is, or pairs of floats as complex numbers, and these as floats."""
+    from tapeless.backends.native.staging.reshaping import reshaped
+
+    value = array(stager, a)
+    wanted = [stager.known(v) for v in (dtype, type) if v is not None and given(v)]
+    kinds = [np.dtype(w).name for w in wanted if w is not np.ndarray]
+    if all(kind == value.dtype for kind in kinds):
+        return value
+    kind, n = kinds[0], value.ndim
+    own = storage.make(stager, value)
+    last = own.axes[-1] if n and own.array.contiguous else None  # else NumPy may refuse
+    if last is None or (last.step, last.of, last.more) != (ONE, n - 1, ()):
+        pass
+    elif elements.COMPLEX.get(kind) == value.dtype:
+        odd = apply("ne", apply("mod", value.shape[-1], const(2)), ZERO)
+        message = (
+            "When changing to a larger dtype, its size must be a divisor of the total size in bytes of the "
+            "last axis of the array."
+        )
+        stager.check(apply("not", odd), ValueError, message)
+        half = apply("floordiv", value.shape[-1], const(2))
+        pairs = storage.make(stager, reshaped(stager, own, (*value.shape[:-1], half, const(2))))
+        if pairs.axes[-1] == Axis(ZERO, ONE, n):
+            return View(pairs.array, pairs.axes[:-1], pairs.shape[:-1], kind)
+    elif elements.COMPLEX.get(value.dtype) == kind:
+        pairs = View(own.array, (*own.axes, Axis(ZERO, ONE, n)), (*own.shape, const(2)), kind)
+        return reshaped(stager, pairs, (*own.shape[:-1], simplify(own.shape[-1] * const(2))))
+    stager.refuse(f"an array of {value.dtype} is seen as one of {kind}", "convert it with astype")
+
+
+def set_part(stager: Stager, value: ArrayValue, name: str, new: Value) -> None:
+    """`value.real = new`, or `value.imag`."""
+    from tapeless.backends.native.staging.elementwise import writable
+    from tapeless.backends.native.staging.indexing import setitem
+
+    target: ArrayValue = writable(stager, value)
+    if elements.is_complex(value.dtype):
+        target = _part(stager, target, ("real", "imag").index(name))
+    elif name == "imag":
+        fail(stager, TypeError, "array does not have imaginary part to set")
+    if not same_view(target, new):  # as `z.real += 1` gives back
+        setitem(stager, target, Static(Ellipsis), new)
+
+
 @lowers(np.real)
 def real(stager: Stager, val: Value) -> Value:
     o = operand(stager, val)
@@ -189,7 +237,7 @@ def imag(stager: Stager, val: Value) -> Value:
         kind = elements.COMPLEX[o.dtype]
         return Number(stager.bind(e[1]), float if o.spec is complex else np.dtype(kind).type)
     if o.array is None:
-        if o.spec in (int, float):
+        if o.spec is int or o.spec is float:
             return Static(o.spec(0))
         return value_of(stager, elements.zero(o.dtype), o.dtype)
     return storage.filled(stager, o.shape, o.dtype, elements.zero(o.dtype))

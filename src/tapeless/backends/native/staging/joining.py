@@ -26,6 +26,7 @@ from tapeless.backends.native.staging.lowerings import (
     option,
     unsupported,
 )
+from tapeless.backends.native.staging.reductions import finished
 from tapeless.backends.native.staging.reshaping import ravel, reshaped
 from tapeless.backends.native.staging.shapes import (
     along,
@@ -93,16 +94,28 @@ def concatenate(
     stager: Stager, arrays: Value, axis: Value | None = None, out: Value | None = None,
     *, dtype: Value | None = None, casting: Value | None = None,
 ) -> Value:  # fmt: skip
-    unsupported(stager, "concatenate", out=out)
     if isinstance(arrays, Growing):
         unsupported(stager, "concatenate", dtype=dtype)
         flat = axis is not None and not given(axis)
-        return joining_rows.concatenated(stager, arrays, None if flat else option(stager, axis, 0))
+        rows = joining_rows.concatenated(stager, arrays, None if flat else option(stager, axis, 0))
+        return _put(stager, rows, out)
     values = rows_of(stager, arrays)
     if axis is not None and not given(axis):
         values = [ravel(stager, v) for v in values]
     k = one_axis(stager, option(stager, axis, 0) or 0, values[0].ndim) if values and values[0].ndim else 0
-    return joined(stager, values, k, dtype_of(stager, dtype, "") or None if given(dtype) else None)
+    made = joined(stager, values, k, dtype_of(stager, dtype, "") or None if given(dtype) else None)
+    return _put(stager, made, out)
+
+
+def _put(stager: Stager, made: Value, out: Value | None) -> Value:
+    """What was joined, stored in `out` if that was given, which has to be of its shape."""
+    if given(out) and isinstance(out, ArrayValue):
+        own, message = array(stager, made), "Output array is the wrong shape"
+        if own.ndim != out.ndim:
+            fail(stager, ValueError, message)
+        for n, m in zip(own.shape, out.shape, strict=True):
+            check_same(stager, n, m, ValueError, message)
+    return finished(stager, made, out)
 
 
 @lowers(np.stack)
@@ -110,16 +123,17 @@ def stack(
     stager: Stager, arrays: Value, axis: Value | None = None, out: Value | None = None,
     *, dtype: Value | None = None, casting: Value | None = None,
 ) -> Value:  # fmt: skip
-    unsupported(stager, "stack", out=out, dtype=dtype)
     if isinstance(arrays, Growing):
-        return joining_rows.stacked(stager, arrays, option(stager, axis, 0))
+        unsupported(stager, "stack", dtype=dtype)
+        return _put(stager, joining_rows.stacked(stager, arrays, option(stager, axis, 0)), out)
     values = rows_of(stager, arrays)
     if not values:
         fail(stager, ValueError, "need at least one array to stack")
     if any(v.ndim != values[0].ndim for v in values):
         fail(stager, ValueError, "all input arrays must have the same shape")
     k = one_axis(stager, option(stager, axis, 0), values[0].ndim + 1)
-    return joined(stager, [expand_dims(stager, v, Static(k)) for v in values], k)
+    kind = dtype_of(stager, dtype, "") or None if given(dtype) else None
+    return _put(stager, joined(stager, [expand_dims(stager, v, Static(k)) for v in values], k, kind), out)
 
 
 def _prepared(

@@ -250,10 +250,10 @@ def qr(stager: Stager, a: Value, mode: Value | None = None) -> Value:
         stager.refuse(f"numpy.linalg.qr with mode {how!r}", "use the reduced factors")
     value = matrix(stager, a, square=False, complex_too=True)
     n, m = value.shape[-2:]
-    if how == "complete" and not same_length(n, m):
+    k = least(stager, n, m)
+    if how == "complete" and not same_length(k, n):
         whole = [((*value.shape[:-1], n), value.dtype), (value.shape, value.dtype)]
         return Sequence(list(_called(stager, "qr", value, whole, {"mode": how})), QR)
-    k = least(stager, n, m)
     if complex_algebra.is_complex(value):
         both = complex_algebra.qr(stager, value, k, QR)
         assert isinstance(both, Sequence)
@@ -376,12 +376,17 @@ def _by_qr(
 def pinv(
     stager: Stager, a: Value, rcond: Value | None = None, hermitian: Value | None = None, **options: Value
 ) -> Value:
-    unsupported(stager, "linalg.pinv", hermitian=hermitian, **options)
-    value = matrix(stager, a, square=False)
+    rtol = options.pop("rtol", None)
+    unsupported(stager, "linalg.pinv", **options)
+    rcond = rtol if rcond is None and given(rtol) else rcond
+    symmetric = bool(option(stager, hermitian, False))
+    value = matrix(stager, a, square=symmetric)
     if value.ndim != 2:
         stager.refuse("numpy.linalg.pinv of a stack", "loop over the matrices")
     if 0 in map(known_length, value.shape):
         return storage.fresh(stager, value.shape[::-1], value.dtype)
+    if symmetric:
+        value = array(stager, stager.call(Static(matrix_programs.of_lower), [value], {}))
     tall, q, r, _ = _by_qr(stager, value, rcond)
     made = solve(stager, r, permute(stager, q, (1, 0)))
     return made if tall else permute(stager, array(stager, made), (1, 0))

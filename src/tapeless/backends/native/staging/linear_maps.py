@@ -198,7 +198,8 @@ def linearize(stager: Stager, fun: Value, *primals: Value) -> Value:
 
 def transpose(stager: Stager, linear_map: Value) -> Value:
     if not isinstance(linear_map, LinearMap):
-        raise TypeError("transpose takes the linear map that linearize returns")
+        stager.throw(TypeError, "transpose takes the linear map that linearize returns")
+        return Static(None)
     linear = linear_map.linear
     apart = linear.apart
     with apart.unnamed():

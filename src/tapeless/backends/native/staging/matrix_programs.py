@@ -19,6 +19,12 @@ def cond(x: Any, p: Any = None) -> Any:
     return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inverse, p, axis=(-2, -1))
 
 
+def of_lower(a: Any) -> Any:
+    """The symmetric matrix of which the lower triangle is read."""
+    low = np.tril(a)
+    return low + np.tril(a, -1).T
+
+
 def svd_of_hermitian(a: Any) -> Any:
     """By eigenvalues: their signs go with the vectors on the right."""
     w, v = np.linalg.eigh(a)

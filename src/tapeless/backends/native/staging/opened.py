@@ -70,7 +70,7 @@ def in_place_of(program: Callable[..., Any], function: Any) -> None:
 _NAMES: dict[Any, tuple[str, ...]] = {
     array_programs: (
         "insert", "delete", "partition", "argpartition", "put", "putmask", "place", "modf", "trim_zeros",
-        "diagflat", "lexsort", "setxor1d", "vecdot", "matvec", "vecmat",
+        "diagflat", "lexsort", "require", "setxor1d", "vecdot", "matvec", "vecmat",
     ),
     quantile_programs: ("nanmedian", "nanquantile", "nanpercentile"),
     number_programs: ("unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing"),
@@ -134,9 +134,8 @@ for _reduction, _program, _most in (
 _for_options(sum_programs.cov, np.cov, 5, "fweights", "aweights")
 _for_options(array_programs.diff, np.diff, 3, "prepend", "append")
 _for_options(array_programs.ediff1d, np.ediff1d, 1, "to_end", "to_begin")
-_for_options(
-    array_programs.unique, np.unique, 1, "return_index", "return_inverse", "return_counts", "equal_nan"
-)
+_OF_UNIQUE = ("return_index", "return_inverse", "return_counts", "axis", "equal_nan")
+_for_options(array_programs.unique, np.unique, 1, *_OF_UNIQUE)
 
 
 def _of_quantiles(function: Any, methods: Any) -> None:
@@ -159,8 +158,8 @@ def _of_quantiles(function: Any, methods: Any) -> None:
     FUNCTIONS[function] = narrowed
 
 
-_for_options(quantile_programs.quantile, np.quantile, 3, "method", "keepdims")
-_for_options(quantile_programs.percentile, np.percentile, 3, "method", "keepdims")
+_for_options(quantile_programs.quantile, np.quantile, 3, "method", "keepdims", "weights")
+_for_options(quantile_programs.percentile, np.percentile, 3, "method", "keepdims", "weights")
 for _function in (np.quantile, np.percentile):
     _of_quantiles(_function, quantile_programs.METHODS)
 for _function in (np.nanquantile, np.nanpercentile):

@@ -20,9 +20,46 @@ EXACT = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
 METHODS = {*CONTINUOUS, *EXACT, "midpoint", "averaged_inverted_cdf"}
 
 
-def quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
+def quantile(
+    a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False, *, weights: Any = None
+) -> Any:
     _in_range(q, 1, "Quantiles must be in the range [0, 1]")
+    if weights is not None:
+        return _weighted(np.asarray(a), q, axis, method, keepdims, np.asarray(weights))
     return _quantile(a, q, axis, method, keepdims)
+
+
+def _weighted(a: Any, q: Any, axis: Any, method: Any, keepdims: Any, weights: Any) -> Any:
+    """The number of each row at which the sum of the weights, of all as 1, comes to a quantile."""
+    if method != "inverted_cdf":
+        raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+    row, gone = rows(a, axis)
+    if weights.shape == a.shape:
+        wide, _ = rows(weights, axis)
+    elif axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    elif weights.shape != tuple([a.shape[k] for k in gone]):
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    else:
+        wide = np.broadcast_to(weights, row.shape)
+    if np.any(weights < 0):
+        raise ValueError("Weights must be non-negative.")
+    n, places = row.shape[-1], np.atleast_1d(q)
+    flat, wide = row.reshape(-1, n), wide.reshape(-1, n)
+    made = np.empty((len(places), len(flat)), dtype=a.dtype)
+    for i in range(len(flat)):
+        order = np.argsort(flat[i], kind="stable")
+        share = np.cumsum(wide[i][order] * 1.0)
+        share = share / share[-1]
+        if np.isnan(share[-1]):
+            raise ValueError("Weights included NaN, inf or were all zero.")
+        share = np.where(share == 0, -1.0, share)
+        last = flat[i, order[-1]]
+        for k in range(len(places)):
+            found = flat[i, order[np.minimum(np.searchsorted(share, places[k]), n - 1)]]
+            made[k, i] = last if np.isnan(last) else found
+    made = made.reshape(np.shape(q) + row.shape[:-1])
+    return np.expand_dims(made, tuple([k + np.ndim(q) for k in gone])) if keepdims else made
 
 
 def _in_range(q: Any, most: Any, message: Any) -> None:
@@ -116,8 +153,12 @@ def _quantile(a: Any, q: Any, axis: Any, method: Any, keepdims: Any) -> Any:
     return np.stack(made) if np.ndim(q) else made[0][()]
 
 
-def percentile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False) -> Any:
+def percentile(
+    a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False, *, weights: Any = None
+) -> Any:
     _in_range(q, 100, "Percentiles must be in the range [0, 100]")
+    if weights is not None:
+        return _weighted(np.asarray(a), np.true_divide(q, 100), axis, method, keepdims, np.asarray(weights))
     return _quantile(a, np.true_divide(q, 100), axis, method, keepdims)
 
 

@@ -32,6 +32,7 @@ from tapeless.backends.native.staging.values import (
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
+from tapeless.backends.native.staging.paths import Fixed
 from tapeless.backends.native.staging.shapes import full_spans, permute, sliced
 
 # ---- reshape
@@ -134,7 +135,9 @@ def in_place(stager: Stager, value: ArrayValue, shape: Value) -> ArrayValue:
         seen = other.made if isinstance(other, Lazy) else other
         return not isinstance(seen, View) or (seen.axes, seen.shape) == (view.axes, view.shape)
 
-    if root in stager.array_sources or root in stager.lent or stager.holders(view, None, exactly) > 1:
+    source = stager.array_sources.get(root)
+    outside = source is not None and not isinstance(source, Fixed)  # else it is what the program has made
+    if outside or root in stager.lent or stager.holders(view, None, exactly) > 1:
         stager.refuse("the shape of an array that others have, too, is set", "use reshape")
     lengths = _resolved(stager, view.shape, shape_of(stager, shape))
     made: View | None = None

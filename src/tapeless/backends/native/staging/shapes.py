@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from collections.abc import Sequence as AnySequence
 from typing import TYPE_CHECKING
@@ -286,7 +287,10 @@ def _split(sections_must_fit: bool, fixed_axis: int | None = None) -> Callable[.
         value = array(stager, ary)
         k = one_axis(stager, option(stager, axis, 0) if fixed_axis is None else fixed_axis, value.ndim)
         n = value.shape[k]
-        known = stager.known(indices_or_sections)
+        several = isinstance(indices_or_sections, (ArrayValue, Sequence)) and (
+            not isinstance(indices_or_sections, ArrayValue) or indices_or_sections.ndim == 1
+        )
+        known = None if several else stager.known(indices_or_sections)
         if isinstance(known, (int, np.integer)):
             count = int(known)
             if sections_must_fit:
@@ -302,11 +306,8 @@ def _split(sections_must_fit: bool, fixed_axis: int | None = None) -> Callable[.
                 ends = [(const(sum(sizes[:i])), const(s)) for i, s in enumerate(sizes)]
             parts = [Span(start, ONE, size) for start, size in ends]
         else:
-            cuts = [None, *(int(c) for c in known), None]
-            parts = [
-                span(stager, n, Static(a), Static(b), Static(None))
-                for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-            ]
+            cuts = [Static(None), *items_of(stager, indices_or_sections), Static(None)]
+            parts = [span(stager, n, a, b, Static(None)) for a, b in itertools.pairwise(cuts)]
         made: list[Value] = []
         source = storage.make(stager, value)
         for part in parts:

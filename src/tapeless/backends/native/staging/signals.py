@@ -11,6 +11,7 @@ from tapeless.backends.native.affine import simplify
 from tapeless.backends.native.nest import F64, I64, ONE, ZERO, Array, apply, cast, const
 from tapeless.backends.native.staging import elements, storage
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand, to_array
+from tapeless.backends.native.staging.conversions import imag, real
 from tapeless.backends.native.staging.elements import convert, is_float
 from tapeless.backends.native.staging.elementwise import astype, ufunc
 from tapeless.backends.native.staging.indexing import At, Item, Span, basic, getitem
@@ -217,9 +218,18 @@ def corrcoef(stager: Stager, x: Value, y: Value | None = None, rowvar: Value | N
     if not isinstance(made, ArrayValue) or made.ndim == 0:
         return ufunc(stager, np.true_divide, [made, made])
     whole = storage.make(stager, made)
-    spread = storage.make(stager, array(stager, ufunc(stager, np.sqrt, [diagonal_view(stager, whole, 0)])))
+    spread = real(stager, diagonal_view(stager, whole, 0))
+    spread = storage.make(stager, array(stager, ufunc(stager, np.sqrt, [spread])))
     by_rows = ufunc(stager, np.true_divide, [whole, expand_dims(stager, spread, Static(1))])
     made = ufunc(stager, np.true_divide, [by_rows, spread])
+    if whole.dtype.startswith("complex"):
+        across = ufunc(stager, np.multiply, [_clipped(stager, imag(stager, made)), Static(1j)])
+        return ufunc(stager, np.add, [_clipped(stager, real(stager, made)), across])
+    return _clipped(stager, made)
+
+
+def _clipped(stager: Stager, made: Value) -> Value:
+    """Numbers from -1 to 1."""
     return ufunc(stager, np.minimum, [ufunc(stager, np.maximum, [made, Static(-1.0)]), Static(1.0)])
 
 

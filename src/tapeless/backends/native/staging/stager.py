@@ -60,7 +60,7 @@ from tapeless.backends.native.staging.values import (
     Value,
     View,
 )
-from tapeless.errors import NotCompilable
+from tapeless.errors import MissingRuleError, NotCompilable
 from tapeless.program.ir import Block, Op, Program
 from tapeless.transformed import Transformed
 
@@ -398,7 +398,9 @@ def stage(
             continue
         except NeedsRule as need:
             if need.operands <= ruled.get(need.function, set()):
-                raise
+                frame = stager.frames[-1] if stager.frames else None
+                filename = frame.program.filename if frame else None
+                raise MissingRuleError(need.message, filename=filename, line=stager.line) from None
             ruled[need.function] = ruled.get(need.function, set()) | need.operands
             continue
         except NeedsRecursion as need:
