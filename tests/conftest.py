@@ -4,6 +4,7 @@
 `TAPELESS_TEST_NATIVE=0` leaves out the compiled programs of `checking.check`.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -13,3 +14,10 @@ if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
 # what is tested is compiled, not found on disk; tests of the cache have directories of their own
 os.environ.setdefault("TAPELESS_CACHE_DIR", "")
+
+
+def pytest_collection_finish():
+    """What imports have made is there to stay, and nobody waits for memory: the collector has less to walk."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
