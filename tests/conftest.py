@@ -17,7 +17,7 @@ os.environ.setdefault("TAPELESS_CACHE_DIR", "")
 
 
 def pytest_collection_finish():
-    """What imports have made is there to stay, and nobody waits for memory: the collector has less to walk."""
+    """What imports have made stays, and memory is not short: the collector of cycles has less to walk."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
