@@ -134,3 +134,35 @@ def test_a_range_that_moves_is_not_constant():
 
     with pytest.raises(NotTyped):
         reverse_entry(f, (0.3,), {}, (0,), with_value=True, has_aux=False)
+
+
+def test_a_part_of_a_tuple():
+    def f(x, y):
+        p = (x, y, x * y, 3.0)
+        q, r = p[1:3], p[::-1]
+        return q[0] * q[1] + r[1] * r[3] + p[-2:][0]
+
+    typed_as_untyped(f, (2.0, 3.0), (0, 1))
+
+
+def test_places_in_a_matrix():
+    def f(x):
+        places = np.triu_indices(3, 1)[::-1]
+        factor = np.diag(np.exp(x[0]))
+        factor[places] = x[1]
+        above = factor.T @ x
+        factor[places] *= 0.5
+        return np.sum((x @ factor.T) ** 2) + np.sum(above * factor) + factor[2, 0]
+
+    typed_as_untyped(f, (np.cos(np.arange(9.0)).reshape(3, 3),), (0,))
+
+
+def test_an_axis_more_by_an_ellipsis():
+    def f(x):
+        y = x * 1.0
+        y[...] = x * 2.0
+        top = np.max(x, axis=-1)
+        most = np.max(top)
+        return np.sum(np.exp(x - top[..., None])) + np.sum(np.sin(most[..., None]) * y[..., 0])
+
+    typed_as_untyped(f, (ARRAY,), (0,))

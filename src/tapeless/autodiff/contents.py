@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeless.analysis.aliases import Way
 from tapeless.autodiff.control import Tree, kind_of
+from tapeless.autodiff.jvp import Term
 from tapeless.autodiff.linear_program import LBlock, LStore
 from tapeless.autodiff.residuals import Expr, Version, lit, ref
 from tapeless.program.ir import Lit, Op, Operand, Var
@@ -33,6 +34,7 @@ class Contents:
 
         def linear(self, operand: Operand) -> Tree: ...
         def move(self, out: Tree, x: Tree, var: Var | None = None) -> None: ...
+        def lin(self, out: Tree, terms: list[Term], var: Var | None = None) -> None: ...
         def value(self, op: Op, expr: Expr | None = None) -> None: ...
         def expr(self, operand: Operand) -> Expr: ...
         def tree(self, var: Var) -> Tree: ...
@@ -77,6 +79,12 @@ class Contents:
             self.move(self.tree(out), None, out)
             return
         kind = kind_of(base)
+        if isinstance(kind, Scalar):  # s[..., None] of a NumPy scalar
+            self.lin(self.tree(out), [Term(x)], out)
+            return
+        if "part" in op.attrs:
+            self.move(self.tree(out), x[op.attrs["part"]], out)
+            return
         if isinstance(kind, Tuple | Struct):
             if not isinstance(index, Lit):
                 raise NotTyped("a tuple at an unknown index", self.line)

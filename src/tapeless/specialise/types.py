@@ -191,7 +191,7 @@ def type_of(value: Any, depth: int = 0) -> Any:
         if kind is None:
             raise NotTyped(f"a NumPy scalar of dtype {value.dtype}")
         return Scalar(frozenset({kind}))
-    if value is None or cls in (str, bytes):
+    if value is None or value is Ellipsis or cls in (str, bytes):
         return Const(value)
     if depth > 8:
         raise NotTyped("a deeply nested or cyclic argument")

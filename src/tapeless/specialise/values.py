@@ -15,6 +15,7 @@ from tapeless.specialise.types import (
     BOOL,
     INT,
     NONE,
+    REAL_KINDS,
     STR,
     Array,
     Const,
@@ -363,6 +364,8 @@ class Values:
 
     def op_slice(self, op: Op) -> None:
         args = [self.get(a) for a in op.args]
+        whole = all(isinstance(a, Lit) and (a.value is None or type(a.value) is int) for a in args)
+        self.sites["slice", id(op.outs[0])] = slice(*(a.value for a in args)) if whole else None
         self.emit("slice", tuple(self.operand(a) for a in args), op.outs[0], Opaque(slice))
 
     def op_unpack(self, op: Op) -> None:
@@ -442,6 +445,10 @@ class Values:
                 if not -len(elems) <= index.value < len(elems):
                     raise NotTyped("an index outside a tuple", self.line)
                 result = elems[index.value]
+            case Tuple(elems=elems) if (part := self.sites.get(("slice", id(op.args[1])))) is not None:
+                of = (self.operand(base), self.operand(index))
+                self.emit("getitem", of, op.outs[0], Tuple(elems[part]), part=part)
+                return
             case Tuple(elems=elems) if isinstance(at, Scalar) and elems:
                 result = elems[0]
                 if any(e != result for e in elems) or not isinstance(result, Scalar):
@@ -454,6 +461,8 @@ class Values:
                 result = elems[names.index(at.value)]
             case Array():
                 result = self.indexed(kind, index, at)
+            case Scalar(kinds=kinds) if len(kinds) == 1 and kinds <= REAL_KINDS - {"float"}:
+                result = self.indexed(Array(min(kinds), 0), index, at)
             case _:
                 raise NotTyped(f"an item of {kind!r}", self.line)
         if isinstance(result, Const):
