@@ -1,6 +1,9 @@
 """NumPy's numbers in compiled programs: what an array without axes and a number differ in."""
 
 import collections
+import math
+import sys
+import typing
 
 import numpy as np
 import pytest
@@ -98,3 +101,52 @@ def test_attributes_of_numbers_that_a_loop_may_change_are_those_of_their_class()
     assert fast(0.2, b) == 1.2
     with pytest.raises(AttributeError, match="'float' object has no attribute 'copy'"):
         fast(1.3, b)
+
+
+def far_from(x):
+    """The infinity is a constant of the program: it was taken for an integer."""
+    limit = math.inf
+    if abs(x) != limit:
+        x = 2.0 * x
+    return x * math.log(sys.float_info.min)
+
+
+def set_to_zero(x):
+    try:
+        x[abs(x) < 1e-3] = 0.0
+    except TypeError as error:
+        return 2.0 * x, str(error)
+    return x, ""
+
+
+def set_first(x):
+    x[0] = 1.0
+    return x
+
+
+def of_a_sequence(x):
+    return 3.0 * x[0] if isinstance(x, typing.Sequence) else 2.0 * x
+
+
+def test_numbers_as_packages_use_them():
+    assert tl.jit(tl.value_and_grad(far_from))(1.5) == tl.value_and_grad(far_from)(1.5)
+    assert tl.jit(set_to_zero)(1.5) == (3.0, "'float' object does not support item assignment")
+    with pytest.raises(TypeError, match="'numpy.float64' object does not support item assignment"):
+        tl.jit(set_first)(np.float64(1.5))
+    assert tl.jit(of_a_sequence)(1.5) == 3.0 and tl.jit(of_a_sequence)([1.5]) == 4.5
+
+
+def test_remainder_is_that_of_python():
+    fast, slopes = tl.jit(lambda x, y: math.remainder(x, y)), tl.jit(tl.grad(math.remainder, (0, 1)))
+    special = [0.0, -0.0, 1.0, 2.0, -2.5, 5.0, 7.5, 360.0, -180.0, math.inf, -math.inf, math.nan, 5e-324]
+    for x in special:
+        for y in special:
+            try:
+                want = repr(math.remainder(x, y))
+            except ValueError as error:
+                with pytest.raises(ValueError, match=str(error)):
+                    fast(x, y)
+            else:
+                assert repr(fast(x, y)) == want
+    for x, y in ((7.3, 2.0), (-8.1, 3.0), (0.0, 2.0), (540.1, -360.0)):
+        assert slopes(x, y) == tl.grad(math.remainder, (0, 1))(x, y)

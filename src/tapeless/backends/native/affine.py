@@ -135,7 +135,7 @@ class Ranges:
             return bool(condition.value)
         if isinstance(condition, Apply) and condition.op == "all":
             return all(map(self.proves, condition.args))
-        if isinstance(condition, Apply) and condition.op == "ne":
+        if isinstance(condition, Apply) and condition.op == "ne" and condition.args[0].type == I64:
             a, b = map(affine, condition.args)
             return any(self.nonnegative(plus(plus(x, y, -1), {None: -1})) for x, y in ((a, b), (b, a)))
         wanted = _facts(condition, True)

@@ -79,7 +79,8 @@ class Attributes(Iterables):
         if isinstance(owner, ComplexNumber) and name in ("real", "imag"):
             return Number(owner.real if name == "real" else owner.imag, float)
         if isinstance(owner, Sequence):
-            fields = getattr(owner.kind, "_fields", None)
+            named = hasattr(owner.kind, "n_sequence_fields")  # such as sys.float_info
+            fields = getattr(owner.kind, "__match_args__" if named else "_fields", None)
             if fields is not None and name in fields:
                 item: Value = owner.items[fields.index(name)]
                 return item

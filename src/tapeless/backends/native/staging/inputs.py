@@ -65,7 +65,9 @@ from tapeless.backends.native.staging.values import (
 from tapeless.program.ir import Op
 
 #: Packages that do not change on the inside.
-SETTLED = ("numpy", "math", "cmath", "builtins", "operator", "functools", "itertools", "scipy", "tapeless")
+SETTLED = (
+    "numpy", "math", "cmath", "builtins", "operator", "functools", "itertools", "typing", "scipy", "tapeless",
+)  # fmt: skip
 #: Containers with more items than this are not taken apart.
 LONGEST = 1000
 #: Axes of at most this length (coordinates, say) have a length that is fixed.

@@ -178,6 +178,23 @@ def fmod(s: Any, x: Value, y: Value) -> Value:
     return Number(apply("fmod", a, b), float)
 
 
+@lowers(math.remainder)
+def remainder(s: Any, x: Value, y: Value) -> Value:
+    """As CPython computes it: exact, and halves go to the even quotient."""
+    a, b = floats(s, x, y)
+    kind, args = domain(math.remainder, 1.0, 0.0)
+    bad = apply("any", apply("eq", b, 0.0), apply("isinf", a))
+    s.check(apply("any", apply("any", apply("isnan", a), apply("isnan", b)), apply("not", bad)), kind, *args)
+    signs = [s.bind(apply("copysign", const(1.0), x)) for x in (a, b)]
+    whole, step = s.bind(signs[0] * a), s.bind(signs[1] * b)  # not fabs, which has no slope at 0
+    low = s.bind(apply("fmod", whole, step))
+    high = s.bind(step - low)
+    tie = low - 2.0 * apply("fmod", 0.5 * (whole - low), step)
+    not_low = apply("select", apply("gt", low, high), apply("neg", high), tie)
+    made = apply("select", apply("lt", low, high), low, not_low)
+    return Number(s.bind(signs[0] * made), float)
+
+
 def rounding(function: Any, op: str) -> None:
     @lowers(function)
     def run(s: Any, value: Value) -> Value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+import numpy as np
+
 from tapeless.backends.native.nest import (
     ZERO,
     Const,
@@ -30,6 +32,9 @@ from tapeless.backends.native.staging.values import (
 )
 from tapeless.program.ir import Op
 from tapeless.runtime.items import own_class_item
+
+#: Classes of values that have no items to set.
+NO_ITEMS = {float, int, bool, complex, str, bytes, type(None), np.float64, np.float32, np.int64, np.bool_}
 
 
 class Structures(Attributes):
@@ -179,8 +184,9 @@ class Structures(Attributes):
                 self.throw(IndexError, "list assignment index out of range")
                 return
             self.heap.write(owner, items)
-        elif isinstance(owner, Sequence):
-            self.throw(TypeError, f"'{owner.kind.__name__}' object does not support item assignment")
+        elif isinstance(owner, Sequence) or self.class_of(owner) in NO_ITEMS:
+            kind = str(self.class_of(owner))[8:-2]  # with its module, if it has one
+            self.throw(TypeError, f"{kind!r} object does not support item assignment")
         else:
             self.refuse(
                 f"an item of {describe(owner)} is set", "use an array, a list or a dict of the program"
