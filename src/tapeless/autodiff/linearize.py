@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tapeless.analysis.activity import active_variables, passive
-from tapeless.analysis.storage import Storage
+from tapeless.analysis.storage import Storage, plain_list
 from tapeless.autodiff.contents import Contents
 from tapeless.autodiff.control import Control, kind_of, leaves
 from tapeless.autodiff.jvp import Form, Method, Term, call_terms, product_terms
@@ -373,14 +373,7 @@ class Walk(Contents, Control):
             if out in self.active:
                 self.clone(self.tree(out), x[0], self.cur[out])
             return
-        for a in args:
-            if (
-                isinstance(a, Var)
-                and isinstance(a.type, List | Dict)
-                and self.storage.written(a)
-                and out in self.active
-            ):
-                raise NotTyped("a list that is written into as an operand", self.line)
+        self.kept_operands(op)
         v = [self.expr(a) if not (isinstance(a, Lit) and callable(a.value)) else lit(a.value) for a in args]
         shape = self.common_shape(args) if isinstance(lookup(fn), Elementwise) else None
         self.value(op)
@@ -394,6 +387,12 @@ class Walk(Contents, Control):
             terms = call_terms(fn, op, x, v, ref(self.cur[out]), [kind_of(a) for a in args])
             self.fits(terms, shape)
             self.lin(self.tree(out), terms, out)
+
+    def kept_operands(self, op: Op) -> None:
+        """Refuse lists as operands of a function that is differentiated, if they may change later."""
+        for a in op.args if op.outs[0] in self.active else ():
+            if isinstance(a, Var) and isinstance(a.type, List | Dict) and not self.storage.kept(a):
+                raise NotTyped("a list that is written into as an operand", self.line)
 
     def sequence(self, op: Op, fn: Any, x: list[Tree], v: list[Expr]) -> bool:
         """A linear function of the elements of a list or tuple, such as `np.concatenate`."""
@@ -431,6 +430,7 @@ class Walk(Contents, Control):
         v = [self.value_expr(a) for a in op.args]
         name, method = op.attrs["name"], op.attrs.get("method")
         if method is not None:
+            self.kept_operands(op)
             self.value(op)
             if out in self.active and passive(op):
                 self.move(self.tree(out), None, out)
@@ -460,11 +460,11 @@ class Walk(Contents, Control):
         args = op.args[1:]
         out = op.outs[0]
         active = tuple(isinstance(a, Var) and a in self.active and differentiable(a.type) for a in args)
-        lent = tuple(isinstance(a, Var) and self.storage.changes(a) for a in args)
-        if any(
-            isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a) for a in args
-        ):
-            raise NotTyped("a list that is written into is passed to a function", self.line)
+        lent = tuple(isinstance(a, Var) and self.storage.lends(a) for a in args)
+        for a in args:
+            if isinstance(a, Var) and isinstance(a.type, List | Dict) and self.storage.written(a):
+                if not plain_list(a.type):
+                    raise NotTyped("a list that is written into is passed to a function", self.line)
         if out not in self.active or not any(active):
             self.value(op)
             if out in self.active:

@@ -20,6 +20,7 @@ from tapeless.specialise.types import (
     FLOAT,
     INT,
     NONE,
+    RANGE,
     STR,
     Array,
     Const,
@@ -367,11 +368,25 @@ class Calls(Packs):
         if fn is list and len(args) == 1 and isinstance(self.kind(args[0]), List):
             self.copied(op, args[0], self.kind(args[0]))
             return
+        if fn is list and len(args) == 1 and self.is_range(args[0], op.args[1]):
+            numbers = self.site_var(op, "range", "_range")
+            attrs = {"keywords": (), "starred": (False,) * len(args[0].value.parts), "text": "range"}
+            ends = (self.operand(a) for a in args[0].value.parts)
+            self.emit("call", (Lit(range), *ends), numbers, RANGE, **attrs)
+            self.copied(op, self.look(numbers), List(INT))
+            return
         if args or fn is tuple:
             raise NotTyped(f"{text} of these", self.line)
         site = self.sites.setdefault(id(op), List() if fn is list else Dict())
         empty: dict[str, Any] = {"starred": ()} if fn is list else {"spread": ()}
         self.emit("list" if fn is list else "dict", (), op.outs[0], site, **empty)
+
+    def is_range(self, binding: Any, operand: Operand) -> bool:
+        """Whether an argument is a `range` that was written there."""
+        if not isinstance(binding, Known) or not isinstance(binding.value, Iterating):
+            return False
+        self.at_once(binding, operand)
+        return binding.value.kind == "range"
 
     def copied(self, op: Op, base: Any, kind: List) -> None:
         """A new list of the elements of another."""

@@ -203,6 +203,12 @@ class Values:
             if join(site, kinds[0]) is None:
                 raise NotTyped("a list of different types", self.line)
             return site
+        if name == "Add" and all(isinstance(k, List) for k in kinds):
+            site = self.sites.setdefault((id(op), "list"), List())
+            for k in kinds:
+                if k.elem is not None:
+                    self.put(site, k.elem)
+            return site
         raise NotTyped("a list operation", self.line)
 
     def check_power(self, name: str, base: Any, exponent: Any, kinds: list[Any]) -> None:
