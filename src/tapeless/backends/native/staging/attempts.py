@@ -27,11 +27,9 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging.base import Exit, NeedsUnrolling, OpenLoop, Target
 from tapeless.backends.native.staging.carrying import (
-    KEPT,
     Carried,
     Moves,
     NeedsPeeling,
-    Spec,
     carry_out,
     first_guess,
     widen,
@@ -39,6 +37,7 @@ from tapeless.backends.native.staging.carrying import (
 from tapeless.backends.native.staging.exchanges import Exchange
 from tapeless.backends.native.staging.heap import content
 from tapeless.backends.native.staging.joins import Maybe
+from tapeless.backends.native.staging.specs import KEPT, Spec
 from tapeless.backends.native.staging.values import Instance, Mapping, Number, Value
 from tapeless.program.ir import Block, Op, Var
 
@@ -127,6 +126,8 @@ class Attempt:
                         made[n] = Carried(s, specs[n], None, str(n))
                 self.held[key] = (obj, made)
                 heads.append((obj, rebuilt(obj, {n: c.head for n, c in made.items()})))
+            for _, c in self.places():
+                c.blame(self.key)
             copies = [copy for _, c in self.places() for copy in c.copies()]
             self.exchange = Exchange(s, self.key, copies)
         s.exchanges.append(self.exchange)

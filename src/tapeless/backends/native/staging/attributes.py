@@ -157,7 +157,7 @@ class Attributes(Iterables):
             if isinstance(held, (Maybe, Conflict)):
                 message = f"'{owner.cls.__name__}' object has no attribute '{name}'"
                 held = self.present(held, f"the attribute {name!r}", message, AttributeError)
-                self.heap.touch(owner)
+                self.heap.note(owner)
                 owner.fields[name] = held
             return held
         if name == "__class__":

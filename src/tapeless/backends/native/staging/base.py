@@ -73,8 +73,7 @@ TYPES: dict[type, str] = {
 COMPLEX: dict[type, str] = {complex: F64, np.complex128: F64, np.complex64: F32}
 
 
-#: What the arguments of an exception may be that a nest raises itself.
-PLAIN = (str, int, float, bool, type(None))
+PLAIN = (str, int, float, bool, type(None))  # arguments of exceptions that a nest raises itself
 
 
 class Text(Value):
@@ -97,10 +96,10 @@ class NeedsKnown(Exception):
 
 
 class NeedsUnrolling(Exception):
-    """A loop has to be staged iteration by iteration, because something in it must be known."""
+    """A loop has to be staged iteration by iteration; what cannot be is refused (`refusal`, or another)."""
 
-    def __init__(self, key: Any, why: str) -> None:
-        self.key, self.why = key, why
+    def __init__(self, key: Any, why: str, refusal: NotCompilable | None = None) -> None:
+        self.key, self.why, self.refusal = key, why, refusal
         super().__init__(why)
 
 
@@ -199,8 +198,7 @@ class Base:
         self.fixed = dict(known)
         self.growing: dict[Any, Any] = {}
         """Where lists are made that grow -> how their items are stored."""
-        self.never_growing: set[Any] = set()
-        """Where lists are made that must not be of those."""
+        self.never_growing: set[Any] = set()  # where lists are made that must not be of those
         self.indexed: dict[Any, Any] = {}
         """Where lists are made that could grow, as they are indexed by what is not known."""
         self.grew: set[Any] = set()
@@ -233,7 +231,7 @@ class Base:
         self.flags: set[Scalar] = set()
         self.closed = 0
         self.frozen: dict[Array, str] = {}
-        self.why: dict[Scalar, OpenLoop] = {}
+        self.bound_in: dict[Scalar, Any] = {}  # says whether there is a value -> the loop that carries it
 
     # ---- statements
 
@@ -561,6 +559,8 @@ class Base:
             for loop in self.open_loops:
                 if isinstance(leaf, Ref) and (leaf.var is loop.var or leaf.var in loop.carried):
                     raise NeedsUnrolling(loop.key, why)
+            if isinstance(leaf, Ref) and leaf.var in self.bound_in:
+                raise NeedsUnrolling(self.bound_in[leaf.var], why)
         self.refuse("a number that is computed must be known when the program is compiled", why)
 
     def origins(self, expr: Expr) -> Iterator[Expr]:

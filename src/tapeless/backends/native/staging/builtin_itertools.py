@@ -262,7 +262,9 @@ def count(s: Builtins, start: Value = NIL, step: Value = UNIT) -> Value:
             s.refuse("itertools.count by steps that are no integers", "count integers, and multiply")
         return functools.reduce(lambda a, _: s.binary("Add", a, step), range(int(i.value)), start)
 
-    return Iter(s, lambda: Iteration(None, ENDLESS, item))
+    made = Iter(s, lambda: Iteration(None, ENDLESS, item))
+    made.made.value = made.make()  # here, as the program may first ask in a loop, or on one path
+    return made
 
 
 # ---- with functions of the program

@@ -18,6 +18,7 @@ from tapeless.backends.native.nest import (
     const,
     leaves,
 )
+from tapeless.backends.native.staging import alternatives
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.exchanges import in_place
 from tapeless.backends.native.staging.heap import Changes, content, is_object
@@ -31,6 +32,7 @@ from tapeless.backends.native.staging.joins import (
 )
 from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
 from tapeless.backends.native.staging.options import all_options, is_another, one_of, several
+from tapeless.backends.native.staging.specs import CONFLICT, KEPT, Spec
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     ComplexNumber,
@@ -56,24 +58,6 @@ class NeedsPeeling(Exception):
         super().__init__("a number becomes an array in a loop")
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """How a place is carried.
-
-    `how`: "kept" (it does not change), "number", "complex", "array", "sequence", "object", "maybe" (bound
-    only sometimes; `parts` has one), "known" (one of several objects, `names`), "conflict" (never read),
-    "range", "slice".  `names` of a number are the other classes that it may have.
-    """
-
-    how: str
-    kind: Any = None
-    parts: tuple[Spec, ...] = ()
-    names: tuple[Any, ...] = ()
-
-
-KEPT, CONFLICT = Spec("kept"), Spec("conflict")
-
-
 def first_guess(s: Loops, value: Value | None, assigned: bool = True) -> Spec:
     """How a place is probably carried, from what it holds at first."""
     if s.is_number(value):
@@ -97,6 +81,12 @@ def widen(s: Loops, spec: Spec, entry: Value | None, end: Value | None) -> Spec:
     known = several((entry, end))
     if known is not None and end is not entry:
         return Spec("known", names=tuple(known))
+    one = spec.how == "one"
+    if one or (end is not entry and (alternatives.has_text(end) or alternatives.has_text(entry))):
+        first = spec if one else alternatives.spec_of(s, entry)
+        text = alternatives.joined(first, alternatives.spec_of(s, end))
+        if one or text is not None:
+            return text or CONFLICT
     if spec.how == "maybe":
         inner, held = there(end, spec.kind), there(entry, spec.kind)
         part = spec.parts[0]
@@ -183,11 +173,13 @@ def shape_of(s: Loops, value: Value) -> Spec:
         return Spec(how, kind, tuple(shape_of(s, v) for v in table.values()), tuple(table))
     if isinstance(value, Static):
         return KEPT
-    return CONFLICT
+    return (alternatives.spec_of(s, value) if alternatives.has_text(value) else None) or CONFLICT
 
 
 def generalise(s: Loops, entry: Value | None, end: Value, spec: Spec) -> Spec:
     """The spec of a place that holds `entry` at first and `end` after an iteration."""
+    if spec.how == "one":
+        return alternatives.joined(spec, alternatives.spec_of(s, end)) or CONFLICT
     if entry is None and spec.how == "kept":
         return shape_of(s, end)
     if spec.how == "kept":
@@ -298,6 +290,12 @@ class Carried:
             for flag, option in zip(self.flags, spec.names[1:], strict=True):
                 s.emit(Assign(flag, const(True) if entry is None else is_another(entry, option)))
             self.head = one_of(spec.names, map(Ref, self.flags))
+        elif spec.how == "one":
+            self.texts = [s.scalar(type, hint) for type in alternatives.types(spec)]
+            given = alternatives.nothing(spec) if entry is None else alternatives.numbers(s, spec, entry)
+            for var, e in zip(self.texts, given, strict=True):
+                s.emit(Assign(var, e))
+            self.head = alternatives.rebuilt(spec, [Ref(var) for var in self.texts])
         elif spec.how == "complex":
             type = COMPLEX[spec.kind]
             self.real, self.imag = s.scalar(type, f"{hint}_re"), s.scalar(type, f"{hint}_im")
@@ -354,6 +352,18 @@ class Carried:
         self.head = s.heap.born(made) if is_object(made) else made
         self.copied, self.heads = entry is not None and is_object(made), heads
 
+    def blame(self, loop: Any) -> None:
+        """Say which loop makes of this place what must not be read."""
+        if isinstance(self.head, Conflict):
+            self.head.loop = loop
+        if self.spec.how == "maybe":
+            self.s.bound_in[self.flag] = loop
+        for part in (*self.parts, *self.heads):
+            if isinstance(part, Carried):
+                part.blame(loop)
+            elif isinstance(part, Conflict):
+                part.loop = loop
+
     def copies(self) -> Iterator[tuple[View, Value, bool]]:
         """The arrays that are carried: the copy, what it is a copy of, and whether its length stays."""
         if self.spec.how == "array" and self.original is not None:
@@ -375,6 +385,7 @@ class Carried:
         own = [self.scalar] if how == "number" else [self.real, self.imag] if how == "complex" else []
         own += [self.odd] if how == "number" and self.spec.names else []
         own += [self.flag] if how == "maybe" else self.flags if how == "known" else []
+        own += self.texts if how == "one" else []
         return own + [v for p in self.parts for v in p.variables()]
 
     def move(self, end: Value | None, moves: Moves) -> None:
@@ -397,6 +408,8 @@ class Carried:
         if how == "known":
             for flag, option in zip(self.flags, self.spec.names[1:], strict=True):
                 moves.scalars.append((flag, is_another(end, option)))
+        elif how == "one":
+            moves.scalars += zip(self.texts, alternatives.numbers(s, self.spec, end), strict=True)
         elif how == "number":
             fits(s, end, self.spec.kind)
             moves.scalars.append((self.scalar, widened(s, end, self.scalar.type)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tapeless.backends.native.nest import (
     BOOL,
     FALSE,
+    FLOATS,
     TRUE,
     ZERO,
     Assign,
@@ -21,10 +23,19 @@ from tapeless.backends.native.nest import (
     const,
 )
 from tapeless.backends.native.staging.attempts import Loop
-from tapeless.backends.native.staging.base import Exit, Final, NeedsUnrolling, Replay, Target, describe
+from tapeless.backends.native.staging.base import (
+    Exit,
+    Final,
+    NeedsKnown,
+    NeedsUnrolling,
+    Replay,
+    Target,
+    describe,
+)
 from tapeless.backends.native.staging.loops import Checkpoint, Loops
 from tapeless.backends.native.staging.short_loops import ShortLoops
 from tapeless.backends.native.staging.values import Instance, Sequence, Static, Value
+from tapeless.errors import NotCompilable
 from tapeless.frontend.lower import ends
 from tapeless.program.ir import Block, Op, Var
 
@@ -54,6 +65,8 @@ class Control(Loops):
     def __init__(self, known: Any) -> None:
         super().__init__(known)
         self.unrolled: set[Any] = set()
+        self.refusals: dict[Any, NotCompilable] = {}
+        """Loops that are staged one iteration after the other -> what to raise if that cannot be done."""
         self.short = ShortLoops()
 
     def iteration(self, value: Value) -> Iteration:
@@ -189,7 +202,8 @@ class Control(Loops):
             if alone:
                 raise NeedsUnrolling(key, "its first iteration has been staged")
         if it.items is None:
-            it = Iteration(self.items_of(it))
+            with self.taken_apart(key):
+                it = Iteration(self.items_of(it))
         assert it.items is not None
         items = iter(it.items) if it.more is None else it.more()
         self.unroll(op, body, orelse, lambda: self.next_item(op, items))
@@ -243,7 +257,8 @@ class Control(Loops):
 
         def more() -> bool:
             self.run(test)
-            return self.alive and bool(self.known_expr(self.truth(self.read(op.args[0])), "its test"))
+            with self.taken_apart(key):
+                return self.alive and bool(self.known_expr(self.truth(self.read(op.args[0])), "its test"))
 
         self.unroll(op, body, orelse, more)
 
@@ -256,7 +271,7 @@ class Control(Loops):
             if need.key != key:
                 raise
             point.back()
-            self.unrolled.add(key)
+            self.unroll_from_now(need)
             return False
         point.keep()
         if not self.alive or not orelse.ops:
@@ -267,6 +282,26 @@ class Control(Loops):
             live = self.frames[-1].live.after[id(op)]
             self.fork(self.unless([broken]), lambda: self.run(orelse), lambda: None, live)
         return True
+
+    def unroll_from_now(self, need: NeedsUnrolling) -> None:
+        self.unrolled.add(need.key)
+        if need.refusal is not None:
+            self.refusals[need.key] = need.refusal
+
+    @contextmanager
+    def taken_apart(self, key: Any) -> Iterator[None]:
+        """Inside, the length of a loop is found; if it cannot be, the reason is why it should be."""
+        try:
+            yield
+        except NotCompilable:
+            if key in self.refusals:
+                raise self.refusals[key] from None
+            raise
+        except NeedsKnown as need:  # no version for each float
+            floats = {path for var, path in self.sources.items() if var.type in FLOATS}
+            if key in self.refusals and need.path in floats:
+                raise self.refusals[key] from None
+            raise
 
     def unroll(self, op: Op, body: Block, orelse: Block, more: Callable[[], bool]) -> None:
         """Stage the iterations of a loop one by one."""

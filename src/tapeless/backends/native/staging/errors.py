@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import BOOL, FALSE, I64, TRUE, ZERO, Assign, If, Ref, Stmt, apply, const
 from tapeless.backends.native.staging.base import Exit, Target, Text
-from tapeless.backends.native.staging.carrying import KEPT, Carried, Moves, Spec
+from tapeless.backends.native.staging.carrying import Carried, Moves
 from tapeless.backends.native.staging.control import exact
 from tapeless.backends.native.staging.joins import Conflict, same_static
+from tapeless.backends.native.staging.specs import KEPT, Spec
 from tapeless.backends.native.staging.values import Instance, Number, Sequence, Static, Value
 
 if TYPE_CHECKING:

@@ -31,12 +31,12 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging import storage
 from tapeless.backends.native.staging.base import TYPES
-from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.growing_items import (
     NeedsGrowing,
     dtypes_of,
     has_arrays,
+    has_objects,
     is_mixed,
     item,
     item_classes,
@@ -54,6 +54,7 @@ from tapeless.backends.native.staging.growing_items import (
     spec_of_all,
     stretches,
 )
+from tapeless.backends.native.staging.specs import Spec
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Growing,
@@ -65,7 +66,7 @@ from tapeless.backends.native.staging.values import (
     View,
 )
 
-__all__ = ["NeedsGrowing", "is_mixed", "item", "item_classes", "parts_of", "spec_of_all"]
+__all__ = ["NeedsGrowing", "has_objects", "is_mixed", "item", "item_classes", "parts_of", "spec_of_all"]
 BEYOND = "list index out of range"
 
 
@@ -231,6 +232,11 @@ def to_array(s: Any, owner: Growing) -> ArrayValue:
     if has_arrays(owner.spec):
         s.refuse("an array of tuples with arrays in them", "append to several lists")
     parts = leaves(owner.spec)
+    if any(p.how == "one" for p in parts):
+        s.refuse(
+            "an array of a list of texts, or of what is no number",
+            "append the numbers to a list of their own",
+        )
     nested = owner.spec.how == "sequence"
     if nested and any(p.how != "number" for p in owner.spec.parts):
         s.refuse("an array of nested tuples of a list that grows", "append to several lists")
@@ -268,10 +274,10 @@ def keeps_dtype(s: Any, spec: Spec, odds: Array, length: Expr) -> None:
     s.replay_unless(apply("any", Ref(usual), apply("eq", length, ZERO)))
 
 
-def all_of(s: Any, owner: Growing, k: int) -> View:
+def all_of(s: Any, owner: Growing, k: int, column: int = 0) -> View:
     """What the items have as one of their parts, in an array: of numbers, or of arrays with one more axis."""
     part = parts_of(owner)[k]
-    leaf, columns = part
+    leaf, columns = part[0], part[1][column:]
     length = owner.length.expr
     shape = shape_of(s, part) if leaf.how == "rows" else ()
     width = s.bind(storage.size_of(shape), "size")

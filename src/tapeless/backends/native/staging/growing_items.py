@@ -25,17 +25,18 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )
-from tapeless.backends.native.staging import storage
+from tapeless.backends.native.staging import alternatives, records, storage
 from tapeless.backends.native.staging.base import TYPES
-from tapeless.backends.native.staging.carrying import Spec
 from tapeless.backends.native.staging.elements import is_complex, supported
 from tapeless.backends.native.staging.joins import join_kinds
 from tapeless.backends.native.staging.mixed import classes, fits, in_order, mixed, odd, widened
 from tapeless.backends.native.staging.paths import Length, Path
+from tapeless.backends.native.staging.specs import Spec
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,
     Growing,
+    Instance,
     Lazy,
     Number,
     Sequence,
@@ -71,6 +72,7 @@ def spec_of(s: Any, value: Value | None) -> Spec | None:
         parts = [spec_of(s, v) for v in value.items]
         if all(p is not None for p in parts):
             return Spec("sequence", value.kind, tuple(p for p in parts if p is not None))
+        return None
     if (
         isinstance(value, ArrayValue)
         and value.ndim
@@ -78,7 +80,9 @@ def spec_of(s: Any, value: Value | None) -> Spec | None:
         and not is_complex(value.dtype)
     ):
         return Spec("rows", value.dtype, names=tuple(length_by_name(s, n) for n in value.shape))
-    return None
+    if isinstance(value, Instance):
+        return records.spec_of(s, value)
+    return alternatives.spec_of(s, value)
 
 
 def length_by_name(s: Any, n: Expr) -> int | Path | None:
@@ -116,12 +120,14 @@ def joined(a: Spec | None, b: Spec | None) -> Spec | None:
             return None
         lengths = tuple(m if m == n else None for m, n in zip(a.names, b.names, strict=True))
         return Spec("rows", a.kind, names=lengths)
-    if a.kind is not b.kind or len(a.parts) != len(b.parts):
+    if a.how == "one":
+        return alternatives.joined(a, b)
+    if a.kind is not b.kind or len(a.parts) != len(b.parts) or a.names != b.names:
         return None
     parts = [joined(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
     if any(p is None for p in parts):
         return None
-    return Spec("sequence", a.kind, tuple(p for p in parts if p is not None))
+    return Spec(a.how, a.kind, tuple(p for p in parts if p is not None), a.names)
 
 
 def spec_of_all(s: Any, values: Iterable[Value | None]) -> Spec | None:
@@ -136,13 +142,15 @@ def spec_of_all(s: Any, values: Iterable[Value | None]) -> Spec | None:
 
 def leaves(spec: Spec) -> list[Spec]:
     """The specs of the numbers and arrays of an item, in order."""
-    return [leaf for p in spec.parts for leaf in leaves(p)] if spec.how == "sequence" else [spec]
+    return [leaf for p in spec.parts for leaf in leaves(p)] if spec.how in ("sequence", "object") else [spec]
 
 
 def dtypes_of(leaf: Spec) -> list[str]:
     """The dtypes of the columns of a part of the items."""
     if leaf.how == "rows":
         return [leaf.kind, "int64"] if None in leaf.names else [leaf.kind]
+    if leaf.how == "one":
+        return [STORED.get(t, "int64") for t in alternatives.types(leaf)]
     own = STORED.get(TYPES[leaf.kind], "int64")
     return [own, "bool"] if leaf.names else [own]
 
@@ -155,9 +163,15 @@ def has_arrays(spec: Spec) -> bool:
     return any(leaf.how == "rows" for leaf in leaves(spec))
 
 
+def has_objects(spec: Spec) -> bool:
+    return spec.how == "object" or any(map(has_objects, spec.parts))
+
+
 def item_classes(spec: Spec) -> Any:
     if spec.how == "sequence":
         return spec.kind, tuple(map(item_classes, spec.parts))
+    if spec.how == "one":
+        return alternatives.shown(spec)
     return np.ndarray if spec.how == "rows" else spec.kind
 
 
@@ -229,15 +243,21 @@ def flat(index: tuple[Expr, ...], shape: tuple[Expr, ...]) -> Expr:
 
 def numbers(value: Any) -> list[Value]:
     """The numbers and arrays of an item, in order."""
+    if isinstance(value, Instance):
+        return [x for v in value.fields.values() for x in numbers(v)]
     return [x for v in value.items for x in numbers(v)] if isinstance(value, Sequence) else [value]
 
 
 def prepared(s: Any, spec: Spec, value: Value) -> list[Any]:
     """What is stored of an item: expressions, and arrays, which nobody changes from here on."""
     found: list[Any] = []
+    records.fix(s, value)
     for v, leaf in zip(numbers(value), leaves(spec), strict=True):
         if leaf.how == "rows":
             found.append(kept(s, v))
+            continue
+        if leaf.how == "one":
+            found += map(s.bind, alternatives.numbers(s, leaf, v))
             continue
         fits(s, v, leaf.kind)
         found.append(s.bind(widened(s, v, TYPES[leaf.kind])))
@@ -304,10 +324,14 @@ def rebuilt(s: Any, spec: Spec, parts: list[Part], at: Expr) -> Value:
     """An item from what is stored of it; the parts are taken from the front."""
     if spec.how == "sequence":
         return Sequence([rebuilt(s, p, parts, at) for p in spec.parts], spec.kind)
+    if spec.how == "object":
+        return records.made(s, spec, [rebuilt(s, p, parts, at) for p in spec.parts])
     part = parts.pop(0)
     _, columns = part
     if spec.how == "rows":
         return array_item(s, part, at)
+    if spec.how == "one":
+        return alternatives.rebuilt(spec, [s.bind(Load(c, (at,))) for c in columns])
     e = s.bind(Load(columns[0], (at,)))
     if not spec.names:
         return Number(e, spec.kind)

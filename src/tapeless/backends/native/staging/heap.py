@@ -101,12 +101,20 @@ class Heap:
         if isinstance(obj, Fields):
             obj = obj.owner
         self.check(obj)
+        self.note(obj)
+
+    def note(self, obj: Any) -> None:
         self.outer_changed = self.outer_changed or not self.age(obj)
         if self.levels and id(obj) not in self.levels[-1]:
             self.levels[-1][id(obj)] = (obj, content(obj))
 
     def write(self, obj: Any, held: Any) -> None:
         self.touch(obj)
+        fill(obj, held)
+
+    def put(self, obj: Any, held: Any) -> None:
+        """Have an object hold what the program, on the way to here, has made of it."""
+        self.note(obj)
         fill(obj, held)
 
     def open(self) -> int:
@@ -141,4 +149,4 @@ class Heap:
 
     def apply(self, changes: Changes) -> None:
         for obj, held in changes.held.values():
-            self.write(obj, held)
+            self.put(obj, held)

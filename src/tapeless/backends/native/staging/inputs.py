@@ -156,7 +156,7 @@ class Inputs(Operations):
             made: Value = self.heap.born(Sequence([self.constant(v) for v in obj], list))
             return made
         if type(obj) is dict:
-            made = self.heap.born(Mapping({k: self.constant(v) for k, v in obj.items()}))
+            made = self.heap.born(Mapping({k: self.constant(v) for k, v in list(obj.items())}))
             return made
         if type(obj) is set:
             from tapeless.backends.native.staging import sets
@@ -238,8 +238,9 @@ class Inputs(Operations):
         if kind in (dict, OrderedDict, Counter, defaultdict) or is_table(obj):
             if len(obj) > LONGEST:
                 self.refuse(f"{path} has {len(obj)} items", "pass an array")
+            held = list(obj.items())  # a dict of weak references may lose some meanwhile
             self.guard(path, "type", kind)
-            self.guard(path, "keys", tuple(obj))
+            self.guard(path, "keys", tuple(k for k, _ in held))
             table = Mapping({}, kind)
             if is_table(obj):
                 self.guard_order(kind)
@@ -249,7 +250,7 @@ class Inputs(Operations):
                 self.guard(Field(path, "default_factory"), "is", obj.default_factory)
                 table.kind = kind_with(self, Static(obj.default_factory))
             self.identities[id(obj)] = (obj, table, path)
-            table.items = {k: self.lift(v, Item(path, k), f"{hint}_{k}") for k, v in obj.items()}
+            table.items = {k: self.lift(v, Item(path, k), f"{hint}_{k}") for k, v in held}
             self.mutable.append((table, path, content(table)))
             return table
         if isinstance(obj, (types.MethodType,)):

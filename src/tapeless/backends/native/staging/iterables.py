@@ -20,7 +20,7 @@ from tapeless.backends.native.nest import (
     walk,
 )  # fmt: skip
 from tapeless.backends.native.staging import generators, growing
-from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.base import NeedsUnrolling, describe
 from tapeless.backends.native.staging.control import Iteration
 from tapeless.backends.native.staging.operators import Operators
 from tapeless.backends.native.staging.values import (
@@ -35,6 +35,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.errors import NotCompilable
 from tapeless.program.ir import Op
 
 
@@ -396,7 +397,12 @@ class Generator(Value):
 
         def take(value: Value) -> None:
             if len(s.open_loops) > loops or s.block is not s.tip(tip):
-                s.refuse("a generator runs a number of times that is not known", "use a list or an array")
+                try:
+                    s.refuse("a generator runs a number of times that is not known", "use a list or an array")
+                except NotCompilable as refusal:
+                    if len(s.open_loops) == loops:
+                        raise
+                    raise NeedsUnrolling(s.open_loops[loops].key, "its generator", refusal) from None
             found.append(value)
 
         with s.collect() as body:

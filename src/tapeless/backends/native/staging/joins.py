@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class Conflict(Value):
     """A variable that is something else on each path: it must not be read."""
 
     values: tuple[Value, ...]
+    loop: Any = field(default=None, kw_only=True)
+    """The loop of run time that carries it so, if one does."""
 
     def each(self) -> list[Value]:
         """What it may be."""
@@ -70,6 +72,13 @@ class Choice(Conflict):
 
     path: Scalar
     paths: tuple[int, ...]
+
+
+def torn(value: Value | None) -> bool:
+    """Whether a value, or a part of a tuple, is something else on each path."""
+    if isinstance(value, Sequence) and value.kind is not list:
+        return any(map(torn, value.items))
+    return type(value) is Conflict
 
 
 def flags_of(value: Value) -> list[Scalar]:

@@ -18,12 +18,10 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.staging.attempts import Again, Attempt, Loop, Plan
 from tapeless.backends.native.staging.base import Target
-from tapeless.backends.native.staging.carrying import (
-    Spec,
-)
 from tapeless.backends.native.staging.exchanges import EXCHANGED, OTHER, Exchange, NeedsTracking
 from tapeless.backends.native.staging.heap import Changes, content
 from tapeless.backends.native.staging.joins import Choice, Joins, Maybe
+from tapeless.backends.native.staging.specs import Spec
 from tapeless.backends.native.staging.values import ArrayValue, Lazy, Value, View
 from tapeless.program.ir import Block, Var
 

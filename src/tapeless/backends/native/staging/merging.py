@@ -30,6 +30,7 @@ from tapeless.backends.native.staging.joins import (
     join_kinds,
     same_static,
     same_view,
+    torn,
 )
 from tapeless.backends.native.staging.mixed import Mixed, classes, fits, mixed, odd, widened
 from tapeless.backends.native.staging.values import (
@@ -75,9 +76,9 @@ class Merger:
     def choose(self, values: list[Value | None], hint: str) -> Value | None:
         """What the program has on the path that it came by."""
         made = self.merge(values, hint)
-        if (type(made) is not Conflict and not _unlike(made)) or len(values) > PATHS:
+        if not (torn(made) or _unlike(made)) or len(values) > PATHS:
             return made
-        if any(v is None or type(v) is Conflict for v in values):
+        if any(v is None or torn(v) for v in values):
             return made
         s, first = self.s, self.path is None
         path = self.path = self.path or s.scalar(I64, "path")
@@ -106,6 +107,29 @@ class Merger:
                     s.emit(Assign(flag, is_another(v, option)))
         return one_of(found, map(Ref, flags))
 
+    def text(
+        self, values: list[Value | None], exits: list[Exit], hint: str, absent: bool = False
+    ) -> Value | None:
+        """One of several texts, or a text and what is known; None if it may be something else.
+
+        If `absent`, it is not there on some paths.
+        """
+        from tapeless.backends.native.staging import alternatives
+
+        if not any(map(alternatives.has_text, values)):
+            return None
+        present = [v for v in values if v is not None or not absent]
+        s, spec = self.s, alternatives.spec_of_all(self.s, present)
+        if spec is None:
+            return None
+        variables = [s.scalar(type, hint) for type in alternatives.types(spec)]
+        for v, e in zip(values, exits, strict=True):
+            with s.at(e.block):
+                given = alternatives.nothing(spec) if v is None else alternatives.numbers(s, spec, v)
+                for var, expr in zip(variables, given, strict=True):
+                    s.emit(Assign(var, expr))
+        return alternatives.rebuilt(spec, [Ref(var) for var in variables])
+
     def among(self, values: list[Value | None], exits: list[Exit], hint: str) -> Value | None:
         first = values[0]
         if all(v is first for v in values):
@@ -115,6 +139,9 @@ class Merger:
         known = several(values)
         if known is not None:
             return self.known(values, known, exits, hint)
+        text = self.text(values, exits, hint)
+        if text is not None:
+            return text
         if any(v is None or isinstance(v, Maybe) for v in values):
             return self.maybe(values, exits, hint)
         present: list[Value] = [v for v in values if v is not None]
@@ -161,6 +188,9 @@ class Merger:
             for v, e in zip(values, exits, strict=True):
                 if v is None:
                     e.block += [Assign(flag, const(False), line=self.s.line) for flag in flags_of(merged)]
+        if any(v is None for v in values):  # variables of its own, which have some value on every path
+            text = self.text([None if v is None else merged for v in values], exits, hint, absent=True)
+            merged = merged if text is None else text
         if isinstance(merged, Number):
             # a variable of its own, which has some value on every path
             merged = self.scalar([merged] * len(there), [e for _, e in there], hint, merged.kind)
@@ -360,10 +390,10 @@ class Merger:
             for key, (obj, held) in e.changes.held.items():
                 changed[key] = obj
                 if s.heap.age(obj) > self.born:
-                    s.heap.write(obj, held)
+                    s.heap.put(obj, held)
         for obj in changed.values():
             if s.heap.age(obj) <= self.born:
-                s.heap.write(obj, self.content(obj, [e.changes for e in self.exits]))
+                s.heap.put(obj, self.content(obj, [e.changes for e in self.exits]))
 
     def content(self, obj: Any, states: list[Changes]) -> Any:
         held = [c.of(obj) for c in states]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from tapeless.backends.native.nest import F64, I64, apply, const
+from tapeless.backends.native.staging import alternatives, iteration_programs
 from tapeless.backends.native.staging.base import Text
 from tapeless.backends.native.staging.callables import Method
 from tapeless.backends.native.staging.growing_methods import METHODS as GROWING
@@ -80,6 +81,14 @@ def draw(name: str, s: Any, owner: Any, args: list[Value], kwargs: dict[str, Val
 
 
 def join(s: Any, owner: Any, items: Value) -> Value:
+    from tapeless.backends.native.staging.iterables import Generator
+
+    if isinstance(items, Generator):
+        items = s.call(Static(iteration_programs.all_of), [items], {})
+    if isinstance(items, Growing):
+        if not alternatives.are_texts(items.spec):
+            s.refuse("something that may be no text is joined", "make a text of it with str()")
+        return s.text(("joined", owner.obj), [items])  # type: ignore[no-any-return]
     parts = s.listed(items)
     if any(isinstance(v, Text) for v in parts):
         if not all(isinstance(v, Text) or isinstance(v, Static) and isinstance(v.obj, str) for v in parts):
@@ -253,10 +262,13 @@ def update(s: Any, owner: Mapping, other: Value | None = None, /, **more: Value)
 
 
 def setdefault(s: Any, owner: Mapping, key: Value, default: Value = NONE) -> Value:
-    k = s.known(key)
-    if k not in owner.items:
-        s.heap.write(owner, {**owner.items, k: s.stored(default)})
-    return owner.items[k]
+    def given(one: Value) -> Value:
+        k = s.known(one)
+        if k not in owner.items:
+            s.heap.write(owner, {**owner.items, k: s.stored(default)})
+        return owner.items[k]
+
+    return s.by_key(key, given)  # type: ignore[no-any-return]
 
 
 def pop_key(s: Any, owner: Mapping, key: Value, default: Value | None = None) -> Value:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tapeless.backends.native.nest import FALSE, TRUE, ZERO, Const, Expr, Ref, apply, const
 from tapeless.backends.native.staging import growing
-from tapeless.backends.native.staging.base import Text, describe
+from tapeless.backends.native.staging.base import NeedsUnrolling, Text, describe
 from tapeless.backends.native.staging.joins import Choice, Conflict, Maybe
 from tapeless.backends.native.staging.mixed import of_one_class
 from tapeless.backends.native.staging.scalars import Scalars
@@ -28,6 +28,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.errors import NotCompilable
 from tapeless.program.ir import Block, Lit, Op, Operand, Var
 
 #: How often what follows may be staged for each path by itself.
@@ -126,10 +127,13 @@ class Operations(Scalars):
             return self.present(value.value, what, name, kind)
         if isinstance(value, Conflict):
             kinds = list({describe(v): None for v in value.each()})
-            self.refuse(
-                f"{what} is {' on one path and '.join(kinds) or 'unknown'} on another path of the program",
-                "give it values of one kind",
-            )
+            why = f"{what} is {' on one path and '.join(kinds) or 'unknown'} on another path of the program"
+            try:
+                self.refuse(why, "give it values of one kind")
+            except NotCompilable as refusal:
+                if value.loop is None:
+                    raise
+                raise NeedsUnrolling(value.loop, why, refusal) from None
         return value
 
     def assign(self, var: Var, value: Value) -> None:

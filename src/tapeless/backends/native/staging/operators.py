@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tapeless.backends.native.nest import (
     apply,
     const,
 )  # fmt: skip
-from tapeless.backends.native.staging import growing, growing_methods
+from tapeless.backends.native.staging import growing, growing_methods, records
 from tapeless.backends.native.staging.base import TYPES, Text, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS
 from tapeless.backends.native.staging.callables import Partial
@@ -409,6 +410,11 @@ class Operators(Managers):
         return self.boolean(self.not_(self.truth(value)))
 
     def identical(self, a: Value, b: Value) -> bool:
+        if a is not b and (records.in_a_list(self, a) or records.in_a_list(self, b)):
+            if self.class_of(a) is self.class_of(b):
+                self.refuse(
+                    "objects in a list are told from each other", "give them numbers, and compare those"
+                )
         if isinstance(a, Static) and isinstance(b, Static):
             return a.obj is b.obj
         if isinstance(a, (Number, ComplexNumber)) and isinstance(b, Static) and not self.is_number(b):
@@ -457,7 +463,7 @@ class Operators(Managers):
         if method is not None:
             return self.boolean(self.truth(self.call_object(method, [container, item], {})))
         if isinstance(container, Mapping):
-            return Static(self.known(item) in container.items)
+            return self.by_key(item, lambda key: Static(self.known(key) in container.items))
         if isinstance(container, Static) and isinstance(item, Static):
             return self.evaluate(lambda c, x: x in c, container, item)
         if isinstance(container, Range) and self.is_number(item):
@@ -491,6 +497,9 @@ class Operators(Managers):
     # implemented by the parts of staging above this one
 
     def getitem(self, value: Value, index: Value) -> Value:
+        raise NotImplementedError
+
+    def by_key(self, key: Value, use: Callable[[Value], Value]) -> Value:
         raise NotImplementedError
 
     def setattr(self, owner: Instance, name: str, value: Value) -> None:

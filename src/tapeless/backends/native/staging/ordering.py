@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tapeless.backends.native.nest import FLOATS, Expr, apply
 from tapeless.backends.native.staging.base import TYPES
-from tapeless.backends.native.staging.carrying import Spec
-from tapeless.backends.native.staging.growing_items import has_arrays, is_mixed, leaves, numbers, spec_of_all
+from tapeless.backends.native.staging.growing_items import is_mixed, leaves, numbers, spec_of_all
+from tapeless.backends.native.staging.specs import Spec
 from tapeless.backends.native.staging.values import Number, Sequence, Value
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def ordered(s: Builtins, items: list[Value], keys: list[Value], backwards: bool)
     spec, by = spec_of_all(s, items), spec_of_all(s, keys)
     if len(items) > FEW or spec is None or by is None or by.how != "number" or is_mixed(spec) or is_mixed(by):
         return None
-    if has_arrays(spec):
+    if any(leaf.how != "number" for leaf in leaves(spec)):
         return None
     kinds = [leaf.kind for leaf in leaves(spec)]
     rows = [[s.bind(s.as_expr(v, TYPES[k])) for v, k in zip(numbers(x), kinds, strict=True)] for x in items]

@@ -178,8 +178,16 @@ class Outputs:
         s = self.s
         if growing.is_mixed(value.spec):
             s.refuse("a list of items of several classes is returned", "fill it with numbers of one class")
-        parts = range(len(growing.parts_of(value)))
-        columns = [self.array(growing.all_of(s, value, k)) for k in parts]
+        if growing.has_objects(value.spec):
+            s.refuse(
+                "a list of objects, as many as are known at run time only, is returned",
+                "return what they hold",
+            )
+        parts = growing.parts_of(value)
+        places = [
+            (k, j) for k, (leaf, own) in enumerate(parts) for j in range(len(own) if leaf.how == "one" else 1)
+        ]
+        columns = [self.array(growing.all_of(s, value, *place)) for place in places]
         indices = [c.index for c in columns if isinstance(c, ArrayResult)]
         return Rows(indices, growing.item_classes(value.spec))
 

@@ -7,14 +7,12 @@ from typing import Any
 from tapeless.backends.native.nest import I64, Const, Expr
 from tapeless.backends.native.staging.attempts import parts_of
 from tapeless.backends.native.staging.carrying import (
-    CONFLICT,
-    KEPT,
     Carried,
-    Spec,
     widen,
 )
 from tapeless.backends.native.staging.heap import content, is_object
 from tapeless.backends.native.staging.joins import same_static, same_view
+from tapeless.backends.native.staging.specs import CONFLICT, KEPT, Spec
 from tapeless.backends.native.staging.values import (
     ArrayValue,
     Axis,

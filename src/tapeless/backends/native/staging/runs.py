@@ -11,10 +11,8 @@ from tapeless.backends.native.staging import frames, storage
 from tapeless.backends.native.staging.attempts import parts_of, rebuilt
 from tapeless.backends.native.staging.base import Frame, OpenLoop, Replay
 from tapeless.backends.native.staging.carrying import (
-    KEPT,
     Carried,
     Moves,
-    Spec,
     first_guess,
     shape_of,
     widen,
@@ -34,6 +32,7 @@ from tapeless.backends.native.staging.passing import (
     views,
 )
 from tapeless.backends.native.staging.pieces import Again
+from tapeless.backends.native.staging.specs import KEPT, Spec
 from tapeless.backends.native.staging.values import (
     Cell,
     ComplexNumber,

@@ -352,6 +352,7 @@ def stage(
     """
     fixed = dict(known or {})
     unrolled: set[Any] = set()
+    refusals: dict[Any, NotCompilable] = {}
     kept: set[Any] = set()
     limited = True
     recursive: set[types.CodeType] = set()
@@ -372,6 +373,7 @@ def stage(
         stager = Stager(fixed)
         stager.careful = careful
         stager.unrolled, stager.growing, stager.never_growing = unrolled, grows, never
+        stager.refusals = refusals
         stager.recursive, stager.peeled, stager.tracked = recursive, peeled, tracked
         stager.ruled, stager.short = ruled, ShortLoops(kept, limited)
         python_calls.HANDED[stager] = handed
@@ -385,7 +387,7 @@ def stage(
             fixed |= _with_siblings(need.path, args, dict(kwargs or {}))
             continue
         except NeedsUnrolling as need:
-            unrolled.add(need.key)
+            stager.unroll_from_now(need)
             continue
         except NeedsRolling as need:
             kept |= need.keys
@@ -407,6 +409,8 @@ def stage(
             recursive.add(need.key)
             continue
         except growing.NeedsGrowing as need:
+            if need.site not in grows:
+                unrolled.clear()  # perhaps because of this list
             grows[need.site] = need.spec
             if sum(expression(site) == expression(need.site) for site in grows) > SITES:
                 stager.refuse("a function that calls itself makes lists of unknown length", "use arrays")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tapeless.backends.native.nest import (
 from tapeless.backends.native.staging import growing, tables
 from tapeless.backends.native.staging.attributes import Attributes
 from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import as_index
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -30,11 +32,14 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.errors import NotCompilable
 from tapeless.program.ir import Op
 from tapeless.runtime.items import own_class_item
 
 #: Classes of values that have no items to set.
 NO_ITEMS = {float, int, bool, complex, str, bytes, type(None), np.float64, np.float32, np.int64, np.bool_}
+
+KEYS = "use a key that is known"
 
 
 class Structures(Attributes):
@@ -62,8 +67,7 @@ class Structures(Attributes):
         if isinstance(value, Growing):
             return growing.getitem(self, value, index)
         if isinstance(value, Mapping):
-            key = self.known(index, "use a key that is known")
-            return tables.item(self, value, key)
+            return self.by_key(index, lambda k: tables.item(self, value, self.known(k, KEYS)))
         if isinstance(value, Static) and isinstance(value.obj, enum.EnumMeta):
             return self.evaluate(lambda v, i: v[i], value, index)
         if isinstance(value, Static) and isinstance(value.obj, type):
@@ -89,6 +93,26 @@ class Structures(Attributes):
             self.throw(TypeError, f"'{kind.__name__ if kind else 'object'}' object is not subscriptable")
             return value
         self.refuse(f"an item of {describe(value)}", "use an array, a list, a tuple or a dict")
+
+    def by_key(self, key: Value, use: Callable[[Value], Value]) -> Value:
+        """What is done with a key that is one of a few, or has truths in it: for each of them by itself."""
+        if isinstance(key, Maybe) and one_of_a_few(key):
+            return self.choose_from(key, lambda one: self.by_key(one, use))
+        if isinstance(key, Sequence) and key.kind is not list:
+            for k, part in enumerate(key.items):
+                if one_of_a_few(part):
+                    before, after = key.items[:k], key.items[k + 1 :]
+
+                    def whole(one: Value) -> Value:
+                        return self.by_key(Sequence([*before, one, *after], key.kind), use)  # noqa: B023
+
+                    return self.by_key(part, whole)
+        if isinstance(key, Number) and one_of_a_few(key):
+            try:
+                self.known(key, KEYS)
+            except NotCompilable:
+                return self.choose(key.expr, lambda: use(Static(True)), lambda: use(Static(False)))
+        return use(key)
 
     def sequence_item(self, value: Sequence, index: Value) -> Value:
         name = "list" if value.kind is list else "tuple"
@@ -170,9 +194,14 @@ class Structures(Attributes):
         if method is not None:
             self.call_object(method, [owner, index, value], {})
         elif isinstance(owner, Mapping):
-            key = self.known(index, "use a key that is known")
-            self.heap.touch(owner)
-            owner.items[key] = self.stored(value)
+
+            def store(k: Value) -> Value:
+                key = self.known(k, KEYS)
+                self.heap.touch(owner)
+                owner.items[key] = self.stored(value)
+                return Static(None)
+
+            self.by_key(index, store)
         elif isinstance(owner, Sequence) and owner.kind is list:
             if isinstance(index, Number):
                 self.note_index(owner)
@@ -210,3 +239,10 @@ class Structures(Attributes):
             self.throw(type(error), *error.args)
             return
         self.heap.write(owner, held)
+
+
+def one_of_a_few(key: Value) -> bool:
+    """Whether a key is known but for a few paths: one of known objects, or a truth."""
+    if isinstance(key, Number):
+        return key.kind is bool and not isinstance(key.expr, Const)
+    return isinstance(key, Maybe) and key.otherwise is not None

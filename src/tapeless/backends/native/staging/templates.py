@@ -153,13 +153,31 @@ def assembled(item: Any, numbers: Iterator[Any]) -> Any:
     if isinstance(item, tuple):
         kind, parts = item
         return tuple.__new__(kind, [assembled(p, numbers) for p in parts])
+    if isinstance(item, One):
+        return item.build(numbers)
     return next(numbers) if item is np.ndarray else item(next(numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """One of several objects, by its number: (None, object), or how a text is written and what is in it."""
+
+    cases: tuple[tuple[Any, Any], ...]
+
+    def build(self, numbers: Iterator[Any]) -> Any:
+        which = int(next(numbers))
+        made = [
+            obj if how is None else (how, [assembled(part, numbers) for part in obj])
+            for how, obj in self.cases
+        ]
+        return made[which] if self.cases[which][0] is None else written(*made[which])
 
 
 @dataclass(eq=False, slots=True)
 class Written(Template):
     """A text of objects: `how` is "f" and the parts of an f-string, "%" or "format" and a text
-    (with the names of what is given by name), "join" and what is between, or "+"."""
+    (with the names of what is given by name), "join" (of a list: "joined") and what is between, "+",
+    or "one" and several of those."""
 
     how: tuple[Any, ...]
     parts: list[Template]
@@ -178,6 +196,12 @@ def written(how: tuple[Any, ...], objects: list[Any]) -> Any:
         return how[1].join(objects)
     if how[0] == "+":
         return objects[0] + objects[1]
+    if how[0] == "joined":
+        return how[1].join(objects[0])
+    if how[0] == "one":
+        which, rest = objects[0], iter(objects[1:])
+        ways = [c if not isinstance(c, tuple) else (c[0], [next(rest) for _ in range(c[1])]) for c in how[1]]
+        return written(*ways[which]) if isinstance(ways[which], tuple) else ways[which]
     made, rest = "", iter(objects)
     for part in how[1]:
         if isinstance(part, str):
