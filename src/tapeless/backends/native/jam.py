@@ -222,8 +222,9 @@ def _adding(whole: Loop, loops: list[For]) -> list[list[For]]:
 
 
 def _common(s: Stmt, loop: For, others: set[Name]) -> bool:
-    """Whether a statement adds to an element that moves with a loop, and does not depend on `others`."""
-    used = {x for i in s.index for x in names(i)} if isinstance(s, Store) and s.add else set()
+    """Whether a statement changes an element that moves with a loop, and does not depend on `others`."""
+    again = isinstance(s, Store) and (s.add or Load(s.array, s.index) in leaves(s.value))
+    used = {x for i in s.index for x in names(i)} if isinstance(s, Store) and again else set()
     return loop.var in used and used.isdisjoint(others)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapeless.backends.native.afresh import afresh
 from tapeless.backends.native.defer import defer
 from tapeless.backends.native.delay import delay
 from tapeless.backends.native.fuse import fuse
@@ -27,7 +28,7 @@ def optimise(fn: Function, *, parallel: bool = False) -> Function:
 
     With `parallel`, loops stay loops, which threads can share.
     """
-    fn = known_lengths(fn if parallel else sums(fn))
+    fn = known_lengths(fn if parallel else sums(afresh(fn)))
     fn = fn if parallel else late(fn)
     fn = momentary(fuse(fn if parallel else multiply(fn)))
     peeled = peel(fn)
