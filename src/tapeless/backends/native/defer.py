@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from tapeless.backends.native.delay import Moving, Place, changed_in, following, mentioned, places
+from tapeless.backends.native.delay import Moving, Place, changed_in, places
 from tapeless.backends.native.fuse import with_bodies
 from tapeless.backends.native.nest import (
     Array,
@@ -62,9 +62,9 @@ class _Defer(Moving):
 
     def moved(self, out: list[Stmt], at: int, array: Array, group: list[Place]) -> None:
         """Moves the additions of a nest to one array into the nest that adds to it next, if that can be."""
-        if self.stays(array) or mentioned(out[at], array) != 2 * len(group):
+        if self.stays(array) or self.mentioned(out[at], array) != 2 * len(group):
             return
-        to = following(out, at, array)
+        to = self.following(out, at, array)
         other = None if to is None else self.target(out[to], array)
         if to is None or other is None:
             return

@@ -14,6 +14,7 @@ value is made of, and that is cheap: cotangents of matrices are sums of such pro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -68,6 +69,7 @@ class Moving:
 
     def __init__(self, fn: Function) -> None:
         self.fusion = Fusion(fn)
+        self.counts: dict[int, tuple[Stmt, Counter[Name]]] = {}
         self.theirs: set[Name] = {root(p) for p in fn.params if isinstance(p, Array)}
         self.once: set[Scalar] = set()
         seen: set[Scalar] = set()
@@ -91,6 +93,17 @@ class Moving:
             inside = loop
         return value if operations(value) <= CHEAP else None
 
+    def mentioned(self, s: Stmt, array: Array) -> int:
+        """How often a statement, which nobody changes, names an array."""
+        if id(s) not in self.counts:
+            self.counts[id(s)] = s, Counter([x for inner in walk([s]) for x in touched(inner)])
+        return self.counts[id(s)][1][array]
+
+    def following(self, out: list[Stmt], at: int, array: Array) -> int | None:
+        """The next statement, not far away, that uses an array."""
+        near = range(at + 1, min(at + NEAR, len(out)))
+        return next((k for k in near if self.mentioned(out[k], array)), None)
+
     def stays(self, array: Array) -> bool:
         """Whether somebody else may see when an array is stored to, or it is of no interest."""
         return array in self.theirs or array.alias is not None or array.element not in FLOATS
@@ -100,7 +113,7 @@ class Moving:
         other = next((x for x in places(s, add=True) if x.store.array is array), None)
         if other is None or not used_first(other):
             return None
-        return other if mentioned(s, array) == mentioned(other.loops[-1], array) else None
+        return other if self.mentioned(s, array) == self.mentioned(other.loops[-1], array) else None
 
     def there(
         self, place: Place, other: Place, value: Expr, changed: set[Name]
@@ -170,9 +183,9 @@ class _Delay(Moving):
     def moved(self, out: list[Stmt], at: int, place: Place) -> None:
         """Moves one store to the nest that uses the array next, if that can be."""
         array = place.store.array
-        if self.stays(array) or mentioned(out[at], array) != 1:
+        if self.stays(array) or self.mentioned(out[at], array) != 1:
             return
-        to = following(out, at, array)
+        to = self.following(out, at, array)
         if to is None:
             return
         value, changed = self.value(place), written(out[at : to + 1])
@@ -196,20 +209,11 @@ def places(s: Stmt, *, add: bool = False, around: tuple[For, ...] = ()) -> Itera
             yield from places(x, add=add, around=(*around, s))
 
 
-def following(out: list[Stmt], at: int, array: Array) -> int | None:
-    """The next statement, not far away, that uses an array."""
-    return next((k for k in range(at + 1, min(at + NEAR, len(out))) if mentioned(out[k], array)), None)
-
-
 def _each_once(index: tuple[Expr, ...], vars: list[Scalar]) -> bool:
     """Whether loops come to no element twice: each has an axis along which it alone moves."""
     moving = [{x.var for x in leaves(e) if isinstance(x, Ref) and x.var in vars} for e in index]
     alone = [m for m, e in zip(moving, index, strict=True) if len(m) == 1 and affine(e).get(Ref(*m), 0)]
     return {v for m in alone for v in m} == {*vars}
-
-
-def mentioned(s: Stmt, array: Array) -> int:
-    return sum(x is array for inner in walk([s]) for x in touched(inner))
 
 
 def used_first(place: Place) -> bool:

@@ -85,7 +85,7 @@ class _Products:
         return out
 
     def loop(self, outer: For, around: frozenset[Scalar]) -> list[Stmt] | None:
-        if abs(outer.step) != 1 or not any(isinstance(s, For) and _has_loop(s) for s in outer.body):
+        if abs(outer.step) != 1 or not any(map(_may_sum, _loops(outer.body))):
             return None
         if not all(isinstance(s, (Assign, Store, If, For, Alloc, Comment, Grow)) for s in walk(outer.body)):
             return None
@@ -195,8 +195,18 @@ def _adding(s: Store) -> Store:
     return s
 
 
-def _has_loop(s: For) -> bool:
-    return any(isinstance(x, For) for x in s.body)
+def _loops(body: list[Stmt]) -> list[For]:
+    return [s for s in body if isinstance(s, For) and abs(s.step) == 1]
+
+
+def _may_sum(middle: For) -> bool:
+    """Whether loops in a loop change numbers: `joined` makes sums of what is there, and adds nothing."""
+    return any(
+        (isinstance(s, Store) and s.array.element in FLOATS)
+        or (isinstance(s, Assign) and s.var.type in FLOATS)
+        for inner in _loops(middle.body)
+        for s in inner.body
+    )
 
 
 class _Loop(Nest):
@@ -206,9 +216,7 @@ class _Loop(Nest):
         for top, middle in enumerate(self.outer.body):
             if not isinstance(middle, For) or abs(middle.step) != 1:
                 continue
-            for inner in middle.body:
-                if not isinstance(inner, For) or abs(inner.step) != 1:
-                    continue
+            for inner in _loops(middle.body):
                 for s in inner.body:
                     if isinstance(s, Store) and s.add and s.array.element in FLOATS:
                         yield Sum(s, middle, inner, top, s.value, s.array, s.index)

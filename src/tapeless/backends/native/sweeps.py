@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tapeless.backends.native.activity import Name
 from tapeless.backends.native.affine import Affine, affine, expression
@@ -191,20 +192,23 @@ class Loop:
         mixed = [(x, a) for x, a in self.arrays.items() if a.puts or (a.adds and a.loads)]
         return all((x in self.made and self.inside(x)) or self.slope(a) is not None for x, a in mixed)
 
+    @cached_property
+    def exposed(self) -> set[Name]:
+        """Names that an iteration may read before it gives them a value."""
+        return exposed(self.loop.body)
+
     def inside(self, a: Array) -> bool:
         """Whether an array gets its storage in every iteration, before all else happens to it."""
-        return a not in exposed(self.loop.body)
+        return a not in self.exposed
 
     def own_scalars(self, uses: Counter[Scalar]) -> bool:
         """Whether what an iteration assigns stays inside it, but for sums over iterations."""
         mine: Counter[Scalar] | None = None
-        fresh: set[Name] | None = None
         for var, assigns in self.assigned.items():
             mine = Counter(_mentions(self.loop.body)) if mine is None else mine
             if mine[var] == 2 * len(assigns) and all(map(_adds, assigns)):
                 continue
-            fresh = exposed(self.loop.body) if fresh is None else fresh
-            if var in fresh or mine[var] != uses[var]:
+            if var in self.exposed or mine[var] != uses[var]:
                 return False
         return True
 
