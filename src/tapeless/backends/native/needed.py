@@ -41,6 +41,7 @@ from tapeless.backends.native.nest import (
     walk,
 )
 from tapeless.backends.native.overwritten import unneeded
+from tapeless.backends.native.readback import ReadBack
 from tapeless.backends.native.remade import Remaking
 from tapeless.backends.native.scopes import Block, Scopes, reads, writes, written
 
@@ -92,6 +93,7 @@ class Needed:
         #: stores over elements that nothing before them needs
         self.free: set[int] = set()
         self.recomputable = self._candidates()
+        self.back = ReadBack(self)
         self._wants: dict[int, set[Name]] = {}
         self._inside: dict[int, set[Name]] = {}  # what loops change, by their ids
         for key, code in adjoints.items():
@@ -102,10 +104,19 @@ class Needed:
         self.solve()
         self._keep_conditions()
         self._remake()
-        self.free = unneeded(scopes.top.body, self._over(), self._read_again(), self._again(), several)
+        self.free = self.unneeded(self._over())
         if self.free:
-            self._forget()
-            self.solve()
+            self.restart()
+        self.back.choose()
+
+    def restart(self) -> None:
+        self._forget()
+        self.solve()
+
+    def unneeded(self, stores: set[int]) -> set[int]:
+        """Those of some stores (by id) over elements that nothing before them needs."""
+        body, adjoints = self.scopes.top.body, self._read_again()
+        return unneeded(body, stores, adjoints, self._again(), self.several, self.back.reads)
 
     def _forget(self) -> None:
         self.saved: set[tuple[int, Name]] = set()
@@ -152,9 +163,10 @@ class Needed:
         return found
 
     def wants(self, s: Stmt) -> set[Name]:
-        """What the reversal of a statement by itself reads, and what is made again before it."""
-        made = (x for r in self.remaking.before.get(id(s), ()) for x in r.inputs)
-        return self._wants.get(id(s), set()) | self.extra.get(id(s), set()) | set(made)
+        """What the reversal of a statement by itself reads, reads back, and what is made again before it."""
+        made = {x for r in self.remaking.before.get(id(s), ()) for x in r.inputs}
+        back = {x for r in self.back.reads.get(id(s), ()) for x in reads(r)}
+        return self._wants.get(id(s), set()) | self.extra.get(id(s), set()) | made | back
 
     def _over(self) -> set[int]:
         """The stores into arrays that are saved somewhere."""
@@ -210,12 +222,7 @@ class Needed:
                 changed |= written([s])
         # storage is made again before anything is read from it, so its shape cannot depend on what is
         loaded = {x for x, s in found.items() if any(isinstance(leaf, Load) for leaf in leaves(s.value))}
-        grown = True
-        while grown:
-            more = {x for x, s in found.items() if x not in loaded and loaded & set(names(s.value))}
-            loaded |= more
-            grown = bool(more)
-        self.late = loaded
+        self.late = loaded = self.following(loaded, found)
         for s in walk(self.scopes.top.body):
             if isinstance(s, (Alloc, Alias)):
                 todo = [x for e in s.shape for x in names(e)]
@@ -232,6 +239,23 @@ class Needed:
         """Arrays made here whose length `e` reads."""
         found: set[Name] = {x.array.root for x in leaves(e) if isinstance(x, Dim)}
         return found - self.given
+
+    def following(self, first: set[Scalar], found: Mapping[Scalar, Assign] | None = None) -> set[Scalar]:
+        """Scalars, and those that are computed again from them."""
+        again = self.recomputable if found is None else found
+        first, grown = set(first), True
+        while grown:
+            more = {x for x, s in again.items() if x not in first and first & set(names(s.value))}
+            first |= more
+            grown = bool(more)
+        return first
+
+    def again(self, block: Block) -> list[Assign]:
+        """What is computed again, or read back, where the reversal of a block begins."""
+        found = [s.var for s in block.body if isinstance(s, Assign) and s.var in self.used]
+        mine = {*map(id, block.body)} | {id(self.recomputable[x]) for x in self.back.at_end(block)}
+        made = [self.recomputable[x] for x in found if x in self.recomputable]
+        return [s for s in made if id(s) in mine]
 
     # ---- the flow of what may be needed
 
@@ -273,6 +297,9 @@ class Needed:
             self._made_again(id(s), live)
             live = self._step(s, live)
         self._made_again(id(block.body), live)
+        for held in self.back.at_end(block):
+            if held in self.used:
+                self.want(names(self.recomputable[held].value), live)
         for x in residents:  # they are given storage again of the size that they have now
             if isinstance(x, Array) and x in self.several and (x in self.active or x in self.used):
                 self.want(self.lengths(x), live)
@@ -302,7 +329,7 @@ class Needed:
             after = {s.var} & wants if s.var not in names(s.value) else set()
             self.want(wants - after, live)
             if s.var in self.recomputable:
-                if s.var in self.used:
+                if s.var in self.used and self.recomputable[s.var] is s:
                     self.want(names(s.value), live, s.var)
             elif s.var in live:
                 if undoable(s):

@@ -40,12 +40,13 @@ def unneeded(
     adjoints: Mapping[int, list[Stmt]],
     again: Mapping[Scalar, Assign],
     several: Collection[Name],
+    back: Mapping[int, list[Stmt]],
 ) -> set[int]:
     """Those of `stores` (by id) whose old element nothing before them needs.
 
-    `adjoints` read it, and the definitions that are computed `again`.
+    `adjoints` read it, the definitions that are computed `again`, and what reads `back` what a store gave.
     """
-    return _unmet(_Search, body, stores, adjoints, again, several)
+    return _unmet(_Search, body, stores, adjoints, again, several, back)
 
 
 def _unmet(
@@ -55,6 +56,7 @@ def _unmet(
     adjoints: Mapping[int, list[Stmt]],
     again: Mapping[Scalar, Assign],
     several: Collection[Name],
+    back: Mapping[int, list[Stmt]],
 ) -> set[int]:
     whole: set[Name] = set(several)
     for s in (*walk(body), *(x for code in adjoints.values() for x in walk(code))):
@@ -70,7 +72,7 @@ def _unmet(
     }
     if not mine:
         return set()
-    search = kind(mine, adjoints, again, body)
+    search = kind(mine, adjoints, again, body, back)
     search.body(body, {})
     return mine - search.needed
 
@@ -78,7 +80,7 @@ def _unmet(
 def first(body: list[Stmt], stores: Collection[int], apart: Collection[Name]) -> set[int]:
     """Those of `stores` (by id) before which nothing in `body` touches the element; not of arrays `apart`."""
     used = {id(s): [s] for s in walk(body) if not children(s)}
-    return _unmet(_First, body, stores, used, {}, apart)
+    return _unmet(_First, body, stores, used, {}, apart, {})
 
 
 class _Search:
@@ -88,8 +90,9 @@ class _Search:
         adjoints: Mapping[int, list[Stmt]],
         again: Mapping[Scalar, Assign],
         body: list[Stmt],
+        back: Mapping[int, list[Stmt]],
     ) -> None:
-        self.stores, self.adjoints, self.again = stores, adjoints, again
+        self.stores, self.adjoints, self.again, self.back = stores, adjoints, again, back
         self.arrays = {s.array.root for s in walk(body) if isinstance(s, Store) and id(s) in stores}
         self.values = Values()
         self.facts: dict[object, Facts] = {}
@@ -118,6 +121,11 @@ class _Search:
         self.reads([s], before, inner=False)
         if isinstance(s, Store) and id(s) in self.stores:
             self.compare(before.values(), s)
+        if not children(s):
+            self.read_back(s, before)
+
+    def read_back(self, s: Stmt, found: Found) -> None:
+        collect(self.back.get(id(s), []), self.values, self.arrays, found)
 
     def iterations(self, s: For | While) -> None:
         """Compares what an iteration needs with what a later one stores."""
@@ -176,6 +184,7 @@ class _Search:
                 with values.inside(s, block):
                     self.reads(block, found)
             if not children(s):
+                self.read_back(s, found)
                 values.passed(s)
 
     def evaluated(self, s: Stmt) -> list[Load]:

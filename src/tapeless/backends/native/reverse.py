@@ -430,8 +430,7 @@ class _Reverse:
         for site in reversed(ends):
             if isinstance(site.what, Scalar):
                 out += self.tape.take(site, frame, once, partial(Assign, site.what))
-        again = [s for s in block.body if isinstance(s, Assign) and needed.recomputable.get(s.var) is s]
-        again = [s for s in again if s.var in needed.used]
+        again = needed.again(block)
         out += clone([s for s in again if s.var not in needed.late])
         for x in residents:
             if not isinstance(x, Array) or x in self.fn.params:
