@@ -106,8 +106,8 @@ HANDLERS[gradient_hook] = _hooked
 class checkpoint:
     """`fun`, whose residuals are not kept: the reverse pass runs it again (less memory for more time).
 
-    `fun` must depend on its arguments only, and must not change them: where it gives another value when it
-    runs again, UntrackedMutationError is raised.
+    `fun` must depend on its arguments only, and must not change them: where it does, or gives another value
+    when it runs again, UntrackedMutationError is raised.
 
     >>> import math, tapeless as tl
     >>> tl.grad(tl.checkpoint(lambda x: math.sin(x) ** 2))(0.0)
@@ -157,6 +157,11 @@ class _Again(Operation):
         return tuple(lin.run.record.pullback([] if t is None else [(t, ct)], flat))
 
 
+def unchanged(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same."""
+    return a.dtype.kind not in "fc" or bool(np.array_equal(a, b, equal_nan=True))
+
+
 def _sums(value: Any) -> Any:
     """What tells results apart, but for rounding, without keeping them."""
     if not isinstance(value, (float, complex, np.ndarray, np.generic)):
@@ -180,8 +185,11 @@ def _checkpointed(run: Any, f: checkpoint, args: Any, ts: Any, kw: Any, kts: Any
             return run.call(f.fun, args, ts, kw, kts)
     kept = tuple(copy.deepcopy(a) for a in args)
     value = f.fun(*args)
-    if space_of(value) is None:
-        return run.call(f.fun, kept, ts, kw, kts)
+    if any([isinstance(a, np.ndarray) and not unchanged(a, k) for a, k in zip(args, kept, strict=True)]):
+        name = getattr(f.fun, "__name__", f.fun)
+        raise UntrackedMutationError(f"checkpoint: {name} changes its arguments; leave checkpoint out")
+    if space_of(value) is None:  # several results
+        return run.call(f.fun, args, ts, kw, kts)
     where = [i for i, t in enumerate(found) if t is not None]
     if not where:
         return value, None

@@ -86,6 +86,14 @@ def parts(value: Any) -> Sequence[Value]:
     return held if isinstance(held, list) else list(held.values())
 
 
+def check_parts(stager: Stager, value: Value) -> None:
+    """Refuse a structure that holds numbers which are none of its parts."""
+    for part in held_in(value):
+        if isinstance(part, (Growing, Maybe, Conflict)):
+            what = "a list that grows" if isinstance(part, Growing) else "something else on another path"
+            stager.refuse(f"a derivative of {what}", "give an array")
+
+
 @dataclass(eq=False, slots=True)
 class Given:
     """The parameter for an array: a name for the memory of `view` if that is whole, else for a copy."""
@@ -272,6 +280,11 @@ class Apart:
         if isinstance(value, Instance):
             return Instance(value.cls, {k: self.result(v) for k, v in value.fields.items()})
         return value
+
+    def followed(self, value: Value) -> Value:
+        """`result` of what is differentiated: lists that grow are refused, and so made item by item."""
+        check_parts(self.stager, value)
+        return self.result(value)
 
     def number(self, value: Value) -> Value:
         """An array without axes as the number in it."""
@@ -497,16 +510,20 @@ def rebuild(shape: Value, made: dict[int, Value], memo: dict[int, Value] | None 
     return Static(None)
 
 
-def found(shape: Value, seen: set[int] | None = None) -> Iterator[Value]:
+def found(shape: Value) -> Iterator[Value]:
     """The leaves of a structure, each once."""
+    return filter(is_leaf, held_in(shape))
+
+
+def held_in(value: Value, seen: set[int] | None = None) -> Iterator[Value]:
+    """A value and all that it holds, each once."""
     seen = set() if seen is None else seen
-    if id(shape) in seen:
+    if id(value) in seen:
         return
-    seen.add(id(shape))
-    if is_leaf(shape):
-        yield shape
-    for part in parts(shape):
-        yield from found(part, seen)
+    seen.add(id(value))
+    yield value
+    for part in parts(value):
+        yield from held_in(part, seen)
 
 
 def names(value: Value) -> list[Name]:

@@ -155,7 +155,7 @@ def jvp(stager: Stager, fun: Value, primals: Value, tangents: Value, has_aux: Va
     value, aux = with_aux(stager, fun, apart, has_aux is not None and bool(stager.known(has_aux)))
     if not apart.returns:
         return never_returns(stager, apart)
-    value = apart.result(value)
+    value = apart.followed(value)
     floats = list(found(value))
     aux = None if aux is None else apart.result(aux)
     apart.close(changed)

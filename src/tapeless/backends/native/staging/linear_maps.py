@@ -91,7 +91,7 @@ def vjp(stager: Stager, fun: Value, *primals: Value, has_aux: Value | None = Non
     where = _differentiable(stager, fun, primals, "vjp")
     apart, changed = stage_apart(stager, fun, list(primals), {}, where)
     value, aux = with_aux(stager, fun, apart, has_aux is not None and bool(stager.known(has_aux)))
-    value = apart.result(value)
+    value = apart.followed(value)
     seeds = _seeds(apart.function, value)
     aux = None if aux is None else apart.result(aux)
     apart.close(changed)
@@ -162,7 +162,7 @@ class LinearMap(Bound):
 def linearize(stager: Stager, fun: Value, *primals: Value) -> Value:
     where = _differentiable(stager, fun, primals, "linearize")
     apart, changed = stage_apart(stager, fun, list(primals), {}, where)
-    value = apart.result(apart.value)
+    value = apart.followed(apart.value)
     apart.close(changed)
     if apart.written:
         stager.refuse(

@@ -30,7 +30,7 @@ from tapeless.backends.native.nest import (
 )
 from tapeless.backends.native.own import Rule
 from tapeless.backends.native.staging import arrays, storage
-from tapeless.backends.native.staging.apart import is_leaf, name_of, outside
+from tapeless.backends.native.staging.apart import check_parts, is_leaf, name_of, outside
 from tapeless.backends.native.staging.base import Replay
 from tapeless.backends.native.staging.broadcasting import to_array
 from tapeless.backends.native.staging.joins import Conflict, Maybe
@@ -200,6 +200,7 @@ def factored(
 
 def held(stager: Stager, x: Value, mark: Expr) -> Value:
     """A value as a constant for the first derivative that `mark` depends on."""
+    check_parts(stager, x)
 
     def hold(e: Expr) -> Expr:
         return apply("hold", stager.convert(mark, e.type), e)

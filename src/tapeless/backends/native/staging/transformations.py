@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeless.backends.native.nest import apply
 from tapeless.backends.native.staging import own_rules, storage
-from tapeless.backends.native.staging.apart import as_value, is_leaf
+from tapeless.backends.native.staging.apart import as_value, check_parts, is_leaf
 from tapeless.backends.native.staging.batches import vmap
 from tapeless.backends.native.staging.derivatives import Asked, function, gradient, hvp, jvp
 from tapeless.backends.native.staging.jacobians import jacobian
@@ -187,6 +187,7 @@ def _vmap(stager: Stager, fun: Value, in_axes: Value | None = None, out_axes: Va
 
 def stopped(stager: Stager, x: Value) -> Value:
     """A value as a constant for every derivative."""
+    check_parts(stager, x)
     if isinstance(x, Number):
         return dataclasses.replace(x, expr=apply("stop", x.expr)) if is_leaf(x) else x
     if isinstance(x, ComplexNumber):
@@ -221,6 +222,7 @@ def _mapped(stager: Stager, fn: Value, x: Value, others: list[Value], otherwise:
     """`fn` applied to the leaves of structures of one shape; where one is None, `otherwise`."""
     if any(isinstance(v, Static) and v.obj is None for v in (x, *others)):
         return otherwise
+    check_parts(stager, x)
     if is_leaf(x):
         value: Value = stager.call(fn, [x, *others], {})
         return value
