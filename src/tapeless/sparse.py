@@ -196,7 +196,7 @@ class _InPython(_Block):
             seed = np.where(colours == c, weights, 0).astype(like.dtype).reshape(like.shape)
             if forward:
                 tangents = ((None,) * self.k) + (seed,) + (None,) * others
-                made[:, c] = lin.push(tangents, self.outputs).reshape(-1)
+                made[:, c] = lin.push(tangents, self.outputs, fixed=True).reshape(-1)
             else:
                 made[c] = Pullback(lin, self.outputs)(seed)[self.k].reshape(-1)
         return made

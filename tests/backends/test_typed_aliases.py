@@ -185,11 +185,20 @@ def numbers_without_derivative(x):
     return total
 
 
+def rows_exchanged(x):
+    a = x * 1.0
+    first = a[0] * 1.0
+    a[0] = a[1]
+    a[1] = first
+    a[2] = a[0]
+    return np.sum(a * x)
+
+
 TYPED = [
     (through_rows, ()), (a_parameter_bound_anew, ()), (a_second_name, ()), (written_behind_a_view, ()),
     (a_row_and_a_column, ()), (part_of_a_part, ()), (on_one_path_only, (1,)), (on_one_path_only, (2,)),
     (swapped, ()), (passed_on_and_changed, ()), (handed_back, ()), (forgotten, ()), (while_it_grows, ()),
-    (numbers_without_derivative, ()),
+    (numbers_without_derivative, ()), (rows_exchanged, ()),
 ]  # fmt: skip
 
 
@@ -259,10 +268,22 @@ def refused_handed_back(x):
     return np.sum(z)
 
 
+def refused_row_from_a_column(x):
+    """NumPy reads a number that it has just written."""
+    a = x * 1.0
+    a[2] = a[:, 0]
+    return np.sum(a * x)
+
+
 def refused_argument(x):
     row = x[0]
     row *= 2.0
     return np.sum(x)
+
+
+def test_a_store_from_a_part_of_the_same_array():
+    with pytest.raises(NotTyped, match="a store from a part of the same array"):
+        reverse_entry(refused_row_from_a_column, (X,), {}, (0,), with_value=True, has_aux=False)
 
 
 @pytest.mark.parametrize(

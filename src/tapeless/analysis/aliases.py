@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapeless.analysis.fresh import creates, fancy
-from tapeless.program.ir import Block, Op, Var
-from tapeless.specialise.types import Array, Dict, List, NotTyped, Struct, Tuple
+from tapeless.program.ir import Block, Op, Operand, Var
+from tapeless.specialise.types import Array, Dict, List, NotTyped, Scalar, Struct, Tuple, type_of
 from tapeless.specialise.unit import Unit
 
 
@@ -50,6 +50,16 @@ def joined(op: Op) -> list[Var]:
         case "getitem" | "inplace":
             return [*outs, *args[:1]] if outs and not fancy(op) else []
     return [*outs, *args] if outs and not creates(op) else []
+
+
+def _kinds(index: Operand) -> tuple[Any, ...]:
+    """The types of the parts of an index."""
+    kind = index.type if isinstance(index, Var) else type_of(index.value)
+    return kind.elems if isinstance(kind, Tuple) else (kind,)
+
+
+def _integers(index: Operand) -> bool:
+    return all(isinstance(k, Scalar) for k in _kinds(index))
 
 
 class Groups:
@@ -143,6 +153,20 @@ class Aliases:
             if known.setdefault(var, way) != way:
                 raise NotTyped("control flow that was copied", op.line)
 
+    def _stored(self, op: Op, base: Var, state: State) -> None:
+        """NumPy copies `a[::2] = a[:3]` in order: it may read what it has just written.  Rows are apart."""
+        value = op.args[-1]
+        if op.kind != "setitem" or not isinstance(value, Var) or value not in self.members:
+            return
+        if self.members[value] is not self.members[base] or base not in self.active:
+            return
+        way = state.get(value, (None, False))[0]
+        rows = isinstance(way, Way) and way.owner is base and len(way.steps) == 1
+        rows = rows and _integers(op.args[1]) and _integers(self.steps[way.steps[0]].args[1])
+        fancy_index = any(isinstance(k, Array) for k in _kinds(op.args[1]))
+        if way != OWN and not rows and (value.type.ndim == 1 or fancy_index):
+            raise NotTyped("a store from a part of the same array", op.line)
+
     def _write(self, op: Op, base: Var, state: State) -> None:
         way = state.get(base, (None, False))[0]
         if way is None and base in self.active:
@@ -199,6 +223,7 @@ class Aliases:
             return None
         base = written_array(op)
         if base is not None and base in self.members:
+            self._stored(op, base, state)
             self._write(op, base, state)
         for o in op.outs:
             if o in self.members and o is not base:

@@ -37,6 +37,8 @@ from tapeless.rules.spaces import (
 )
 
 _new = object.__new__
+#: the size from which it pays to look whether a part is all zeros
+_LARGE = 1000
 
 
 class Record:
@@ -165,17 +167,30 @@ class Record:
                 values[index] = None
         return [slots.release(index) for index in wanted]
 
-    def pushforward(self, tangents: Iterable[tuple[Any, Any]], outputs: Iterable[Any]) -> list[Any]:
-        """Apply: from tangents of inputs [(Lin, tangent)] to tangents of outputs; None is zero."""
-        return _carefully(self._walk_forward, list(tangents), list(outputs))
+    def pushforward(
+        self, tangents: Iterable[tuple[Any, Any]], outputs: Iterable[Any], fixed: bool = False
+    ) -> list[Any]:
+        """Apply: from tangents of inputs [(Lin, tangent)] to tangents of outputs; None is zero.
 
-    def _walk_forward(self, seeds: list[tuple[Any, Any]], wanted: list[Any], careful: bool) -> list[Any]:
+        With `fixed` tangents, which depend on nothing that may be differentiated, parts that are all zeros
+        are left out: a column of a Jacobian moves few of them.
+        """
+        walk = self._walk_columns if fixed else self._walk_forward
+        return _carefully(walk, list(tangents), list(outputs))
+
+    def _walk_columns(self, seeds: list[tuple[Any, Any]], wanted: list[Any], careful: bool) -> list[Any]:
+        return self._walk_forward(seeds, wanted, careful, fixed=True)
+
+    def _walk_forward(
+        self, seeds: list[tuple[Any, Any]], wanted: list[Any], careful: bool, fixed: bool = False
+    ) -> list[Any]:
         entries = self.entries
         last = max((lin.index for lin in wanted), default=-1)
         values: list[Any] = [None] * max(last + 1, max((lin.index for lin, _ in seeds), default=-1) + 1)
         for lin, t in seeds:
             if t is not None:
                 values[lin.index] = fit(t, lin.space)
+        parts = {lin.index for lin, _ in seeds}  # what is nothing but parts of them
         for index in range(last + 1):
             op, parents, space = entries[index]
             if op is None or values[index] is not None:
@@ -203,6 +218,11 @@ class Record:
             if op.dense and moved[0] is None:
                 moved[0] = zeros(space)
             t = op.apply(*moved, careful=careful)
+            if fixed and parents[0] in parts:
+                if type(op) is Gather or isinstance(op, Apply) and op.rule.form == "one":
+                    parts.add(index)
+                    if type(t) is np.ndarray and t.size >= _LARGE and not t.any():
+                        continue
             values[index] = None if t is None else fit(t, space)
         return [_fresh(values[lin.index]) for lin in wanted]
 

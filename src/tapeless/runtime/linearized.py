@@ -185,8 +185,8 @@ class Linearized:
         table = {lin.index: ct for lin, ct in zip(flat, cts, strict=True)}
         return [gradient(p, table, {}) for p in self.plans]
 
-    def push(self, tangents: tuple[Any, ...], outputs: Any) -> Any:
-        """The tangent of the result, for tangents of the arguments."""
+    def push(self, tangents: tuple[Any, ...], outputs: Any, fixed: bool = False) -> Any:
+        """The tangent of the result, for tangents of the arguments; `fixed` as for `pushforward`."""
         seeds: dict[int, Any] = {}
         check_shared(self.plans, tangents)
         for plan, t in zip(self.plans, tangents, strict=True):
@@ -194,7 +194,7 @@ class Linearized:
         lins: list[Any] = []
         collect_lins(outputs, lins, set())
         inputs = {lin.index: lin for group in self.lins for lin in group}
-        moved = self.run.record.pushforward([(inputs[i], t) for i, t in seeds.items()], lins)
+        moved = self.run.record.pushforward([(inputs[i], t) for i, t in seeds.items()], lins, fixed)
         return rebuild(outputs, {lin.index: t for lin, t in zip(lins, moved, strict=True)}, {})
 
 
