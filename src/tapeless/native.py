@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import types
 from collections.abc import Callable
@@ -118,7 +119,7 @@ class Compiled:
         from tapeless.errors import NotCompilable, TapelessError
 
         try:
-            made, opened = build.make_entry(self.fun, args, kwargs, self.options, self.in_python)
+            made, opened = build.make_entry(self.fun, args, kwargs, self.options, self.left)
         except (TapelessError, NameError):
             raise
         except _DEFECTS as error:
@@ -134,7 +135,17 @@ class Compiled:
     def from_disk(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         from tapeless.backends.native import disk
 
-        return disk.load(self.fun, args, kwargs, self.options, self.in_python)
+        return disk.load(self.fun, args, kwargs, self.options, self.left)
+
+    def left(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that an entry cannot make: CPython does, or another entry if it was to find out a result."""
+        calls = sys.modules.get("tapeless.backends.native.python_calls")
+        if calls is None or not calls.KEPT.results:
+            return self.in_python(*args, **kwargs)
+        try:
+            return self.slowly(args, kwargs, None)
+        finally:
+            calls.KEPT.results.clear()
 
     def add(self, entries: list[Any]) -> bool:
         """Make entries known; the first of all becomes the front."""

@@ -213,6 +213,24 @@ def test_kinks_of_an_integrand() -> None:
     assert tl.grad(lambda a: si.quad(lambda x: abs(x - a), 0, 1)[0])(0.3) == pytest.approx(-0.4, abs=1e-6)
 
 
+def test_integrals_that_are_zero_or_of_noise() -> None:
+    calls = []
+
+    def odd(t: Any, a: Any) -> Any:
+        calls.append(t)
+        return a * t**3 + (a * t) ** 2 * t
+
+    def noisy(t: Any, a: Any) -> Any:
+        calls.append(t)
+        return a * t * (1.0 + 1e-11 * math.sin(1e9 * t))
+
+    for f, slope, most in ((odd, 0.0, 1000), (noisy, 0.5, 200_000)):
+        calls.clear()
+        got = tl.grad(lambda a, f=f: si.quad(f, -1.0 if f is odd else 0.0, 1.0, args=(a,))[0])(0.7)
+        assert got == pytest.approx(slope, abs=1e-8)
+        assert len(calls) < most
+
+
 def test_stiff_equations() -> None:
     def last(k: Any) -> Any:
         return si.odeint(lambda y, t: [-k * (y[0] - math.cos(t))], [0.0], [0.0, 1.0], mxstep=5000)[-1, 0]

@@ -25,6 +25,10 @@ _BROKEN = find("scipy.integrate._quadpack._qagpe")
 _ODEPACK = find("scipy.integrate._odepack.odeint")
 
 
+#: So many pieces more than QUADPACK's at most: a kink takes 30, and an integrand with noise any number.
+PIECES = 1000
+
+
 @cache
 def gauss(n: int) -> list[tuple[float, float]]:
     """Nodes and weights on (0, 1), exact for polynomials of degree 2n - 1."""
@@ -68,14 +72,16 @@ def smooth_pieces(func, args, info):
     integrand jumps."""
     last, nodes = info["last"], gauss(21)
     pieces = list(zip(info["alist"][:last].tolist(), info["blist"][:last].tolist(), strict=True))
-    near = 1e-13 * sum(abs(r) for r in info["rlist"][:last].tolist())
+    # not of the integral, which may be zero
+    near = 1e-13 * _over(lambda *given: abs(func(*given)), args, pieces, nodes)
     narrow = 1e-9 * sum(hi - lo for lo, hi in pieces)
-    fine = []
+    fine: list[tuple[float, float]] = []
     while pieces:
         lo, hi = pieces.pop()
         halves = [(lo, (lo + hi) / 2), ((lo + hi) / 2, hi)]
         change = _over(func, args, [(lo, hi)], nodes) - _over(func, args, halves, nodes)
-        if abs(change) <= near or hi - lo < narrow:
+        enough = len(fine) + len(pieces) > last + PIECES
+        if abs(change) <= near or hi - lo < narrow or enough:
             fine.append((lo, hi))
         else:
             pieces += halves

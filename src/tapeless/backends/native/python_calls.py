@@ -11,6 +11,7 @@ import ctypes
 import functools
 import io
 import pickle
+import threading
 import types
 import warnings
 from collections import deque
@@ -172,6 +173,21 @@ class Seen:
 
 
 SEEN: dict[Any, Seen] = {}
+#: The form of what is not called: the functions change what the nest has read, so CPython has to go on.
+LOUD = object()
+
+
+class Kept(threading.local):
+    """Results of calls that were made to find out what they are like.
+
+    The nest that knows takes them, for the same operands, so the functions called do not run again.
+    """
+
+    def __init__(self) -> None:
+        self.results: dict[Seen, tuple[list[bytes], tuple[Any, ...]]] = {}
+
+
+KEPT = Kept()
 
 
 # ---- objects that are made again
@@ -254,10 +270,14 @@ class PythonCall:
     """What the nest reads that is no argument."""
 
     def value(self, leaves: list[Any]) -> tuple[Any, ...]:
+        bits = [x.tobytes() for x in leaves]
+        kept = KEPT.results.pop(self.seen, None)
+        if kept is not None and kept[0] == bits:
+            return kept[1]
         given = [x.copy() if x.ndim else x[()] for x in leaves]
         call = Call(tuple(given), (), {})
         function, args, kwargs = self.objects(call)
-        before = self.held(call)
+        before, around = self.held(call), self.known()
         text, random = io.StringIO(), state_of(GLOBAL)
         with redirect_stdout(text):
             result = function(*args, **kwargs)
@@ -268,18 +288,27 @@ class PythonCall:
         found = list(leaves_of(result, form))
         memory = {("given", k): x for k, x in enumerate(given) if isinstance(x, np.ndarray)}
         form = with_memory(form, iter(enumerate(found)), memory)
+        if not alike(around, self.known()):
+            self.seen.form = LOUD
+            raise Unlike("the plain program makes this call")
+        results = tuple([np.array(x) for x in found])
+        quiet = not text.getvalue() and all(map(same, given, leaves)) and alike(before, self.held(call))
         if form != self.seen.form:
-            self.seen.form = form
+            if quiet and self.seen.form is None:
+                KEPT.results[self.seen] = bits, results
+            self.seen.form, quiet = form, False
+        if not quiet:
             raise Unlike("the plain program makes this call")
-        if text.getvalue() or not all(map(same, given, leaves)) or not alike(before, self.held(call)):
-            raise Unlike("the plain program makes this call")
-        return tuple([np.array(x) for x in found])
+        return results
+
+    def known(self) -> list[Any]:
+        """What the nest has read."""
+        known = [path.read((), {}) for path in self.outside]
+        return [x.copy() if isinstance(x, np.ndarray) else x for x in known]
 
     def held(self, call: Call) -> list[Any]:
-        """What the function called may change."""
-        known = [path.read((), {}) for path in self.outside]
-        known = [x.copy() if isinstance(x, np.ndarray) else x for x in known]
-        return known + [v for x in call.made.values() for v in content(x)]
+        """What is made for the function called, which may change it."""
+        return [v for x in call.made.values() for v in content(x)]
 
     def objects(self, call: Call) -> tuple[Any, list[Any], dict[str, Any]]:
         """What is called, with what."""

@@ -250,8 +250,9 @@ class _Made:
 
     def result(self) -> Value:
         s = self.s
-        if self.form is None:  # the plain program makes the call, and the next one will be compiled
-            self.emit([])
+        if self.form is None or self.form is python_calls.LOUD:
+            if self.form is None:  # it is found out what the call gives
+                self.emit([])
             s.replay_unless(FALSE)
             s.die()
             return NONE
