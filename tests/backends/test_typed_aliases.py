@@ -194,11 +194,24 @@ def rows_exchanged(x):
     return np.sum(a * x)
 
 
+def stored_into_itself(x):
+    a = x * 1.0
+    a[:] = a
+    b = a
+    row = a[1]
+    a[:] = b
+    row[:] = row * 2.0
+    a[:] += a
+    a[1:] -= a[:-1]
+    a *= a
+    return np.sum(a * x) + row[1]
+
+
 TYPED = [
     (through_rows, ()), (a_parameter_bound_anew, ()), (a_second_name, ()), (written_behind_a_view, ()),
     (a_row_and_a_column, ()), (part_of_a_part, ()), (on_one_path_only, (1,)), (on_one_path_only, (2,)),
     (swapped, ()), (passed_on_and_changed, ()), (handed_back, ()), (forgotten, ()), (while_it_grows, ()),
-    (numbers_without_derivative, ()), (rows_exchanged, ()),
+    (numbers_without_derivative, ()), (rows_exchanged, ()), (stored_into_itself, ()),
 ]  # fmt: skip
 
 

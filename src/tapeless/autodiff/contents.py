@@ -114,6 +114,10 @@ class Contents:
         if not isinstance(base.type, Array):
             self.store("set", self.tree(base), self.named(base), at, x, like)
             return
+        if x is self.tree(base):  # `a[:] = a`
+            name = self.fresh(f"{base.name}_part")
+            x = self.cells_for(name, base.type, Var(name, base.type), ())
+            self.move(x, self.tree(base))
         node = LStore("set", self.tree(base), self.named(base), at, x, self.line)
         if isinstance(kind_of(value), Array):
             node.like = like
