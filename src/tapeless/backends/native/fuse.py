@@ -147,6 +147,7 @@ def raised(s: Assign) -> Expr | None:
 class Fusion:
     def __init__(self, fn: Function) -> None:
         self.definitions = stable_definitions(fn)
+        self.spelled: dict[Scalar, Expr] = {}
         self.theirs: set[Name] = {p for p in fn.params if isinstance(p, Array)}
         self.known: dict[int, tuple[Stmt, Effects]] = {}
 
@@ -207,7 +208,9 @@ class Fusion:
 
         def change(x: Expr) -> Expr:
             if isinstance(x, Ref) and x.var in self.definitions and x.var.type == I64:
-                return self.bound(self.definitions[x.var])
+                if x.var not in self.spelled:
+                    self.spelled[x.var] = self.bound(self.definitions[x.var])
+                return self.spelled[x.var]
             return x
 
         return simplify(map_leaves(e, change))

@@ -15,7 +15,7 @@ vector units know, and the array is stored at the ends only.  So are stages of R
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -65,12 +65,37 @@ def stagger(fn: Function) -> Function:
 
 @dataclass(eq=False)
 class Use:
-    """An element that a loop uses: on which line of the array, and how far from the loop's variable."""
+    """An element that a loop uses."""
 
+    loop: For
+    array: Array
     index: tuple[Expr, ...]
-    key: Key | None
-    offset: int
     store: Store | None
+    bound: Callable[[Expr], Expr]
+
+    @property
+    def key(self) -> Key | None:
+        """On which line of the array it is; None if that does not move along it, element by element."""
+        return self._place[0]
+
+    @property
+    def offset(self) -> int:
+        """How far it is from the loop's variable."""
+        return self._place[1]
+
+    @cached_property
+    def _place(self) -> tuple[Key | None, int]:
+        var = Ref(self.loop.var)
+        sums = [affine(self.bound(e)) for e in self.index]
+        moving = [k for k, e in enumerate(sums) if var in e]
+        atoms = [k for e in sums for k in e if k is not None and k != var]
+        steady = not any(isinstance(y, Load) or y == var for k in atoms for y in leaves(k))
+        if self.array.alias is not None or moving != [len(sums) - 1] or not steady:
+            return None, 0
+        if sums[-1].pop(var) != 1:
+            return None, 0
+        offset = sums[-1].pop(None, 0)
+        return (moving[0], tuple(frozenset(e.items()) for e in sums)), offset
 
 
 @dataclass(eq=False)
@@ -217,23 +242,7 @@ class _Stagger:
         return Part(s, at, uses, stored)
 
     def use(self, x: Load | Store, loop: For, store: Store | None) -> Use:
-        """Where an element is; without a key if that does not move along one axis, step by step."""
-        sums = [affine(self.fusion.bound(e)) for e in x.index]
-        moving = [k for k, e in enumerate(sums) if Ref(loop.var) in e]
-        steady = not any(
-            isinstance(y, Load) or y == Ref(loop.var)
-            for e in sums
-            for k in e
-            if k is not None and k != Ref(loop.var)
-            for y in leaves(k)
-        )
-        if x.array.alias is not None or len(moving) != 1 or not steady:
-            return Use(x.index, None, 0, store)
-        (axis,) = moving
-        if sums[axis].pop(Ref(loop.var)) != 1 or axis != len(sums) - 1:
-            return Use(x.index, None, 0, store)
-        offset = sums[axis].pop(None, 0)
-        return Use(x.index, (axis, tuple(frozenset(e.items()) for e in sums)), offset, store)
+        return Use(loop, x.array, x.index, store, self.fusion.bound)
 
     # ---- several
 
