@@ -33,6 +33,7 @@ from tapeless.backends.native.staging.iterables import Generator
 from tapeless.backends.native.staging.joins import Conflict, Maybe
 from tapeless.backends.native.staging.mathematics import MATH
 from tapeless.backends.native.staging.ordering import ordered
+from tapeless.backends.native.staging.sorted_lists import few_sorted
 from tapeless.backends.native.staging.structures import Structures
 from tapeless.backends.native.staging.values import (
     ArrayValue,
@@ -257,8 +258,11 @@ class Builtins(Structures):
     def sorted_items(self, items: list[Value], key: Value, reverse: Value) -> list[Value]:
         """Items in order; what they are ordered by must be known."""
         keys = [v if isinstance(key, Static) and key.obj is None else self.call(key, [v], {}) for v in items]
+        keys = decisive(keys)
         if len(items) > 1 and not all(isinstance(k, Static) for k in keys):
             found = ordered(self, items, keys, bool(self.known(reverse)))
+            if found is None and not all(map(self.is_known, keys)):
+                found = few_sorted(self, items, keys, bool(self.known(reverse)))
             if found is not None:
                 return found
         if len(items) > 1:
@@ -267,6 +271,13 @@ class Builtins(Structures):
             known = [0] * len(items)
         order = sorted(range(len(items)), key=known.__getitem__, reverse=bool(self.known(reverse)))
         return [items[i] for i in order]
+
+
+def decisive(keys: list[Value]) -> list[Value]:
+    """The first items of tuples that are to be ordered, if they are known and all different."""
+    firsts = [k.items[0] for k in keys if isinstance(k, Sequence) and k.kind is tuple and k.items]
+    known = [k.obj for k in firsts if isinstance(k, Static) and isinstance(k.obj, (str, int))]
+    return firsts if len(set(known)) == len(keys) else keys
 
 
 DUNDERS = {

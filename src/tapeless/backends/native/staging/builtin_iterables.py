@@ -29,6 +29,7 @@ from tapeless.backends.native.staging import (
     heap_programs,
     iteration_programs,
     sets,
+    sorted_lists,
 )
 from tapeless.backends.native.staging.base import TYPES, describe
 from tapeless.backends.native.staging.builtin_table import BUILTINS, NIL, NO, NONE, lowers
@@ -307,6 +308,10 @@ def backwards(s: Builtins, items: Value) -> Iteration:
 
 @lowers(sorted)
 def sorted_(s: Builtins, items: Value, *, key: Value = NONE, reverse: Value = NO) -> Value:
+    if isinstance(items, Generator):
+        items = s.call_object(iteration_programs.all_of, [items], {})
+    if isinstance(items, Growing):
+        return sorted_lists.in_order(s, items, key, bool(s.known(reverse)))
     return s.heap.born(Sequence(s.sorted_items(s.listed(items), key, reverse), list))  # type: ignore[no-any-return]
 
 

@@ -128,8 +128,8 @@ class Calls(Recursion):
         self.made_classes: set[type] = set()
         self.factories: dict[Any, tuple[type, Value]] = {}
         """The kinds of defaultdict made."""
-        self.records: dict[int, Value] = {}
-        """The objects that are items of lists that grow."""
+        self.records: dict[int | type, Value] = {}
+        """The objects that are items of lists that grow, and one of each class of those."""
         self.unwound += [self.free, self.yields, self.runs, self.in_rules, self.rules_from]
 
     def call(

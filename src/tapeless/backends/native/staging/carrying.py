@@ -18,7 +18,7 @@ from tapeless.backends.native.nest import (
     const,
     leaves,
 )
-from tapeless.backends.native.staging import alternatives
+from tapeless.backends.native.staging import alternatives, records
 from tapeless.backends.native.staging.base import COMPLEX, TYPES
 from tapeless.backends.native.staging.exchanges import in_place
 from tapeless.backends.native.staging.heap import Changes, content, is_object
@@ -350,6 +350,7 @@ class Carried:
         else:
             made = Mapping(dict(zip(spec.names, heads, strict=True)), spec.kind)
         self.head = s.heap.born(made) if is_object(made) else made
+        records.same_for_all(s, made)
         self.copied, self.heads = entry is not None and is_object(made), heads
 
     def blame(self, loop: Any) -> None:

@@ -42,6 +42,9 @@ from tapeless.program.ir import Block, Op, Var
 #: How many iterations a loop may have that is staged iteration by iteration.
 UNROLLED = 2000
 
+#: The same, of a loop that would run at run time but for variables that do not fit.
+MISFITS = 256
+
 #: The length of what has no end.
 ENDLESS = const(2**62)
 
@@ -204,6 +207,8 @@ class Control(Loops):
         if it.items is None:
             with self.taken_apart(key):
                 it = Iteration(self.items_of(it))
+            if key in self.refusals and len(it.items or ()) > MISFITS:
+                raise self.refusals[key]
         assert it.items is not None
         items = iter(it.items) if it.more is None else it.more()
         self.unroll(op, body, orelse, lambda: self.next_item(op, items))
@@ -309,8 +314,11 @@ class Control(Loops):
         base, marks, born = self.block, self.marks(), self.heap.clock
         broken = self.open_target("break")
         count = 0
+        refusal = self.refusals.get((self.frames[-1].key, id(op)))
         while more():
             count += 1
+            if refusal is not None and count > MISFITS:
+                raise refusal
             if count > UNROLLED:
                 self.refuse(f"a loop of over {UNROLLED} iterations cannot be taken apart", "use an array")
             inner, inner_marks, inner_born = self.block, self.marks(), self.heap.clock

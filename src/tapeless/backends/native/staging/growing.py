@@ -84,7 +84,8 @@ def born(s: Any, site: Any, items: list[Value]) -> Value:
 
 def new(s: Any, spec: Spec, length: Expr, site: Any, like: Growing | None = None) -> Growing:
     """A list with room for so many items, not yet stored, of the shapes of another list's."""
-    s.grew.add(site)
+    if site is not None:
+        s.grew.add(site)
     for leaf in leaves(spec):
         if leaf.how == "rows" and any(n is not None and length_named(s, n) is None for n in leaf.names):
             raise NeedsGrowing(site, without_names(spec))

@@ -44,6 +44,8 @@ from tapeless.backends.native.staging.growing_items import (
 )
 from tapeless.backends.native.staging.values import Growing, Sequence, Static, Value
 
+NONE, NO = Static(None), Static(False)
+
 
 def append(s: Any, owner: Growing, value: Value) -> Value:
     push(s, owner, value)
@@ -190,7 +192,19 @@ def reverse(s: Any, owner: Growing) -> Value:
     return Static(None)
 
 
+def sort(s: Any, owner: Growing, *, key: Value = NONE, reverse: Value = NO) -> Value:
+    from tapeless.backends.native.staging.sorted_lists import in_order
+
+    writable(s, owner)
+    found = in_order(s, owner, key, bool(s.known(reverse)))
+    s.heap.touch(owner)
+    before_write(s, owner)
+    with s.loops((s.bind(owner.length.expr),)) as (i,):
+        move(s, owner, i, found, i)
+    return Static(None)
+
+
 METHODS: dict[str, Callable[..., Value]] = {
     "append": append, "extend": extend, "pop": pop, "insert": insert, "clear": clear, "copy": copied,
-    "reverse": reverse,
+    "reverse": reverse, "sort": sort,
 }  # fmt: skip

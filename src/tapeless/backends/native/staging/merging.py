@@ -329,7 +329,9 @@ class Merger:
         if key in self.memo:
             return self.memo[key]
         if is_object(first):
-            if any(s.heap.age(v) <= self.born for v in vs):
+            from tapeless.backends.native.staging.records import in_a_list, same_for_all
+
+            if any(s.heap.age(v) <= self.born and not in_a_list(s, v) for v in vs):
                 return Conflict(tuple(values))  # one of them is known by another name
             held = [e.changes.of(v) for v, e in zip(vs, exits, strict=True)]
             if isinstance(first, Sequence) and len({len(h) for h in held}) > 1:
@@ -362,6 +364,7 @@ class Merger:
                 made.items = table
             else:
                 made.fields = table
+                same_for_all(s, made)
         elif isinstance(first, Cell):
             made = self.memo[key] = s.heap.born(Cell())
             made.value = self.among(held, exits, hint)

@@ -44,10 +44,16 @@ def fix(s: Any, value: Any) -> None:
             "make another object, and put that into the list",
         )
 
-    s.records[id(value)] = value
+    s.records[id(value)] = s.records[value.cls] = value
     s.heap.fixed.setdefault(id(value), []).append((value, refuse))
     for v in value.fields.values():
         fix(s, v)
+
+
+def same_for_all(s: Any, value: Value) -> None:
+    """An object that stands for several may be one in a list, if its class is that of some."""
+    if isinstance(value, Instance) and value.cls in s.records:
+        fix(s, value)
 
 
 def made(s: Any, spec: Spec, parts: list[Value]) -> Value:
