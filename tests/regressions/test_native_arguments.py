@@ -1,5 +1,6 @@
 """Compiled functions whose arguments or results are of an unusual kind."""
 
+import numpy as np
 import pytest
 
 import tapeless as tl
@@ -34,3 +35,31 @@ def test_the_gradient_of_what_may_be_none():
     assert slope(0.5) == 1.0
     with pytest.raises(NotScalarError, match="NoneType"):
         slope(1.5)
+
+
+class Sizes:
+    def __init__(self, layers):
+        self.layers = layers
+
+
+sizes = Sizes(2)
+
+
+def of_named_weights(w, x):
+    """The keys hold the index of a loop, whose end an object outside gives."""
+    for layer in range(sizes.layers):
+        x = np.tanh(w[f"layer.{layer}.weight"] @ x) + w.get("layer.{}.bias".format(layer))  # noqa: UP032
+    return x.sum()
+
+
+def test_keys_that_hold_the_index_of_a_loop():
+    r = np.random.default_rng(0)
+    w = {f"layer.{k}.weight": r.normal(size=(3, 3)) for k in range(3)} | {
+        f"layer.{k}.bias": r.normal(size=3) for k in range(3)
+    }
+    fast, plain = tl.jit(tl.grad(of_named_weights)), tl.grad(of_named_weights)
+    for sizes.layers in (2, 3):
+        made, want = fast(w, np.ones(3)), plain(w, np.ones(3))
+        assert made.keys() == want.keys()
+        for k in want:
+            np.testing.assert_allclose(made[k], want[k], rtol=1e-12, atol=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tapeless.backends.native.nest import (
 )  # fmt: skip
 from tapeless.backends.native.staging import growing, tables
 from tapeless.backends.native.staging.attributes import Attributes
-from tapeless.backends.native.staging.base import describe
+from tapeless.backends.native.staging.base import Text, describe
 from tapeless.backends.native.staging.joins import Maybe
 from tapeless.backends.native.staging.mixed import as_index
 from tapeless.backends.native.staging.values import (
@@ -176,6 +176,19 @@ class Structures(Attributes):
             return moved
         self.check(apply("lt", index, length), IndexError, message)
         return index
+
+    def known(self, value: Value, why: str = "it decides what is computed") -> Any:
+        if isinstance(value, Text):  # such as a key with the index of a loop in it
+            self.known_integers(value.args, why)
+        return super().known(value, why)
+
+    def known_integers(self, parts: Iterable[Value], why: str) -> None:
+        """Begin again with an integer in a text fixed, or with its loop unrolled."""
+        for part in parts:
+            if isinstance(part, (Sequence, Text)):
+                self.known_integers(part.items if isinstance(part, Sequence) else part.args, why)
+            elif isinstance(part, Number) and part.kind is int:
+                self.known(part, why)
 
     def op_setitem(self, op: Op) -> None:
         owner, index, value = (self.read(a) for a in op.args)
