@@ -233,18 +233,18 @@ def through_blocks(function: Any, a: Any, da: Any) -> Any:
 
 
 @jvp_rule(sl.expm, rows=[row(0.3 * _S), row(np.stack((0.3 * _S, 0.2 * _SPD)))])
-def _(a: Any, da: Any) -> Any:
-    return through_blocks(sl.expm, a, da)
+def _(A: Any, dA: Any) -> Any:  # noqa: N803
+    return through_blocks(sl.expm, A, dA)
 
 
 @jvp_rule(sl.logm, rows=[row(_SPD)])
-def _(a: Any, da: Any) -> Any:
-    return through_blocks(sl.logm, a, da)
+def _(A: Any, dA: Any) -> Any:  # noqa: N803
+    return through_blocks(sl.logm, A, dA)
 
 
 @jvp_rule(sl.sqrtm, rows=[row(_SPD)])
-def _(a: Any, da: Any) -> Any:
-    return through_blocks(sl.sqrtm, a, da)
+def _(A: Any, dA: Any) -> Any:  # noqa: N803
+    return through_blocks(sl.sqrtm, A, dA)
 
 
 # ---- factors, and solving with them --------------------------------------------------------------

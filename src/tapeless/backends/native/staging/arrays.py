@@ -134,6 +134,7 @@ def _called(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, 
     if name is not None:
         return method(stager, to_array(stager, args[0]), name, args[1:], kwargs)
     if function in FUNCTIONS:
+        args, kwargs = _in_place(function, args, kwargs)
         made: Value = _applied(stager, FUNCTIONS[function], args, kwargs, _name(function))
         return made
     return _call_ufunc(stager, function, args, kwargs)
@@ -141,6 +142,32 @@ def _called(stager: Stager, function: Any, args: list[Value], kwargs: dict[str, 
 
 def _left_out(value: Value) -> bool:
     return isinstance(value, Static) and value.obj is np._NoValue
+
+
+def _in_place(
+    function: Any, args: list[Value], kwargs: dict[str, Value]
+) -> tuple[list[Value], dict[str, Value]]:
+    """A call with the operands that have to be given by position: lowerings have names of their own."""
+    if not kwargs:
+        return args, kwargs
+    for name in operands_of(function)[len(args) :]:
+        if name not in kwargs:
+            break
+        args = [*args, kwargs[name]]
+        kwargs = {k: v for k, v in kwargs.items() if k != name}
+    return args, kwargs
+
+
+@functools.cache
+def operands_of(function: Any) -> tuple[str, ...]:
+    """The parameters that a function of NumPy cannot do without."""
+    import inspect
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple([p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty])
 
 
 def _name(function: Any) -> str:

@@ -107,7 +107,8 @@ def _absolute(s: Builtins, x: Value) -> Value:
 
 
 @lowers(round)
-def rounded(s: Builtins, x: Value, ndigits: Value = NONE) -> Value:
+def rounded(s: Builtins, number: Value, ndigits: Value = NONE) -> Value:
+    x = number
     digits = s.known(ndigits)
     if isinstance(x, Static):
         return s.evaluate(round, x, *([] if digits is None else [Static(digits)]))
