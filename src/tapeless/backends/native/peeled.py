@@ -77,6 +77,7 @@ class _Peel:
     def __init__(self, fn: Function) -> None:
         self.gathering = Gathering(fn)
         self.theirs: set[Name] = {p for p in fn.params if isinstance(p, Array)}
+        self.known: dict[int, tuple[Stmt, set[Name]]] = {}
         self.found = False
 
     def body(self, body: list[Stmt]) -> list[Stmt]:
@@ -98,7 +99,7 @@ class _Peel:
         if a.alias is not None or a in self.theirs or a.element not in FLOATS:
             return None
         after = range(at + 1, min(at + NEAR, len(out)))
-        to = next((k for k in after if any(a is x for s in walk([out[k]]) for x in touched(s))), None)
+        to = next((k for k in after if a in self.touched(out[k])), None)
         if to is None or not self.clears(first, store):
             return None
         adds = [x for x in walk([out[to]]) if isinstance(x, Store) and x.array is a]
@@ -114,6 +115,12 @@ class _Peel:
             return None
         rest = replaced([first], lambda x: [] if x is store else None)
         return [*out[:at], *rest, *out[at + 1 : to], *made, *out[to + 1 :]]
+
+    def touched(self, s: Stmt) -> set[Name]:
+        """What a statement uses, bodies included."""
+        if id(s) not in self.known:
+            self.known[id(s)] = s, {x for inner in walk([s]) for x in touched(inner)}
+        return self.known[id(s)][1]
 
     def clears(self, s: Stmt, store: Store) -> bool:
         """Whether an iteration uses this one element of the array alone, and clears it in the end."""

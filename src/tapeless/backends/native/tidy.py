@@ -37,24 +37,40 @@ from tapeless.backends.native.scopes import aliases, names, reads, touched, writ
 
 def mentions(body: Iterable[Stmt]) -> Counter[Name]:
     """How often each scalar and array (by the owner of its memory) is named."""
-    found: Counter[Name] = Counter()
-    for s in walk(list(body)):
-        found.update([*touched(s), *(a.root for a in aliases(s))])
-    return found
+    return Counter([x for s in walk(list(body)) for x in _named(s)])
+
+
+def _named(s: Stmt) -> list[Name]:
+    """What the statement itself names."""
+    return [*touched(s), *(a.root for a in aliases(s))]
+
+
+def _uses(s: Stmt, array: Array) -> bool:
+    return any(array in _named(x) for x in walk([s]))
 
 
 class Tidy:
     """Rewrites bodies of the reverse sweep; `whole` is the function's body, `results` what it gives back."""
 
     def __init__(self, whole: list[Stmt], results: Iterable[Name]) -> None:
-        self.uses = mentions(whole)
+        self.named: dict[int, tuple[Stmt, list[Name]]] = {}
+        self.uses = self.mentions(whole)
         self.uses.update(x.root if isinstance(x, Array) else x for x in results)
+
+    def mentions(self, body: list[Stmt]) -> Counter[Name]:
+        """`mentions` of what is looked at again and again: bodies change, but not the rest of a statement."""
+        found: Counter[Name] = Counter()
+        for s in walk(body):
+            if id(s) not in self.named:
+                self.named[id(s)] = s, _named(s)
+            found.update(self.named[id(s)][1])
+        return found
 
     def body(self, body: list[Stmt]) -> list[Stmt]:
         if not _idle(body):
-            self.uses.subtract(mentions(body))
+            self.uses.subtract(self.mentions(body))
             body = self.first_sums(self.delayed(body))
-            self.uses.update(mentions(body))
+            self.uses.update(self.mentions(body))
         for s in body:
             for inner in children(s):
                 inner[:] = self.body(inner)
@@ -66,9 +82,9 @@ class Tidy:
     def scalars(self, body: list[Stmt]) -> list[Stmt]:
         """A body in which scalars are set, rather than cleared and added to."""
         if not _idle(body):
-            self.uses.subtract(mentions(body))
+            self.uses.subtract(self.mentions(body))
             body = self.first_sums(body)
-            self.uses.update(mentions(body))
+            self.uses.update(self.mentions(body))
         for s in body:
             for inner in children(s):
                 inner[:] = self.scalars(inner)
@@ -87,7 +103,7 @@ class Tidy:
                     s = Assign(s.var, added, line=s.line)
                 elif s.var not in names(s.value):
                     out[at] = None
-            for x in mentions([s]) if zeros else ():
+            for x in self.mentions([s]) if zeros else ():
                 zeros.pop(x, None)
             if isinstance(s, Assign) and is_zero(s.value):
                 zeros[s.var] = len(out)
@@ -100,7 +116,7 @@ class Tidy:
             return body
         found: dict[Name, Counter[int]] = {}
         for k, s in enumerate(body):
-            for x, count in mentions([s]).items():
+            for x, count in self.mentions([s]).items():
                 found.setdefault(x, Counter())[k] = count
         dead: set[int] = set()
         for x, places in found.items():
@@ -117,7 +133,7 @@ class Tidy:
     def delayed(self, body: list[Stmt]) -> list[Stmt]:
         """Storage and zeros of a cotangent come right before its first use; if that sets all, no zeros."""
         out = list(body)
-        used = {id(s): mentions([s]) for s in body}
+        used = {id(s): self.mentions([s]) for s in body}
         for s in body:
             if not isinstance(s, Alloc) or s.array.element not in FLOATS:
                 continue
@@ -149,7 +165,7 @@ class Tidy:
         if found is None:
             return False
         body, index = found
-        store = next(x for x in body if made.array in mentions([x]))
+        store = next(x for x in body if _uses(x, made.array))
         if (
             not isinstance(store, Store)
             or not store.add
@@ -169,13 +185,13 @@ class Tidy:
         allocs = [s for s in body if isinstance(s, Alloc) and s.array.element in FLOATS]
         if not allocs:
             return
-        inside, used = mentions(body), [mentions([s]) for s in body]
+        inside, used = self.mentions(body), [self.mentions([s]) for s in body]
         for made in allocs:
             last = next(s for s, found in zip(body[::-1], used[::-1], strict=True) if made.array in found)
             found = _visits(last, made.array, made.shape)
             if found is None or self.uses[made.array] != inside[made.array]:
                 continue
-            using = [s for s in found[0] if made.array in mentions([s])]
+            using = [s for s in found[0] if _uses(s, made.array)]
             s = using[-1] if using else last  # a nest that is empty by now uses nothing
             if isinstance(s, Store) and not s.add and is_zero(s.value):
                 found[0][:] = [x for x in found[0] if x is not s]
@@ -222,7 +238,7 @@ def _visits(s: Stmt, array: Array, shape: tuple[Expr, ...]) -> tuple[list[Stmt],
     index: list[Expr] = []
     body: list[Stmt] = [s]
     for axis, length in enumerate(shape):
-        loops = [x for x in body if array in mentions([x])]
+        loops = [x for x in body if _uses(x, array)]
         if len(loops) != 1 or not isinstance(loops[0], For):
             return None
         loop = loops[0]
@@ -239,6 +255,6 @@ def _visits(s: Stmt, array: Array, shape: tuple[Expr, ...]) -> tuple[list[Stmt],
             return None
         if not isinstance(x, (Assign, Store)) and array in {*reads(x), *written([x])} and not children(x):
             return None
-    if any(children(x) for x in body if array in mentions([x])):
+    if any(children(x) and _uses(x, array) for x in body):
         return None
     return body, where
