@@ -38,10 +38,13 @@ STARTS = (
 )
 #: M: a matrix, R: a row, I: an index
 STATEMENTS = (
-    "R = M[I]", "R = M[:, I]", "R = R * R", "R = np.sin(R)", "R = M[0:2][1]", "R = same(R)", "R = M[I, ::-1] * 0.7",
-    "M = M * 0.7", "M = M", "M = M.T * 0.9", "M = M[:]", "M = M.copy()", "M = np.zeros((3, 3))", "M = fresh(M, M)",
+    "R = M[I]", "R = M[:, I]", "R = R * R", "R = np.sin(R)", "R = M[0:2][1]", "R = same(R)",
+    "R = M[I, ::-1] * 0.7",
+    "M = M * 0.7", "M = M", "M = M.T * 0.9", "M = M[:]", "M = M.copy()", "M = np.zeros((3, 3))",
+    "M = fresh(M, M)",
     "R *= 0.5 + 0.3 * R", "R += 0.3 * M[I]", "R -= R * R", "R /= 1.5 + R**2", "M += 0.3 * M", "M *= R * 0.5",
-    "R[:] = np.cos(R)", "R[I] = R[I] * 0.8 + M[0, 1]", "M[I, I] = R[I] * 0.8", "M[I] = 0.4 * R", "M[:, I] += x[I]",
+    "R[:] = np.cos(R)", "R[I] = R[I] * 0.8 + M[0, 1]", "M[I, I] = R[I] * 0.8", "M[I] = 0.4 * R",
+    "M[:, I] += x[I]",
     "M[I] = M[I]", "M[:] = M", "M[1:] += M[:-1]", "M[I] *= 0.5", "R = R.copy()",
     "total += np.sum(np.sin(R) * R)", "total += np.sum(M * M)", "total += keeps(M)", "total += keeps(R)",
     "total += np.max(M) * 0.3", "for i in range(3):", "if total > 0.5:", "if i == 1:", "for row in M:",
