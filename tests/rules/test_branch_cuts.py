@@ -33,3 +33,14 @@ def test_dtype_of_complex_numbers():
         return np.sum(z.real + z.imag**2)
 
     check(program, np.array([1.5, -2.5, 0.4]), np.array([0.3, 1.5, 2.5]))
+
+
+def test_products_of_complex_arrays_and_real_numbers_keep_the_side():
+    """The sign of a zero is NumPy's, compiled too: it decides on which side of a cut the value is."""
+
+    def program(x):
+        z = np.concatenate((x + 0j, np.conj(x + 0j)))
+        w = [np.sqrt(z * -4), np.sqrt(-2.0 * z), np.sqrt(z / -2.0), np.log(z * -np.concatenate((x, x)))]
+        return [v.real for v in w] + [v.imag for v in w]
+
+    check(program, np.array([1.5, -2.5, 0.4]), native=True)

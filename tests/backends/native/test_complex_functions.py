@@ -4,6 +4,7 @@ import cmath
 
 import numpy as np
 import pytest
+from tests.checking import check
 
 import tapeless as tl
 
@@ -81,3 +82,31 @@ def test_functions_of_cmath(name):
                 continue
             assert compiled(x, y) == pytest.approx(want, rel=1e-12)
     assert slope(0.3, -0.8) == pytest.approx(tl.grad(part, argnums=(0, 1))(0.3, -0.8), rel=1e-12)
+
+
+def test_powers_of_python_numbers():
+    def powers(a, p):
+        z = complex(a, 0.3)
+        w = (
+            z**p
+            + z**-2
+            + z**0
+            + z**3.0
+            + 2.0**z
+            + (-z) ** (1 / 3)
+            + complex(-a, -0.0) ** 0.5
+            + z ** (0.5 - 1j)
+        )
+        return w.real + w.imag**2
+
+    check(powers, 0.7, 0.4, native=True)
+    power = tl.jit(lambda a, p: complex(a, a) ** p)
+    for p in (0.5, -0.5, 5.5):
+        assert power(0.3, p) == pytest.approx(complex(0.3, 0.3) ** p, rel=1e-13)
+    assert power(0.0, 0.5) == 0
+    with pytest.raises(ZeroDivisionError):
+        power(0.0, -0.5)
+    with pytest.raises(ZeroDivisionError, match="power"):
+        tl.jit(lambda a: complex(a, a) ** -2)(0.0)
+    with pytest.raises(OverflowError):
+        power(1e200, 5.5)

@@ -25,11 +25,21 @@ def subtract(once: Once, a: Pair, b: Pair) -> Pair:
 
 def multiply(once: Once, a: Pair, b: Pair) -> Pair:
     a, b = pair(once, a), pair(once, b)
-    if is_zero(b[1]):
-        return a[0] * b[0], a[1] * b[0]
     if is_zero(a[1]):
-        return a[0] * b[0], a[0] * b[1]
+        a, b = b, a
+    if is_zero(b[1]):
+        return a[0] * b[0] - nothing(a[1]), a[1] * b[0] + nothing(a[0])
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+def nothing(e: Expr, like: Expr | None = None) -> Expr:
+    """`e` times a zero (with a sign): it says which zero NumPy has, so on which side of a cut it is."""
+    zero: Expr = const(0.0, e.type)
+    if isinstance(like, Const):
+        zero = const(math.copysign(0.0, like.value), e.type)
+    elif like is not None:
+        zero = apply("copysign", zero, like)
+    return apply("stop", e) * zero
 
 
 def is_zero(e: Expr) -> bool:
@@ -44,7 +54,7 @@ def divide(once: Once, a: Pair, b: Pair) -> Pair:
     """Smith's division: by the larger part of the divisor first, so nothing overflows on the way."""
     a, b = pair(once, a), pair(once, b)
     if is_zero(b[1]):
-        return a[0] / b[0], a[1] / b[0]
+        return (a[0] + nothing(a[1], b[0])) / b[0], (a[1] - nothing(a[0], b[0])) / b[0]
     wide = once(apply("ge", apply("fabs", b[0]), apply("fabs", b[1])))
     zero = const(0.0, b[0].type)
     both = apply("all", apply("eq", b[0], zero), apply("eq", b[1], zero))

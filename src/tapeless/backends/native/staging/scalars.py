@@ -339,19 +339,36 @@ class Scalars(Control):
         return self.bind(apply("div", real, bottom)), self.bind(apply("div", imag, bottom))
 
     def complex_power(self, ar: Expr, ai: Expr, exponent: Value) -> Value:
-        n = self.known(exponent, "raise a complex number to a known whole power")
-        if not isinstance(n, (int, float)) or n != int(n) or not 0 <= n <= 100:
-            self.refuse(f"a complex number is raised to the power {n}", "use cmath.exp and cmath.log")
+        """By products if the exponent is known and whole, as Python does it, else by size and angle."""
+        known = exponent.obj if isinstance(exponent, Static) else None
+        if not isinstance(known, (int, float)) or not abs(known) <= 100 or known != int(known):
+            return self.polar_power(ar, ai, exponent)
+        if known < 0:  # of zero that is an error
+            self.replay_unless(apply("any", apply("ne", ar, 0.0), apply("ne", ai, 0.0)))
         result: Value = Static(complex(1))
         base: Value = ComplexNumber(ar, ai, complex)
-        n = int(n)
+        n = abs(int(known))
         while n:
             if n & 1:
                 result = base if isinstance(result, Static) else self.complex_binary("Mult", result, base)
             n >>= 1
             if n:
                 base = self.complex_binary("Mult", base, base)
-        return result
+        return result if known >= 0 else self.complex_binary("Div", Static(complex(1)), result)
+
+    def polar_power(self, ar: Expr, ai: Expr, exponent: Value) -> Value:
+        """A power of a complex number; of zero, and where it is beyond all floats, it is CPython's."""
+        br, bi = (self.bind(e) for e in self.complex_parts(exponent))
+        self.replay_unless(apply("any", apply("ne", ar, 0.0), apply("ne", ai, 0.0)))
+        size, angle = self.bind(apply("hypot", ar, ai)), self.bind(apply("atan2", ai, ar))
+        length, turn = apply("pow", size, br), apply("mul", angle, br)
+        if not (isinstance(bi, Const) and bi.value == 0):
+            length = apply("mul", length, apply("exp", apply("neg", apply("mul", angle, bi))))
+            turn = apply("add", turn, apply("mul", bi, apply("log", size)))
+        length, turn = self.bind(length), self.bind(turn)
+        self.replay_unless(apply("all", apply("isfinite", length), apply("isfinite", turn)))
+        real, imag = (self.bind(apply("mul", length, apply(part, turn))) for part in ("cos", "sin"))
+        return ComplexNumber(real, imag, complex)
 
     # ---- unary, comparison, truth
 
