@@ -5,7 +5,9 @@ import operator
 import numpy as np
 import pytest
 
+import tapeless as tl
 from checking import check
+from tapeless.errors import MissingRuleError
 
 V = np.array([0.3, 0.7, 0.9])
 W = np.array([1.2, 0.4, 0.8])
@@ -62,3 +64,13 @@ def test_two_vectors(f):
 def test_pieces():
     check(lambda a: np.multiply.reduceat(a, [0, 2, 1], axis=1), A)
     check(lambda a: np.hypot.reduceat(np.maximum.reduceat(a, [0, 1]), [1, 0], 1), A)
+
+
+def test_a_product_spread_over_its_operand():
+    def f(x):
+        y = x * 1.0
+        np.vecdot(x, y, out=y)
+        return np.sum(y)
+
+    with pytest.raises(MissingRuleError, match="another shape"):
+        tl.grad(f)(V)

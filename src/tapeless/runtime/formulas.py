@@ -45,6 +45,8 @@ def by_formula(original: Any, formula: Any) -> None:
         out = given[0] if isinstance(given, tuple) else given
         rest = {k: v for k, v in kw.items() if k != "out"}
         value, t = run_both(run, args[:n], ts[:n], rest, {k: t for k, t in kts.items() if k != "out"})
+        if np.shape(out) != np.shape(value):  # NumPy may read there what it has written
+            run.missing_rule(f"{original.__name__}() into an array of another shape")
         run.setitem(out, Ellipsis, None, value, t)
         return out, None
 
