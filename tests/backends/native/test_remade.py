@@ -42,8 +42,10 @@ X, Y = np.array([0.3, -0.7, 0.9, 0.2]), np.array([-0.4, 0.8, 0.1, -0.6])
 
 
 def saves(loops: str) -> int:
-    """How many statements save an element."""
-    return len(re.findall(r"^ *saved\[", loops, re.MULTILINE))
+    """How many things have their elements saved, wherever the loops that do so begin and end."""
+    return len(
+        {re.sub(r"\[.*?\]", "[]", x) for x in re.findall(r"^ *saved\[.*\] = (.*)$", loops, re.MULTILINE)}
+    )
 
 
 def agrees(f: Any, *args: Any) -> str:
