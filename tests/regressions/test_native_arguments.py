@@ -63,3 +63,22 @@ def test_keys_that_hold_the_index_of_a_loop():
         assert made.keys() == want.keys()
         for k in want:
             np.testing.assert_allclose(made[k], want[k], rtol=1e-12, atol=0)
+
+
+class Channel(str):
+    def __new__(cls, name, low):
+        made = super().__new__(cls, name)
+        made.low, made.limit = low, lambda x: max(x, low)
+        return made
+
+
+channels = (Channel("r", 0.2), Channel("g", 0.4))
+
+
+def limited(x, y):
+    return sum((3.0 if c == "g" else 2.0) * c.limit(v) - c.low for c, v in zip(channels, (x, y), strict=True))
+
+
+def test_texts_with_attributes_of_their_own():
+    both = tl.value_and_grad(limited, (0, 1))
+    assert tl.jit(both)(0.5, 0.1) == both(0.5, 0.1)

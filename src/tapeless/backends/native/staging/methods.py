@@ -57,9 +57,8 @@ def method_of(s: Any, owner: Value, name: str, own: bool = True) -> Value | None
     elif isinstance(owner, Static) and isinstance(
         owner.obj, (str, bytes, int, float, complex, tuple, range, frozenset)
     ):
-        if callable(getattr(owner.obj, name, None)) and not isinstance(
-            getattr(type(owner.obj), name), property
-        ):
+        held = getattr(type(owner.obj), name, None)  # None: an attribute of an object of a subclass
+        if callable(getattr(owner.obj, name, None)) and not isinstance(held, (property, type(None))):
             if isinstance(owner.obj, tuple) and name in TUPLE:
                 table = TUPLE
             elif isinstance(owner.obj, str) and name == "join":
