@@ -12,6 +12,7 @@ import textwrap
 import pytest
 
 PROGRAM = """
+    import heapq
     import numpy as np
     import tapeless as tl
     from helpers import helper, Model
@@ -48,6 +49,13 @@ PROGRAM = """
         if x < 0.0:
             raise ValueError("negative", x > 0.0)
         return x
+
+    def queue(x):
+        heap = [(x, 0, "late"), (0.5, 1, "early")]
+        heapq.heapify(heap)
+        heapq.heappush(heap, (0.1 * x, 2, "early"))
+        t, _, name = heapq.heappop(heap)
+        return t, name, f"{t:.2f}"
 
     def ask(f, *args, **kwargs):
         try:
@@ -89,6 +97,7 @@ ASKED = """
         ask(tl.jit(raises), 1.0),
         ask(tl.jit(raises), -1.0),
         ask(tl.jit(tl.grad(lambda x: np.sqrt(x * x))), 0.0),
+        ask(tl.jit(queue), 2.0),
     ]
     compiled = [name for name in sys.modules if name.startswith("tapeless")]
     staged = "tapeless.backends.native.staging.stager" in sys.modules
@@ -104,6 +113,7 @@ WANT = [
     1.0,
     ["ValueError", "negative", "False"],
     0.0,
+    [0.2, "early", "0.20"],
 ]
 
 
