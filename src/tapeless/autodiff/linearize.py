@@ -275,6 +275,8 @@ class Walk(Contents, Control):
                 else:
                     terms = product_terms(op.attrs["op"], x, v, y, kinds)
                 self.fits(terms, shape)
+                if op.kind == "inplace" and out is op.args[0]:  # it keeps its shape
+                    self.fits([t for t in terms if t.x is x[0]], out)
             self.lin(self.tree(out), terms, out)
 
     op_inplace = op_binary
