@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import replace
 
 from tapeless.backends.native.delay import Moving, Place, changed_in, places
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced, with_bodies
 from tapeless.backends.native.nest import (
     Array,
     Assign,
@@ -108,13 +108,19 @@ class _Defer(Moving):
             after = _without(after, dead)
 
 
-def _without(s: Stmt, dead: set[Scalar]) -> Stmt:
-    """A statement without assignments inside it, and without loops in which nothing is left."""
-    bodies = []
-    for body in children(s):
-        kept = [_without(x, dead) for x in body if not (isinstance(x, Assign) and x.var in dead)]
-        bodies.append([x for x in kept if not (isinstance(x, For) and not x.body)])
-    return with_bodies(s, bodies) if bodies else s
+def _without(nest: Stmt, dead: set[Scalar]) -> Stmt:
+    """A nest without assignments inside it, and without loops in which nothing is left."""
+
+    def change(s: Stmt) -> list[Stmt] | None:
+        if isinstance(s, Assign) and s.var in dead:
+            return []
+        if not isinstance(s, For):
+            return None
+        inner = replaced(s.body, change)
+        return [replace(s, body=inner)] if inner or s is nest else []
+
+    (made,) = replaced([nest], change)
+    return made
 
 
 def elements(s: Stmt) -> set[Expr]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tapeless.backends.native.fuse import with_bodies
+from tapeless.backends.native.fuse import replaced
 from tapeless.backends.native.nest import (
     Alloc,
     Array,
@@ -88,18 +88,13 @@ def _body(body: list[Stmt], rows: dict[Array, Array], loops: set[Scalar]) -> lis
             return Load(rows[e.array], tuple(change_expr(i, change) for i in e.index[1:]))
         return None
 
-    def shorter(body: list[Stmt]) -> list[Stmt]:
-        out: list[Stmt] = []
-        for s in body:
-            if isinstance(s, Alloc) and s.array in rows:
-                s = Alloc(rows[s.array], s.shape[1:], line=s.line)
-            elif isinstance(s, Store) and s.array in rows:
-                s = replace(s, array=rows[s.array], index=s.index[1:])
-            elif children(s):
-                s = with_bodies(s, [shorter(inner) for inner in children(s)])
-                if isinstance(s, For) and s.var in loops:
-                    s.independent = False
-            out.append(s)
-        return out
+    def shorter(s: Stmt) -> list[Stmt] | None:
+        if isinstance(s, Alloc) and s.array in rows:
+            return [Alloc(rows[s.array], s.shape[1:], line=s.line)]
+        if isinstance(s, Store) and s.array in rows:
+            return [replace(s, array=rows[s.array], index=s.index[1:])]
+        if isinstance(s, For) and s.var in loops:
+            return [replace(s, body=replaced(s.body, shorter), independent=False)]
+        return None
 
-    return shorter(change_body(body, change))
+    return replaced(change_body(body, change), shorter)
