@@ -74,8 +74,14 @@ def without_nan(x):
     return np.nanprod(holes) + np.nanmax(holes) * running + np.nanmin(holes[:2])
 
 
+def without_nan_from_a_start(x):
+    holes = np.array([np.nan, x, 0.2, x * x])
+    return np.fmax.reduce(holes, initial=np.nan) * np.fmin.reduce(holes, initial=x / 8.0)
+
+
 CASES = [
     without_nan,
+    without_nan_from_a_start,
     ranges,
     from_iterables,
     outer,

@@ -255,8 +255,8 @@ def _(
     return chosen(a, da, axis, keepdims, initial, where, np.argmin, np.inf, dinitial)
 
 
-def picked(pick: Any, worst: float) -> Callable[..., Any]:
-    """The rule of a ufunc's `reduce` that picks an element."""
+def picked(pick: Any, worst: float, *, numbers: bool = False) -> Callable[..., Any]:
+    """The rule of a ufunc's `reduce` that picks an element, with `numbers` none that is NaN."""
 
     def tangent(
         array: Any,
@@ -270,6 +270,9 @@ def picked(pick: Any, worst: float) -> Callable[..., Any]:
         *,
         dinitial: Any = None,
     ) -> Any:
+        if numbers:
+            array = np.where(np.isnan(array), worst, array)
+            initial = worst if initial is not None and np.isnan(initial) else initial
         return chosen(array, darray, axis, keepdims, initial, where, pick, worst, dinitial)
 
     return tangent
@@ -285,25 +288,6 @@ def _(a: Any, da: Any, axis: Any = None, out_: Any = None, keepdims: Any = False
     return chosen(a, da, axis, keepdims, None, True, np.argmax, -np.inf) - chosen(
         a, da, axis, keepdims, None, True, np.argmin, np.inf
     )
-
-
-def running(a: Any, da: Any, axis: int, latest: Any) -> Any:
-    """The tangent of a running maximum or minimum: of the element that first reached each value."""
-    a, da = np.moveaxis(a, axis, -1), np.moveaxis(da, axis, -1)
-    best = latest.accumulate(a, axis=-1)
-    new = np.concatenate((np.ones_like(a[..., :1], bool), best[..., 1:] != best[..., :-1]), axis=-1)
-    index = np.maximum.accumulate(np.where(new, np.arange(a.shape[-1]), 0), axis=-1)
-    return np.moveaxis(np.take_along_axis(da, index, axis=-1), -1, axis)
-
-
-@jvp_rule(np.maximum.accumulate, rows=[row(_A), row(_A, axis=1), row(np.array([0.5, 0.2, 0.9, 0.7]))])
-def _(array: Any, darray: Any, axis: int = 0, dtype: Any = None) -> Any:
-    return running(array, darray, axis, np.maximum)
-
-
-@jvp_rule(np.minimum.accumulate, rows=[row(_A), row(_A, axis=1), row(np.array([0.5, 0.2, 0.9, 0.1]))])
-def _(array: Any, darray: Any, axis: int = 0, dtype: Any = None) -> Any:
-    return running(array, darray, axis, np.minimum)
 
 
 # ---- deviations and other means ------------------------------------------------------------------
