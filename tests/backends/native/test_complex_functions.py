@@ -110,3 +110,11 @@ def test_powers_of_python_numbers():
         tl.jit(lambda a: complex(a, a) ** -2)(0.0)
     with pytest.raises(OverflowError):
         power(1e200, 5.5)
+
+
+def test_powers_of_zero_and_reciprocals_beside_a_cut():
+    z = np.concatenate((PLANE, [0j]))
+    for f in (lambda z: np.power(z, -0.5), lambda z: np.power(z, 0.5j), lambda z: np.sqrt(-np.reciprocal(z))):
+        with np.errstate(all="ignore"):
+            wanted = f(z)
+        np.testing.assert_allclose(tl.jit(f)(z), wanted, rtol=1e-12, atol=1e-15)

@@ -15,6 +15,7 @@ elements of arrays and are `I64` once loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ctypes import c_float
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -218,8 +219,13 @@ def const(value: Any, type: str | None = None) -> Const:
     """A literal: of `type`, or of the type its Python value suggests."""
     if type is None:
         type = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else F64
-    made = {F64: float, F32: float, I64: int, BOOL: bool}[type](value)
-    return Const(made, type)
+    kinds: dict[str, Callable[[Any], Any]] = {F64: float, F32: _single, I64: int, BOOL: bool}
+    return Const(kinds[type](value), type)
+
+
+def _single(value: float) -> float:
+    """A number as 32 bits hold it."""
+    return float(c_float(value).value)
 
 
 ZERO, ONE, TRUE, FALSE = Const(0, I64), Const(1, I64), Const(True, BOOL), Const(False, BOOL)

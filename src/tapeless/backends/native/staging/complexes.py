@@ -81,7 +81,13 @@ def square(once: Once, a: Pair) -> Pair:
 
 
 def reciprocal(once: Once, a: Pair) -> Pair:
-    return divide(once, (const(1.0, a[0].type), const(0.0, a[0].type)), a)
+    a = pair(once, a)
+    wide = once(apply("ge", apply("fabs", a[0]), apply("fabs", a[1])))
+    large, small = apply("select", wide, a[0], a[1]), apply("select", wide, a[1], a[0])
+    ratio = once(small / once(large))
+    scale = once(large + small * ratio)
+    one = const(1.0, a[0].type)
+    return apply("select", wide, one, ratio) / scale, -(apply("select", wide, ratio, one) / scale)
 
 
 def absolute(once: Once, a: Pair) -> Expr:
@@ -222,7 +228,7 @@ def atan(once: Once, a: Pair) -> Pair:
 
 
 def power(once: Once, a: Pair, b: Pair) -> Pair:
-    """Small integer powers by products, others by logarithms (0 to a positive power is 0)."""
+    """Small integer powers by products, others by logarithms; of 0 they are 0, or not a number."""
     if is_zero(b[1]) and isinstance(b[0], Const) and float(b[0].value).is_integer() and abs(b[0].value) <= 64:
         n = int(b[0].value)
         made = _multiplied(once, pair(once, a), abs(n))
@@ -234,8 +240,10 @@ def power(once: Once, a: Pair, b: Pair) -> Pair:
     safe = (apply("select", origin, one, a[0]), a[1])
     made = exp(once, multiply(once, b, log(once, safe)))
     nothing = apply("all", apply("eq", b[0], zero), apply("eq", b[1], zero))
-    at_origin = apply("select", nothing, one, zero)
-    return apply("select", origin, at_origin, made[0]), apply("select", origin, zero, made[1])
+    none = const(math.nan, a[0].type)
+    above = apply("select", apply("any", nothing, apply("gt", b[0], zero)), zero, none)
+    at_origin = apply("select", nothing, one, above)
+    return apply("select", origin, at_origin, made[0]), apply("select", origin, above, made[1])
 
 
 def _multiplied(once: Once, a: Pair, n: int) -> Pair:
