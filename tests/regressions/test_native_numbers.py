@@ -124,8 +124,11 @@ def set_first(x):
     return x
 
 
+Listed = typing.Sequence
+
+
 def of_a_sequence(x):
-    return 3.0 * x[0] if isinstance(x, typing.Sequence) else 2.0 * x
+    return 3.0 * x[0] if isinstance(x, typing.Sequence) and isinstance(x, (Listed, str)) else 2.0 * x
 
 
 def test_numbers_as_packages_use_them():

@@ -308,7 +308,7 @@ class Inputs(Operations):
         if (
             not hasattr(obj, "__dict__")
             or getattr(kind, "__new__", None) is not object.__new__
-            or module in ("numpy", "functools")
+            or module in ("numpy", "functools", "typing")
         ):
             return False
         return all(
