@@ -272,7 +272,6 @@ SEARCHING = {
         V,
         W,
     ),
-    "digitize": (lambda x: np.digitize(x, np.array([-1.0, 0.0, 1.0])), V),
     "interp": (
         lambda x, y: (
             np.interp(y, np.sort(x), y),

@@ -328,6 +328,16 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
 # ---- order
 
 
+def digitize(x: Any, bins: Any, right: Any = False) -> Any:
+    bins = np.asarray(bins)
+    side: Any = "left" if right else "right"
+    if not np.any(bins[1:] < bins[:-1]):
+        return np.searchsorted(bins, x, side)
+    if not np.any(bins[1:] > bins[:-1]):
+        return len(bins) - np.searchsorted(bins[::-1], x, side)
+    raise ValueError("bins must be monotonically increasing or decreasing")
+
+
 def lexsort(keys: Any, axis: Any = -1) -> Any:
     order = np.argsort(keys[0], kind="stable")
     for key in keys[1:]:

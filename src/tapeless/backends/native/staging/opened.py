@@ -70,7 +70,7 @@ def in_place_of(program: Callable[..., Any], function: Any) -> None:
 _NAMES: dict[Any, tuple[str, ...]] = {
     array_programs: (
         "insert", "delete", "partition", "argpartition", "put", "putmask", "place", "modf", "trim_zeros",
-        "diagflat", "lexsort", "require", "setxor1d", "vecdot", "matvec", "vecmat",
+        "diagflat", "digitize", "lexsort", "require", "setxor1d", "vecdot", "matvec", "vecmat",
     ),
     quantile_programs: ("nanmedian", "nanquantile", "nanpercentile"),
     number_programs: ("unravel_index", "ravel_multi_index", "gcd", "lcm", "spacing"),

@@ -189,12 +189,6 @@ def searchsorted(
     return result
 
 
-@lowers(np.digitize)
-def digitize(stager: Stager, x: Value, bins: Value, right: Value | None = None) -> Value:
-    side = "left" if option(stager, right, False) else "right"
-    return searchsorted(stager, bins, x, Static(side))
-
-
 @lowers(np.interp)
 def interp(
     stager: Stager, x: Value, xp: Value, fp: Value, left: Value | None = None, right: Value | None = None,
