@@ -45,6 +45,7 @@ from tapeless.backends.native.staging.values import (
     Static,
     Value,
 )
+from tapeless.errors import NotCompilable
 from tapeless.program.ir import Op
 
 #: Imported so that they enter the table.
@@ -261,12 +262,16 @@ class Builtins(Structures):
         keys = decisive(keys)
         if len(items) > 1 and not all(isinstance(k, Static) for k in keys):
             found = ordered(self, items, keys, bool(self.known(reverse)))
-            if found is None and not all(map(self.is_known, keys)):
-                found = few_sorted(self, items, keys, bool(self.known(reverse)))
             if found is not None:
                 return found
         if len(items) > 1:
-            known = [self.known(k, "sort an array with np.sort") for k in keys]
+            try:
+                known = [self.known(k, "sort an array with np.sort") for k in keys]
+            except NotCompilable:
+                found = few_sorted(self, items, keys, bool(self.known(reverse)))
+                if found is None:
+                    raise
+                return found
         else:
             known = [0] * len(items)
         order = sorted(range(len(items)), key=known.__getitem__, reverse=bool(self.known(reverse)))

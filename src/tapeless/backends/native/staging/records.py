@@ -17,7 +17,7 @@ def spec_of(s: Any, value: Instance) -> Spec | None:
     from tapeless.backends.native.staging.growing_items import spec_of as part_of
 
     held = s.held_by(value)
-    if issubclass(value.cls, OWN) or value.cls.__module__.startswith("tapeless.") or not held:
+    if not s.heap.age(value) or issubclass(value.cls, OWN) or value.cls.__module__.startswith("tapeless.") or not held:
         return None
     parts = [part_of(s, v) for v in held.values()]
     made = tuple(p for p in parts if p is not None)

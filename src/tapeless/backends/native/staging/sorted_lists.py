@@ -56,6 +56,8 @@ def few_sorted(s: Builtins, items: list[Value], keys: list[Value], backwards: bo
     spec, key = spec_of_all(s, items), spec_of_all(s, keys)
     if spec is None or key is None or growing.is_mixed(spec) or growing.is_mixed(key):
         return None
+    if growing.has_objects(spec) or growing.has_objects(key):  # others may know them
+        return None
     rows, by = as_growing(s, items, spec), as_growing(s, keys, key)
     found = by_keys(s, rows, by, backwards)
     return [growing.item(s, found, const(k)) for k in range(len(items))]
