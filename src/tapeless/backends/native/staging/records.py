@@ -17,7 +17,8 @@ def spec_of(s: Any, value: Instance) -> Spec | None:
     from tapeless.backends.native.staging.growing_items import spec_of as part_of
 
     held = s.held_by(value)
-    if not s.heap.age(value) or issubclass(value.cls, OWN) or value.cls.__module__.startswith("tapeless.") or not held:
+    known = issubclass(value.cls, OWN) or value.cls.__module__.startswith("tapeless.")
+    if known or not held or not s.heap.age(value):
         return None
     parts = [part_of(s, v) for v in held.values()]
     made = tuple(p for p in parts if p is not None)
