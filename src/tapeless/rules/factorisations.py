@@ -8,6 +8,8 @@ import numpy as np
 
 from tapeless.rules.linalg import adjoint, minus, symmetric_part
 from tapeless.rules.registry import jvp_rule, row
+from tapeless.rules.spaces import Symbolic, strong_product
+from tapeless.rules.twins import exactly, moves
 
 _V = np.array([0.5, -1.5, 2.0])
 _A = np.array([[0.5, -1.5, 2.0], [1.25, 0.75, -0.25]])
@@ -60,9 +62,21 @@ def _(a: Any, da: Any, upper: bool = False, *, out: Any) -> Any:
 
 
 def gaps(w: Any) -> Any:
-    """1 / (w_j - w_i) off the diagonal, 0 on it and between equal values."""
+    """1 / (w_j - w_i) off the diagonal, infinite between equal values; 0 on it.
+
+    Vectors of equal values turn into each other as far as one likes, unless nothing moves them.
+    """
     difference = w[..., None, :] - w[..., :, None]
-    return np.where(difference == 0, 0, 1 / np.where(difference == 0, 1, difference))
+    same = np.where(np.eye(w.shape[-1]) == 1, 0.0, np.inf)
+    return np.where(difference == 0, same, 1 / np.where(difference == 0, 1, difference))
+
+
+def turning(gap: Any, moved: Any) -> Any:
+    """gap * moved with strong zeros, to which what takes a derivative by `moved` sees itself."""
+    if isinstance(moved, Symbolic):
+        return gap * moved
+    product = strong_product(gap, moved)
+    return exactly(product, gap * moved) if moves(moved) else product  # type: ignore[no-untyped-call]
 
 
 def free_phase(v: Any, dv: Any) -> Any:
@@ -83,7 +97,7 @@ def _(a: Any, da: Any, UPLO: Any = "L", *, out: Any) -> Any:
     w, v = out
     inside = adjoint(v) @ symmetric_part(da, UPLO) @ v
     dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
-    dv = v @ (gaps(w) * inside)
+    dv = v @ turning(gaps(w), inside)
     phase = free_phase(v, dv)
     return dw.real, dv if phase is None else dv - v * phase
 
@@ -100,7 +114,7 @@ def eig_tangent(a: Any, da: Any, *, out: Any) -> Any:
     w, v = out
     inside = np.linalg.inv(v) @ da @ v
     dw = np.sum(inside * np.eye(a.shape[-1]), axis=-1)
-    dv = v @ (gaps(w) * inside)
+    dv = v @ turning(gaps(w), inside)
     # LAPACK makes each vector of length one, and its largest component real
     length = np.sum((np.conjugate(v) * dv).real, axis=-2, keepdims=True)
     dv = dv - v * length
@@ -162,8 +176,8 @@ def svd_tangent(
     ds = np.sum(inside * np.eye(k), axis=-1).real
     gap = gaps(s * s)
     right, left = inside * s[..., None, :], s[..., :, None] * inside
-    du = u @ (gap * (right + adjoint(right)))
-    dv = v @ (gap * (left + adjoint(left)))
+    du = u @ turning(gap, right + adjoint(right))
+    dv = v @ turning(gap, left + adjoint(left))
     if np.iscomplexobj(
         u
     ):  # the free phases: half of the imaginary diagonal goes to u (any share gives u s v^H)

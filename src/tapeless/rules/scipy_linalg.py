@@ -20,6 +20,7 @@ from tapeless.rules.factorisations import (
     lstsq_tangent,
     qr_tangent,
     svd_tangent,
+    turning,
 )
 from tapeless.rules.linalg import adjoint, cofactors, minus, solve_linear, transposed
 from tapeless.rules.registry import jvp_rule, row
@@ -203,7 +204,7 @@ def _(
     if eigvals_only:
         return dw
     refuse("eigh", {"b (complex)": b is not None and np.iscomplexobj(v)})
-    dv = v @ (gaps(w) * inside)
+    dv = v @ turning(gaps(w), inside)
     if scale is not None:
         dv = dv - v @ (0.5 * eye * scale)
     phase = free_phase(v, dv) if b is None else None

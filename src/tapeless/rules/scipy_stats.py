@@ -101,3 +101,26 @@ def _gaussian_kernel_estimate(points, values, xi, cho_cov, dtype):
     far = np.sum((a[:, :, None] - b[:, None, :]) ** 2, axis=0)
     height = (2 * np.pi) ** (-len(a) / 2) / np.prod(np.diag(lower))
     return exactly(found, height * (np.exp(-far / 2).T @ values))
+
+
+_COVARIANCE = find("scipy.stats._multivariate._PSD.__init__")
+
+
+@twin(_COVARIANCE)
+def _psd(self, M, cond=None, rcond=None, lower=True, check_finite=True, allow_singular=True):  # noqa: N803
+    """A matrix that is used by `U U^T`, its inverse. SciPy makes `U` of eigenvectors, without derivatives
+    where values are equal; any other factor that is the same there will do."""
+    plainly(_COVARIANCE, self, M, cond, rcond, lower, check_finite, allow_singular)
+    self._M = np.asarray(M)
+    half = np.tril(M) if lower else np.triu(M)
+    whole = half + half.T - np.diag(np.diag(half))
+    if self.rank == len(whole):  # U0 L^-T, where U0^T M U0 = L L^T
+        factor = np.linalg.cholesky(self.U.T @ whole @ self.U)
+        self.U = exactly(self.U, np.linalg.solve(factor, self.U.T).T)
+        self.log_pdet = exactly(self.log_pdet, np.linalg.slogdet(whole)[1])
+        return
+    values, vectors = np.linalg.eigh(whole)
+    used = plainly(np.greater, values, self.eps / 1e3)
+    roots = np.where(used, 1 / np.sqrt(np.where(used, values, 1.0)), 0.0)
+    self.U = exactly(self.U, vectors * roots)
+    self.log_pdet = exactly(self.log_pdet, np.sum(np.log(values[used])))

@@ -181,7 +181,7 @@ def _eigh(p: Pullback) -> None:
     def element(i: Expr, j: Expr) -> Expr:
         off: Expr = zero
         if turned is not None:
-            off = p.arithmetic.times(Load(turned, (i, j)), reciprocal_gap(p, Load(w, (i,)), Load(w, (j,))))
+            off = p.arithmetic.times(Load(turned, (i, j)), reciprocal_gap(p, lambda k: Load(w, (k,)), i, j))
         return apply("select", apply("eq", i, j), Load(wbar, (i,)), off) if wbar is not None else off
 
     inside = p.each((n, n), element)
@@ -199,7 +199,7 @@ def _svd(p: Pullback) -> None:
         return Load(s, (i,))
 
     def gap(i: Expr, j: Expr) -> Expr:
-        return reciprocal_gap(p, at(i) * at(i), at(j) * at(j))
+        return reciprocal_gap(p, lambda k: at(k) * at(k), i, j)
 
     inside = p.each((k, k), lambda i, j: zero)
     if sbar is not None:

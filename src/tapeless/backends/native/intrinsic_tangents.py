@@ -162,7 +162,7 @@ def _t_eigh(p: Pushforward) -> None:
         times = p.arithmetic.times
         gaps = p.each(
             p.shape(v),
-            lambda i, j: times(Load(inside, (i, j)), reciprocal_gap(p, Load(w, (i,)), Load(w, (j,)))),
+            lambda i, j: times(Load(inside, (i, j)), reciprocal_gap(p, lambda k: Load(w, (k,)), i, j)),
         )
         p.product(v, gaps, into=vt)
 
@@ -176,8 +176,7 @@ def _t_svd(p: Pushforward) -> None:
     p.set(ds, lambda i: Load(inside, (i, i)))
 
     def gap(i: Expr, j: Expr) -> Expr:
-        a, b = Load(s, (i,)), Load(s, (j,))
-        return reciprocal_gap(p, a * a, b * b)
+        return reciprocal_gap(p, lambda k: Load(s, (k,)) * Load(s, (k,)), i, j)
 
     def right(i: Expr, j: Expr) -> Expr:
         return Load(inside, (i, j)) * Load(s, (j,)) + Load(inside, (j, i)) * Load(s, (i,))

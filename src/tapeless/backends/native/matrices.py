@@ -193,10 +193,11 @@ def half(m: Matrices, a: Array) -> Array:
     return m.each(m.shape(a), element)
 
 
-def reciprocal_gap(m: Matrices, w: Expr, v: Expr) -> Expr:
-    """1 / (v - w), 0 between equal values."""
-    same = apply("eq", v, w)
-    return apply("select", same, m.number(0.0), 1.0 / apply("select", same, m.number(1.0), v - w))
+def reciprocal_gap(m: Matrices, values: Callable[[Expr], Expr], i: Expr, j: Expr) -> Expr:
+    """1 / (w_j - w_i) off the diagonal, infinite between equal values; 0 on it."""
+    same = apply("eq", i, j)
+    difference = values(j) - values(i)
+    return apply("select", same, m.number(0.0), 1.0 / apply("select", same, m.number(1.0), difference))
 
 
 def read_lower(m: Matrices, a: Array) -> Array:

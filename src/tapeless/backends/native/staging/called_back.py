@@ -14,9 +14,11 @@ from tapeless.backends.native.nest import Array, Expr, Intrinsic
 from tapeless.backends.native.staging import elements, own_rules, scipy_fourier, storage
 from tapeless.backends.native.staging.apart import is_leaf
 from tapeless.backends.native.staging.broadcasting import broadcast_shapes, operand, to_array
+from tapeless.backends.native.staging.builtin_table import BUILTINS
 from tapeless.backends.native.staging.elementwise import astype, types_of, ufunc
 from tapeless.backends.native.staging.values import ArrayValue, Sequence, Static, Value
 from tapeless.errors import MissingRuleError
+from tapeless.rules.factorisations import turning
 
 if TYPE_CHECKING:
     from tapeless.backends.native.staging.stager import Stager
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 EVERYTHING = range(1_000_000)
 #: Programs for tangents where those of the rules are long when they are staged.
 TANGENTS: dict[Any, Any] = {}
+BUILTINS[turning] = lambda s, gap, moved: s.binary("Mult", gap, moved)
 #: The shape and the dtype of a result.
 Made = tuple[tuple[Expr, ...], str]
 

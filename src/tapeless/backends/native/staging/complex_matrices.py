@@ -130,9 +130,10 @@ def svd_tangent(a: Any, da: Any, u: Any, s: Any, vh: Any) -> Any:
 
 
 def gaps(w: Any) -> Any:
-    """1 / (w_j - w_i) off the diagonal, 0 on it and between equal values."""
+    """1 / (w_j - w_i) off the diagonal, infinite between equal values; 0 on it."""
     difference = w[..., None, :] - w[..., :, None]
-    return np.where(difference == 0, 0.0, 1.0 / np.where(difference == 0, 1.0, difference))
+    same = np.where(np.eye(w.shape[-1]) == 1, 0.0, np.inf)
+    return np.where(difference == 0, same, 1.0 / np.where(difference == 0, 1.0, difference))
 
 
 def turning(v: Any, dv: Any) -> Any:
