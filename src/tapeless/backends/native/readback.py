@@ -82,10 +82,12 @@ class ReadBack:
         return found
 
     def _plain(self, x: Name, block: Block) -> bool:
-        """Whether a float gets its value in one statement of a block, and no storage depends on it."""
+        """Whether a float is assigned in one statement of a block, and no storage depends on it."""
         needed = self.needed
         made = needed.scopes.definitions.get(x, []) if isinstance(x, Scalar) else []
         if not isinstance(x, Scalar) or x.type not in FLOATS or len(made) != 1:
+            return False
+        if not isinstance(made[0], Assign):  # an intrinsic gives it
             return False
         after = needed.following({x})
         return needed.scopes.block_of[id(made[0])] is block and all(y.type in FLOATS for y in after)

@@ -138,8 +138,10 @@ class Attributes(Iterables):
 
     def instance_attribute(self, owner: Instance, name: str) -> Value:
         cls_value = self.on_class(owner.cls, name)
-        if isinstance(cls_value, property):
-            return self.class_attribute(owner, owner.cls, name)
+        kind = type(cls_value)
+        setter = getattr(kind, "__set__", None) if hasattr(kind, "__get__") else None
+        if isinstance(cls_value, property) or isinstance(setter, types.FunctionType):
+            return self.class_attribute(owner, owner.cls, name)  # goes before the object's own
         held = owner.fields.get(name)
         if isinstance(held, Opaque):
             self.refuse(f"{held.path} is of class {held.cls.__name__}", "use a list, a dict or an array")
