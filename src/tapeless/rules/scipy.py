@@ -157,20 +157,27 @@ elementwise(
     partials=(lambda y, x, b: np.log1p(b), lambda y, x, b: x / (1 + b)),
     rows=[*_PAIRS, (0.0, 2.0), singular(0.0, -1.0)],
 )
+
+
+def inside(a: Any, b: Any, slope: Any) -> Any:
+    """A slope of what is infinite where an operand is negative."""
+    return np.where((a < 0) | (b < 0), np.nan, slope)
+
+
 elementwise(sc.entr, partials=lambda y, x: -np.log(x) - 1, rows=[0.3, 2.5, singular(0.0)])
 elementwise(
     sc.rel_entr,
     partials=(
-        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, np.log(a / b) + 1),
-        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, -a / b),
+        lambda y, a, b: inside(a, b, np.log(a / b) + 1),
+        lambda y, a, b: inside(a, b, -a / b),
     ),
     rows=[*_PAIRS, singular(0.0, 0.5), singular(-1.0, 0.5), singular(-1.0, -0.5)],
 )
 elementwise(
     sc.kl_div,
     partials=(
-        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, np.log(a / b)),
-        lambda y, a, b: np.where((a < 0) | (b < 0), np.nan, 1 - a / b),
+        lambda y, a, b: inside(a, b, np.log(a / b)),
+        lambda y, a, b: inside(a, b, 1 - a / b),
     ),
     rows=[*_PAIRS, singular(0.0, 0.5), singular(-1.0, 0.5), singular(-1.0, -0.5)],
 )

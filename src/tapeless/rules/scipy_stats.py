@@ -11,6 +11,7 @@ import scipy.stats  # type: ignore[import-untyped]  # noqa: F401
 
 from tapeless.rules.compat import find, find_all
 from tapeless.rules.incomplete import betainc_by_parameters
+from tapeless.rules.linalg import symmetric_part
 from tapeless.rules.registry import elementwise, row, twin, unknown
 from tapeless.rules.twins import exactly, plainly
 
@@ -112,8 +113,7 @@ def _psd(self, M, cond=None, rcond=None, lower=True, check_finite=True, allow_si
     where values are equal; any other factor that is the same there will do."""
     plainly(_COVARIANCE, self, M, cond, rcond, lower, check_finite, allow_singular)
     self._M = np.asarray(M)
-    half = np.tril(M) if lower else np.triu(M)
-    whole = half + half.T - np.diag(np.diag(half))
+    whole = symmetric_part(self._M, "L" if lower else "U")
     if self.rank == len(whole):  # U0 L^-T, where U0^T M U0 = L L^T
         factor = np.linalg.cholesky(self.U.T @ whole @ self.U)
         self.U = exactly(self.U, np.linalg.solve(factor, self.U.T).T)

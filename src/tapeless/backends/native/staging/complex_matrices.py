@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tapeless.rules.factorisations import gaps
+
 
 def solve(a: Any, b: Any) -> Any:
     n = len(a)
@@ -127,13 +129,6 @@ def svd_tangent(a: Any, da: Any, u: Any, s: Any, vh: Any) -> Any:
         dv = dv + (back @ u - v @ (vh @ (back @ u))) / s[..., None, :]
     phase = turning(v, dv) if m >= n else turning(u, du)
     return du - u * phase, np.sum(inside * np.eye(k), axis=-1).real, adjoint(dv - v * phase)
-
-
-def gaps(w: Any) -> Any:
-    """1 / (w_j - w_i) off the diagonal, infinite between equal values; 0 on it."""
-    difference = w[..., None, :] - w[..., :, None]
-    same = np.where(np.eye(w.shape[-1]) == 1, 0.0, np.inf)
-    return np.where(difference == 0, same, 1.0 / np.where(difference == 0, 1.0, difference))
 
 
 def turning(v: Any, dv: Any) -> Any:
